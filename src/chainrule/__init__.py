@@ -1,0 +1,67 @@
+"""chainrule: every idea of an introductory deep-learning course as a real, fast, trustworthy tool.
+
+>>> import chainrule as cr
+>>> cr.build("mlp", inputs=4, units=3, hidden=(8,))  # doctest: +ELLIPSIS
+Sequential(...
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "fit": "chainrule.jobs.fit",
+    "load": "chainrule.jobs.run",
+    "Run": "chainrule.jobs.run",
+    "verify": "chainrule.jobs.verify",
+    "build": "chainrule.models",
+    "ChainruleError": "chainrule.core.errors",
+    "Batches": "chainrule.data.batches",
+    "Objective": "chainrule.train.objective",
+    "Outcome": "chainrule.train.objective",
+    "AutogradStep": "chainrule.train.step",
+    "Task": "chainrule.train.task",
+    "Regression": "chainrule.train.task",
+    "Binary": "chainrule.train.task",
+    "MultiClass": "chainrule.train.task",
+    "optimizer": "chainrule.optim.rules",
+    "schedule": "chainrule.optim.schedules",
+    "train": "chainrule.train.loop",
+    "epochs": "chainrule.train.loop",
+}
+
+__all__ = [*_PUBLIC, "__version__"]  # noqa: PLE0604
+
+if TYPE_CHECKING:
+    from chainrule.core.errors import ChainruleError as ChainruleError
+    from chainrule.data.batches import Batches as Batches
+    from chainrule.jobs.fit import fit as fit
+    from chainrule.jobs.run import Run as Run
+    from chainrule.jobs.run import load as load
+    from chainrule.jobs.verify import verify as verify
+    from chainrule.models import build as build
+    from chainrule.optim.rules import optimizer as optimizer
+    from chainrule.optim.schedules import schedule as schedule
+    from chainrule.train.loop import epochs as epochs
+    from chainrule.train.loop import train as train
+    from chainrule.train.objective import Objective as Objective
+    from chainrule.train.objective import Outcome as Outcome
+    from chainrule.train.step import AutogradStep as AutogradStep
+    from chainrule.train.task import Binary as Binary
+    from chainrule.train.task import MultiClass as MultiClass
+    from chainrule.train.task import Regression as Regression
+    from chainrule.train.task import Task as Task
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name's module on first use."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
+    value = getattr(import_module(_PUBLIC[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

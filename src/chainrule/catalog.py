@@ -1,0 +1,150 @@
+"""Every name that a user can type, on one page; nothing here is imported until it is asked for.
+
+Each kind has one target room and one loader, `load`. Models also come from the entry-point group
+`chainrule.models` of other packages, and from `package.module:Name`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from chainrule.core.errors import SettingError, unknown_name
+from chainrule.core.text import visible
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One name: where it lives and what it is, in one line."""
+
+    target: str
+    summary: str
+
+
+MODELS = {
+    "perceptron": Entry("chainrule.models.linear:perceptron", "threshold units trained by the perceptron rule"),
+    "linear-regression": Entry("chainrule.models.linear:linear_regression", "one linear unit per value"),
+    "logistic-regression": Entry("chainrule.models.linear:logistic_regression", "one sigmoid unit, two classes"),
+    "softmax-regression": Entry("chainrule.models.linear:softmax_regression", "one linear unit per class, softmax"),
+    "mlp": Entry("chainrule.models.mlp:mlp", "dense hidden layers with any activation per layer"),
+    "lenet": Entry("chainrule.models.lenet:lenet", "LeNet-5: two convolutions with pooling, three dense layers"),
+}
+DATASETS = {
+    "digits": Entry("chainrule.data.builtin:digits", "1,797 pictures of handwritten digits, 8 × 8, 10 classes"),
+    "iris": Entry("chainrule.data.builtin:iris", "150 flowers, 4 measurements, 3 species"),
+    "wine": Entry("chainrule.data.builtin:wine", "178 wines, 13 measurements, 3 growers"),
+    "breast-cancer": Entry("chainrule.data.builtin:breast_cancer", "569 tumours, 30 measurements, 2 classes"),
+    "diabetes": Entry("chainrule.data.builtin:diabetes", "442 patients, 10 measurements, disease progression"),
+    "mnist-5k": Entry("chainrule.data.builtin:mnist_5k", "5,000 pictures of MNIST, 28 × 28, 10 classes"),
+}
+ACTIVATIONS = {
+    "identity": Entry("chainrule.nn.activations:IDENTITY", "x; for values in an output layer"),
+    "step": Entry("chainrule.nn.activations:STEP", "1 where x ≥ 0, else 0; threshold units"),
+    "sigmoid": Entry("chainrule.nn.activations:SIGMOID", "1/(1+e^-x); probabilities of two classes"),
+    "tanh": Entry("chainrule.nn.activations:TANH", "zero-centred sigmoid; hidden layers"),
+    "relu": Entry("chainrule.nn.activations:RELU", "max(0, x); the usual hidden layer"),
+    "leaky-relu": Entry("chainrule.nn.activations:LEAKY_RELU", "x, or 0.01 x where x < 0; units that do not die"),
+    "softplus": Entry("chainrule.nn.activations:SOFTPLUS", "log(1+e^x); a smooth ReLU"),
+    "gelu": Entry("chainrule.nn.activations:GELU", "x Φ(x); smooth hidden layers"),
+    "silu": Entry("chainrule.nn.activations:SILU", "x sigmoid(x); smooth hidden layers"),
+}
+LOSSES = {
+    "squared-error": Entry("chainrule.nn.losses:SQUARED_ERROR", "mean squared error; values"),
+    "half-squared-error": Entry("chainrule.nn.losses:HALF_SQUARED_ERROR", "½ Σ (p − t)²; values, as derived by hand"),
+    "absolute-error": Entry("chainrule.nn.losses:ABSOLUTE_ERROR", "mean absolute error; values with outliers"),
+    "binary-cross-entropy": Entry("chainrule.nn.losses:BINARY_CROSS_ENTROPY", "−t log p − (1−t) log(1−p); two classes"),
+    "cross-entropy": Entry("chainrule.nn.losses:CROSS_ENTROPY", "−log p of the true class; several classes"),
+    "per-class-cross-entropy": Entry(
+        "chainrule.nn.losses:PER_CLASS_CROSS_ENTROPY", "a binary cross-entropy per class; labels that are not exclusive"
+    ),
+    "perceptron": Entry("chainrule.nn.losses:PERCEPTRON", "distance to the wrong side; gives the perceptron rule"),
+}
+OPTIMIZERS = {
+    "sgd": Entry("chainrule.optim.rules:sgd", "gradient descent on mini-batches"),
+    "momentum": Entry("chainrule.optim.rules:momentum", "gradient descent with momentum 0.9"),
+    "nesterov": Entry("chainrule.optim.rules:nesterov", "momentum with the look-ahead gradient"),
+    "adagrad": Entry("chainrule.optim.rules:adagrad", "rates divided by the root of all squared gradients"),
+    "adadelta": Entry("chainrule.optim.rules:adadelta", "AdaGrad with a decaying sum and no rate of its own"),
+    "rmsprop": Entry("chainrule.optim.rules:rmsprop", "rates divided by a running root mean square"),
+    "adam": Entry("chainrule.optim.rules:adam", "momentum and RMSProp, bias-corrected"),
+    "adamw": Entry("chainrule.optim.rules:adamw", "Adam with decoupled weight decay"),
+    "nadam": Entry("chainrule.optim.rules:nadam", "Adam with Nesterov's look-ahead"),
+}
+SCHEDULES = {
+    "constant": Entry("chainrule.optim.schedules:constant", "the same rate throughout"),
+    "step": Entry("chainrule.optim.schedules:step", "÷ 10 after one and two thirds of the run"),
+    "exponential": Entry("chainrule.optim.schedules:exponential", "e^-5 of the rate at the end"),
+    "cosine": Entry("chainrule.optim.schedules:cosine", "half a cosine down to zero, after a short warm-up"),
+    "linear": Entry("chainrule.optim.schedules:linear", "straight down to zero, after a short warm-up"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of name: its entries and the one room that they live in."""
+
+    entries: dict[str, Entry]
+    room: str
+
+
+KINDS = {
+    "model": Kind(MODELS, "chainrule.models"),
+    "dataset": Kind(DATASETS, "chainrule.data"),
+    "activation": Kind(ACTIVATIONS, "chainrule.nn"),
+    "loss": Kind(LOSSES, "chainrule.nn"),
+    "optimizer": Kind(OPTIMIZERS, "chainrule.optim"),
+    "schedule": Kind(SCHEDULES, "chainrule.optim"),
+}
+ENTRY_POINTS = "chainrule.models"
+
+
+def load(kind: str, name: str) -> Any:
+    """Return what `name` means among the names of its kind.
+
+    Raises: UnknownNameError with the nearest names; SettingError if a name from outside cannot be imported
+    """
+    entries = KINDS[kind].entries
+    if name in entries:
+        return _resolve(entries[name].target)
+    if kind == "model":
+        if ":" in name:
+            return _from_outside(name)
+        others = _entry_points()
+        if name in others:
+            return _from_outside(others[name])
+        raise unknown_name(kind, name, [*entries, *others])
+    raise unknown_name(kind, name, entries)
+
+
+def names(kind: str) -> dict[str, str]:
+    """Return the names of a kind with their summaries; for models, those of other packages too."""
+    found = {name: entry.summary for name, entry in KINDS[kind].entries.items()}
+    if kind == "model":
+        found |= {name: f"from {target}" for name, target in _entry_points().items() if name not in found}
+    return found
+
+
+def _resolve(target: str) -> Any:
+    module, _, attribute = target.partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def _entry_points() -> dict[str, str]:
+    from importlib.metadata import entry_points
+
+    return {point.name: point.value for point in entry_points(group=ENTRY_POINTS)}
+
+
+def _from_outside(target: str) -> Any:
+    if not re.fullmatch(r"[\w.]+:[\w.]+", target):
+        raise SettingError(f"a model of your own is written package.module:Name; got {visible(target)!r}")
+    module, _, attribute = target.partition(":")
+    try:
+        found: Any = import_module(module)
+        for part in attribute.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError) as error:
+        raise SettingError(f"the model {visible(target)!r} cannot be imported: {error}") from error
+    return found

@@ -1,0 +1,1 @@
+"""Errors, seeds, devices, units and files: what every other room stands on."""

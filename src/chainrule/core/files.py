@@ -1,0 +1,122 @@
+"""Files that are either whole or not there, and one writer at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from chainrule.core.errors import LockedError, StorageError
+
+_CHUNK = 1 << 20
+
+
+def write_atomic(path: Path, content: bytes | memoryview) -> None:
+    """Write a file so that a reader, after a crash at any moment, finds the old content or the new.
+
+    Written beside, fsync, rename, fsync of the folder. The temporary file is named after the target, so that a
+    crash leaves at most one behind, which the next write replaces.
+    Raises: StorageError naming the file if it cannot be written; the earlier file then stands untouched
+    """
+    beside = path.with_name(f".{path.name}.new")
+    try:
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        try:
+            view = memoryview(content)
+            while len(view):
+                view = view[os.write(descriptor, view[:_CHUNK]) :]
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(beside, path)  # noqa: PTH105 - os calls throughout: they are what the crash test records
+        sync_folder(path.parent)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        raise StorageError(f"{path} could not be written ({_reason(error)}); what stood there before is whole") from error
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON atomically, indented, with a newline at the end."""
+    write_atomic(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable (on systems that let a folder be opened)."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(folder: Path, *, exist_ok: bool = True) -> None:
+    """Create a folder and its parents.
+
+    Raises: StorageError naming the folder if that is not allowed; FileExistsError with exist_ok=False
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=exist_ok)
+    except FileExistsError:
+        if exist_ok:
+            raise StorageError(f"{folder} should be a folder, but a file of that name stands there") from None
+        raise
+    except OSError as error:
+        raise StorageError(f"the folder {folder} cannot be created ({_reason(error)}); choose another with --runs") from error
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file as hexadecimal text."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def lock(path: Path, what: str) -> Iterator[None]:
+    """Hold an exclusive lock on a file while the block runs.
+
+    The kernel holds it for the process, so a killed process leaves no stale lock; the file itself stays.
+    Raises: LockedError naming the process that holds it
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise StorageError(f"{path} cannot be opened for writing ({_reason(error)})") from error
+    try:
+        if not _try_lock(descriptor):
+            holder = os.read(descriptor, 64).decode(errors="replace").strip() or "unknown"
+            raise LockedError(f"{what} is being written by another process (process {holder}); wait for it, or stop it")
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        import msvcrt
+
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined, unused-ignore]
+        except OSError:
+            return False
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

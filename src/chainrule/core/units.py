@@ -1,0 +1,43 @@
+"""Quantities as people write and read them."""
+
+from __future__ import annotations
+
+
+def show_seconds(seconds: float) -> str:
+    """Write a duration the way a person would say it.
+
+    >>> show_seconds(0.0123), show_seconds(4.21), show_seconds(75), show_seconds(7384)
+    ('12 ms', '4.2 s', '1 min 15 s', '2 h 03 min')
+    """
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def show_bytes(count: float) -> str:
+    """Write a number of bytes with a decimal prefix.
+
+    >>> show_bytes(512), show_bytes(48_200), show_bytes(3.2e9)
+    ('512 B', '48.2 kB', '3.2 GB')
+    """
+    for factor, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if count >= factor:
+            return f"{count / factor:.1f} {unit}"
+    return f"{count:.0f} B"
+
+
+def show_number(value: float) -> str:
+    """Write a measured number with four significant digits and no needless zeros.
+
+    >>> show_number(0.98765), show_number(12345.6), show_number(3.0), show_number(2.5e-7)
+    ('0.9877', '12350', '3', '2.5e-07')
+    """
+    if value == 0 or value != value or value in (float("inf"), float("-inf")):
+        return f"{value:g}"
+    text = f"{value:.4g}"
+    return f"{float(text):.0f}" if "e+" in text and abs(value) < 1e15 else text

@@ -1,0 +1,46 @@
+"""Multi-layer perceptrons: dense hidden layers with any activation per layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from torch import nn
+
+from chainrule.core.errors import SettingError
+from chainrule.nn.activations import Activate
+from chainrule.nn.noise import Dropout
+
+
+def mlp(
+    *,
+    inputs: int | tuple[int, ...],
+    units: int,
+    hidden: Sequence[int] = (256, 256),
+    activation: str | Sequence[str] = "relu",
+    dropout: float = 0.0,
+) -> nn.Sequential:
+    """Build dense layers: a = f(W a + b) for every hidden layer, then a linear output layer.
+
+    `hidden` may be empty. `activation` is one name for all hidden layers or one per layer. Dropout follows every
+    hidden layer. Pictures are flattened.
+    Shapes: (B, *inputs) -> (B, units)
+    """
+    names = [activation] * len(hidden) if isinstance(activation, str) else list(activation)
+    if len(names) == 1:
+        names *= len(hidden)
+    if len(names) != len(hidden):
+        raise SettingError(f"activation takes one name, or one per hidden layer: {len(hidden)} layers, {len(names)} names")
+    if any(width < 1 for width in hidden):
+        raise SettingError(f"hidden layers need at least one unit each; got hidden={','.join(map(str, hidden))}")
+    layers: list[nn.Module] = []
+    width = inputs if isinstance(inputs, int) else math.prod(inputs)
+    if not isinstance(inputs, int) and len(inputs) > 1:
+        layers.append(nn.Flatten())
+    for units_here, name in zip(hidden, names, strict=True):
+        layers += [nn.Linear(width, units_here), Activate(name)]
+        if dropout:
+            layers.append(Dropout(dropout))
+        width = units_here
+    layers.append(nn.Linear(width, units))
+    return nn.Sequential(*layers)

@@ -1,0 +1,1 @@
+"""The elements: activations, losses, initial values, noise."""

@@ -1,0 +1,75 @@
+"""What a run's page shows, as plain values: the report room knows no engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """One layer of the network: its name, its kind, the shape that it puts out, its number of parameters."""
+
+    name: str
+    kind: str
+    output_shape: tuple[int, ...]
+    parameters: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Yardstick:
+    """A simpler model on the same rows: its test metrics, seconds, and what was left out to keep it short."""
+
+    name: str
+    metrics: dict[str, float]
+    seconds: float
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """A test row worth a look, with its truth and prediction as text; a picture (C, H, W) or its cells."""
+
+    row: str
+    truth: str
+    prediction: str
+    certainty: float | None = None
+    picture: np.ndarray | None = None
+    cells: dict[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """Everything on a run's page.
+
+    `history` has one row per epoch with epoch, train_loss, learning_rate and, with a validation set,
+    validation_loss and validation_<metric>. `metric` is the one that matters most: accuracy or r2.
+    Shapes: confusion (classes, classes), rows are the truth; predicted and true (test rows, values)
+    """
+
+    name: str
+    folder: str
+    question: str
+    metric: str
+    data: dict[str, str]
+    columns: list[tuple[str, str, str]]
+    notes: list[str]
+    rows: dict[str, int]
+    layers: list[Layer]
+    history: list[dict[str, float]]
+    best_epoch: int | None
+    metrics: dict[str, dict[str, float]]
+    yardsticks: list[Yardstick]
+    verdict: str
+    settings: dict[str, str]
+    versions: dict[str, str]
+    plan: str
+    fit_seconds: float
+    command: str
+    classes: list[str] = field(default_factory=list)
+    confusion: np.ndarray | None = None
+    worst: list[Example] = field(default_factory=list)
+    value_names: list[str] = field(default_factory=list)
+    predicted: np.ndarray | None = None
+    true: np.ndarray | None = None

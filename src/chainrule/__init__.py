@@ -31,7 +31,7 @@ _PUBLIC = {
     "epochs": "chainrule.train.loop",
 }
 
-__all__ = [*_PUBLIC, "__version__"]  # noqa: PLE0604
+__all__ = [*_PUBLIC, "__version__"]
 
 if TYPE_CHECKING:
     from chainrule.core.errors import ChainruleError as ChainruleError

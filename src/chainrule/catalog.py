@@ -24,19 +24,31 @@ class Entry:
 
 
 MODELS = {
-    "perceptron": Entry("chainrule.models.linear:perceptron", "threshold units trained by the perceptron rule"),
+    "perceptron": Entry(
+        "chainrule.models.linear:perceptron", "threshold units trained by the perceptron rule"
+    ),
     "linear-regression": Entry("chainrule.models.linear:linear_regression", "one linear unit per value"),
-    "logistic-regression": Entry("chainrule.models.linear:logistic_regression", "one sigmoid unit, two classes"),
-    "softmax-regression": Entry("chainrule.models.linear:softmax_regression", "one linear unit per class, softmax"),
+    "logistic-regression": Entry(
+        "chainrule.models.linear:logistic_regression", "one sigmoid unit, two classes"
+    ),
+    "softmax-regression": Entry(
+        "chainrule.models.linear:softmax_regression", "one linear unit per class, softmax"
+    ),
     "mlp": Entry("chainrule.models.mlp:mlp", "dense hidden layers with any activation per layer"),
-    "lenet": Entry("chainrule.models.lenet:lenet", "LeNet-5: two convolutions with pooling, three dense layers"),
+    "lenet": Entry(
+        "chainrule.models.lenet:lenet", "LeNet-5: two convolutions with pooling, three dense layers"
+    ),
 }
 DATASETS = {
-    "digits": Entry("chainrule.data.builtin:digits", "1,797 pictures of handwritten digits, 8 × 8, 10 classes"),
+    "digits": Entry(
+        "chainrule.data.builtin:digits", "1,797 pictures of handwritten digits, 8 × 8, 10 classes"
+    ),
     "iris": Entry("chainrule.data.builtin:iris", "150 flowers, 4 measurements, 3 species"),
     "wine": Entry("chainrule.data.builtin:wine", "178 wines, 13 measurements, 3 growers"),
     "breast-cancer": Entry("chainrule.data.builtin:breast_cancer", "569 tumours, 30 measurements, 2 classes"),
-    "diabetes": Entry("chainrule.data.builtin:diabetes", "442 patients, 10 measurements, disease progression"),
+    "diabetes": Entry(
+        "chainrule.data.builtin:diabetes", "442 patients, 10 measurements, disease progression"
+    ),
     "mnist-5k": Entry("chainrule.data.builtin:mnist_5k", "5,000 pictures of MNIST, 28 × 28, 10 classes"),
 }
 ACTIVATIONS = {
@@ -45,21 +57,32 @@ ACTIVATIONS = {
     "sigmoid": Entry("chainrule.nn.activations:SIGMOID", "1/(1+e^-x); probabilities of two classes"),
     "tanh": Entry("chainrule.nn.activations:TANH", "zero-centred sigmoid; hidden layers"),
     "relu": Entry("chainrule.nn.activations:RELU", "max(0, x); the usual hidden layer"),
-    "leaky-relu": Entry("chainrule.nn.activations:LEAKY_RELU", "x, or 0.01 x where x < 0; units that do not die"),
+    "leaky-relu": Entry(
+        "chainrule.nn.activations:LEAKY_RELU", "x, or 0.01 x where x < 0; units that do not die"
+    ),
     "softplus": Entry("chainrule.nn.activations:SOFTPLUS", "log(1+e^x); a smooth ReLU"),
     "gelu": Entry("chainrule.nn.activations:GELU", "x Φ(x); smooth hidden layers"),
     "silu": Entry("chainrule.nn.activations:SILU", "x sigmoid(x); smooth hidden layers"),
 }
 LOSSES = {
     "squared-error": Entry("chainrule.nn.losses:SQUARED_ERROR", "mean squared error; values"),
-    "half-squared-error": Entry("chainrule.nn.losses:HALF_SQUARED_ERROR", "½ Σ (p − t)²; values, as derived by hand"),
-    "absolute-error": Entry("chainrule.nn.losses:ABSOLUTE_ERROR", "mean absolute error; values with outliers"),
-    "binary-cross-entropy": Entry("chainrule.nn.losses:BINARY_CROSS_ENTROPY", "−t log p − (1−t) log(1−p); two classes"),
+    "half-squared-error": Entry(
+        "chainrule.nn.losses:HALF_SQUARED_ERROR", "½ Σ (p − t)²; values, as derived by hand"
+    ),
+    "absolute-error": Entry(
+        "chainrule.nn.losses:ABSOLUTE_ERROR", "mean absolute error; values with outliers"
+    ),
+    "binary-cross-entropy": Entry(
+        "chainrule.nn.losses:BINARY_CROSS_ENTROPY", "−t log p − (1−t) log(1−p); two classes"
+    ),
     "cross-entropy": Entry("chainrule.nn.losses:CROSS_ENTROPY", "−log p of the true class; several classes"),
     "per-class-cross-entropy": Entry(
-        "chainrule.nn.losses:PER_CLASS_CROSS_ENTROPY", "a binary cross-entropy per class; labels that are not exclusive"
+        "chainrule.nn.losses:PER_CLASS_CROSS_ENTROPY",
+        "a binary cross-entropy per class; labels that are not exclusive",
     ),
-    "perceptron": Entry("chainrule.nn.losses:PERCEPTRON", "distance to the wrong side; gives the perceptron rule"),
+    "perceptron": Entry(
+        "chainrule.nn.losses:PERCEPTRON", "distance to the wrong side; gives the perceptron rule"
+    ),
 }
 OPTIMIZERS = {
     "sgd": Entry("chainrule.optim.rules:sgd", "gradient descent on mini-batches"),

@@ -37,7 +37,9 @@ def write_atomic(path: Path, content: bytes | memoryview) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             beside.unlink()
-        raise StorageError(f"{path} could not be written ({_reason(error)}); what stood there before is whole") from error
+        raise StorageError(
+            f"{path} could not be written ({_reason(error)}); what stood there before is whole"
+        ) from error
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -69,7 +71,9 @@ def make_folder(folder: Path, *, exist_ok: bool = True) -> None:
             raise StorageError(f"{folder} should be a folder, but a file of that name stands there") from None
         raise
     except OSError as error:
-        raise StorageError(f"the folder {folder} cannot be created ({_reason(error)}); choose another with --runs") from error
+        raise StorageError(
+            f"the folder {folder} cannot be created ({_reason(error)}); choose another with --runs"
+        ) from error
 
 
 def digest(path: Path) -> str:
@@ -92,7 +96,9 @@ def lock(path: Path, what: str) -> Iterator[None]:
     try:
         if not _try_lock(descriptor):
             holder = os.read(descriptor, 64).decode(errors="replace").strip() or "unknown"
-            raise LockedError(f"{what} is being written by another process (process {holder}); wait for it, or stop it")
+            raise LockedError(
+                f"{what} is being written by another process (process {holder}); wait for it, or stop it"
+            )
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode())
         yield

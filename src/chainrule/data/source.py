@@ -47,10 +47,12 @@ class Source:
         """Return a hash of the content, so that a resumed run knows its own rows."""
         hasher = hashlib.sha256()
         if self.frame is not None:
-            import polars as pl
-
-            hasher.update(",".join(f"{c}:{t}" for c, t in self.frame.schema.items()).encode())
-            hasher.update(str(self.frame.hash_rows(seed=0).cast(pl.Binary if False else pl.UInt64).to_list()).encode())
+            for series in self.frame.get_columns():
+                hasher.update(f"{series.name}:{series.dtype}".encode())
+                texts = (
+                    series.cast(str, strict=False).fill_null("\0") if not series.dtype.is_nested() else series
+                )
+                hasher.update("\x1f".join(map(str, texts.to_list())).encode())
         for array in (self.array, self.targets, self.fixed_split):
             if array is not None:
                 hasher.update(f"{array.dtype.kind}{array.shape}".encode())

@@ -10,7 +10,9 @@ from chainrule.nn.activations import Activate
 SMALLEST = 12  # pixels a side: 12 → 6 after pooling → 2 after the second convolution → 1
 
 
-def lenet(*, inputs: tuple[int, ...], units: int, activation: str = "relu", pooling: str = "max") -> nn.Sequential:
+def lenet(
+    *, inputs: tuple[int, ...], units: int, activation: str = "relu", pooling: str = "max"
+) -> nn.Sequential:
     """Build LeNet-5 for pictures of any size from 12 × 12.
 
     The first convolution keeps the size (padding 2), so that 28 × 28 gives the 5 × 5 maps of the paper's 32 × 32.
@@ -20,10 +22,14 @@ def lenet(*, inputs: tuple[int, ...], units: int, activation: str = "relu", pool
     Raises: ShapeError if the inputs are not pictures, or too small
     """
     if not isinstance(inputs, tuple) or len(inputs) != 3:
-        raise ShapeError(f"lenet needs pictures (channels, height, width); got inputs of shape {inputs} (mlp takes them)")
+        raise ShapeError(
+            f"lenet needs pictures (channels, height, width); got inputs of shape {inputs} (mlp takes them)"
+        )
     channels, height, width = inputs
     if min(height, width) < SMALLEST:
-        raise ShapeError(f"lenet needs pictures of at least {SMALLEST} × {SMALLEST}; got {height} × {width} (mlp takes them)")
+        raise ShapeError(
+            f"lenet needs pictures of at least {SMALLEST} × {SMALLEST}; got {height} × {width} (mlp takes them)"
+        )
     if pooling not in ("max", "average"):
         raise ShapeError(f"pooling must be max or average; got {pooling!r}")
     pool = nn.MaxPool2d if pooling == "max" else nn.AvgPool2d

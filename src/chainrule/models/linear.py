@@ -37,7 +37,9 @@ def linear_regression(*, inputs: int | tuple[int, ...], units: int) -> nn.Sequen
 def logistic_regression(*, inputs: int | tuple[int, ...], units: int) -> nn.Sequential:
     """Build one unit whose sigmoid is the probability of the second class. Shapes: (B, *inputs) -> (B, 1)."""
     if units != 1:
-        raise SettingError(f"logistic-regression tells two classes apart; this target has {units} (use softmax-regression)")
+        raise SettingError(
+            f"logistic-regression tells two classes apart; this target has {units} (use softmax-regression)"
+        )
     return _layer(inputs, units)
 
 

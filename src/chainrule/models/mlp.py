@@ -30,9 +30,13 @@ def mlp(
     if len(names) == 1:
         names *= len(hidden)
     if len(names) != len(hidden):
-        raise SettingError(f"activation takes one name, or one per hidden layer: {len(hidden)} layers, {len(names)} names")
+        raise SettingError(
+            f"activation takes one name, or one per hidden layer: {len(hidden)} layers, {len(names)} names"
+        )
     if any(width < 1 for width in hidden):
-        raise SettingError(f"hidden layers need at least one unit each; got hidden={','.join(map(str, hidden))}")
+        raise SettingError(
+            f"hidden layers need at least one unit each; got hidden={','.join(map(str, hidden))}"
+        )
     layers: list[nn.Module] = []
     width = inputs if isinstance(inputs, int) else math.prod(inputs)
     if not isinstance(inputs, int) and len(inputs) > 1:

@@ -68,7 +68,13 @@ def _silu_derivative(z: Tensor, a: Tensor) -> Tensor:
     return s + a * (1 - s)
 
 
-IDENTITY = Activation("identity", lambda z: z, lambda z, a: torch.ones_like(z), (-INFINITY, INFINITY), "values in an output layer")
+IDENTITY = Activation(
+    "identity",
+    lambda z: z,
+    lambda z, a: torch.ones_like(z),
+    (-INFINITY, INFINITY),
+    "values in an output layer",
+)
 STEP = Activation(
     "step",
     lambda z: (z >= 0).to(z.dtype),
@@ -77,9 +83,15 @@ STEP = Activation(
     "threshold units; its derivative is 0, so gradient descent cannot train through it",
     is_trainable=False,
 )
-SIGMOID = Activation("sigmoid", torch.sigmoid, lambda z, a: a * (1 - a), (0.0, 1.0), "probabilities of two classes")
-TANH = Activation("tanh", torch.tanh, lambda z, a: 1 - a * a, (-1.0, 1.0), "hidden layers; zero-centred", gain=5 / 3)
-RELU = Activation("relu", F.relu, _relu_derivative, (0.0, INFINITY), "the usual hidden layer", gain=math.sqrt(2))
+SIGMOID = Activation(
+    "sigmoid", torch.sigmoid, lambda z, a: a * (1 - a), (0.0, 1.0), "probabilities of two classes"
+)
+TANH = Activation(
+    "tanh", torch.tanh, lambda z, a: 1 - a * a, (-1.0, 1.0), "hidden layers; zero-centred", gain=5 / 3
+)
+RELU = Activation(
+    "relu", F.relu, _relu_derivative, (0.0, INFINITY), "the usual hidden layer", gain=math.sqrt(2)
+)
 LEAKY_RELU = Activation(
     "leaky-relu",
     lambda z: F.leaky_relu(z, 0.01),
@@ -89,7 +101,16 @@ LEAKY_RELU = Activation(
     gain=math.sqrt(2 / (1 + 0.01**2)),
 )
 SOFTPLUS = Activation(
-    "softplus", F.softplus, lambda z, a: torch.sigmoid(z), (0.0, INFINITY), "a smooth ReLU; positive values", gain=math.sqrt(2)
+    "softplus",
+    F.softplus,
+    lambda z, a: torch.sigmoid(z),
+    (0.0, INFINITY),
+    "a smooth ReLU; positive values",
+    gain=math.sqrt(2),
 )
-GELU = Activation("gelu", F.gelu, _gelu_derivative, (-0.17, INFINITY), "smooth hidden layers", gain=math.sqrt(2))
-SILU = Activation("silu", F.silu, _silu_derivative, (-0.2785, INFINITY), "smooth hidden layers", gain=math.sqrt(2))
+GELU = Activation(
+    "gelu", F.gelu, _gelu_derivative, (-0.17, INFINITY), "smooth hidden layers", gain=math.sqrt(2)
+)
+SILU = Activation(
+    "silu", F.silu, _silu_derivative, (-0.2785, INFINITY), "smooth hidden layers", gain=math.sqrt(2)
+)

@@ -104,10 +104,17 @@ def _units(outputs: Tensor) -> int:
 
 
 SQUARED_ERROR = Loss("squared-error", _squared, lambda o, t: 2 * (o - t) / _units(o), "values")
-HALF_SQUARED_ERROR = Loss("half-squared-error", _half_squared, lambda o, t: o - t, "values, as derived by hand")
-ABSOLUTE_ERROR = Loss("absolute-error", _absolute, lambda o, t: torch.sign(o - t) / _units(o), "values with outliers")
+HALF_SQUARED_ERROR = Loss(
+    "half-squared-error", _half_squared, lambda o, t: o - t, "values, as derived by hand"
+)
+ABSOLUTE_ERROR = Loss(
+    "absolute-error", _absolute, lambda o, t: torch.sign(o - t) / _units(o), "values with outliers"
+)
 BINARY_CROSS_ENTROPY = Loss(
-    "binary-cross-entropy", _binary, lambda o, t: torch.sigmoid(o) - t.to(o.dtype).unsqueeze(-1), "two classes"
+    "binary-cross-entropy",
+    _binary,
+    lambda o, t: torch.sigmoid(o) - t.to(o.dtype).unsqueeze(-1),
+    "two classes",
 )
 CROSS_ENTROPY = Loss(
     "cross-entropy",

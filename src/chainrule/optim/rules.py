@@ -36,7 +36,9 @@ def optimizer(
     decayed = [p for p in trained if p.dim() > 1]
     others = [p for p in trained if p.dim() <= 1]
     groups: Groups = [
-        {"params": group, "weight_decay": decay} for group, decay in ((decayed, weight_decay), (others, 0.0)) if group
+        {"params": group, "weight_decay": decay}
+        for group, decay in ((decayed, weight_decay), (others, 0.0))
+        if group
     ]
     if weight_decay == 0:
         groups = [{"params": trained, "weight_decay": 0.0}]

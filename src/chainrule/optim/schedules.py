@@ -1,28 +1,46 @@
 """Learning-rate schedules as pure functions of progress.
 
-A schedule takes the part of the run that is done, 0 at the first update and 1 after the last, and gives the factor
-by which the learning rate is multiplied.
+A shape takes the part of the run that is done, 0 at the first update and 1 after the last, and gives the factor by
+which the learning rate is multiplied. A Schedule is a shape with a number of steps.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from chainrule.catalog import load
+from chainrule.core.errors import SettingError
 
-Schedule = Callable[[float], float]
+Shape = Callable[[float], float]
 WARMUP = 0.05  # part of the run in which cosine and linear rise from 0; Adam's second moment needs some steps
 
 
-def schedule(name: str) -> Schedule:
-    """Return the schedule called `name`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """How many updates a run makes, and the factor on the learning rate at each."""
 
-    >>> [round(schedule("cosine")(p), 3) for p in (0.05, 0.525, 1.0)]
+    shape: Shape
+    steps: int
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise SettingError(f"a schedule needs at least one step; got {self.steps}")
+
+    def __call__(self, step: int) -> float:
+        """Return the factor for the update with this number, counted from 0."""
+        return self.shape(step / self.steps)
+
+
+def schedule(name: str, *, steps: int) -> Schedule:
+    """Return the schedule called `name` over a number of updates.
+
+    >>> cosine_of_100 = schedule("cosine", steps=1000)
+    >>> [round(cosine_of_100(step), 3) for step in (50, 525, 1000)]
     [1.0, 0.5, 0.0]
     """
-    found: Schedule = load("schedule", name)
-    return found
+    return Schedule(shape=load("schedule", name), steps=steps)
 
 
 def constant(progress: float) -> float:

@@ -1,0 +1,1 @@
+"""Doors to the product: the command line; estimators, playground and server later."""

@@ -1,0 +1,125 @@
+"""What the command line prints: text for people, or one JSON object per line."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json as json_module
+import shlex
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol
+
+from chainrule.core.errors import ChainruleError
+from chainrule.core.text import visible
+from chainrule.core.units import show_number
+
+
+class Printer(Protocol):
+    """How results reach the user."""
+
+    track: Callable[..., Any] | None
+
+    def show(self, events: Iterable[Any]) -> Iterator[Any]: ...
+    def record(self, event: str, values: dict[str, Any], text: str | None = None) -> None: ...
+    def runs(self, table: Any, *, is_comparison: bool) -> None: ...
+    def names(self, table: Any) -> None: ...
+    def wrote(self, text: str) -> None: ...
+
+
+@contextlib.contextmanager
+def printer(*, json: bool, quiet: bool) -> Iterator[Any]:
+    """Give the printer that the flags ask for; with --json, errors become an object too."""
+    if not json:
+        yield _Quiet() if quiet else _Text()
+        return
+    try:
+        yield _Json()
+    except ChainruleError as error:
+        _line({"event": "error", "message": str(error), "exit_code": error.exit_code})
+        raise
+
+
+def print_error(error: ChainruleError) -> None:
+    """Print an error on standard error, in one paragraph, with nothing in it obeyed."""
+    text = f"chainrule: {visible(error, 2000)}\n"
+    if sys.stderr.isatty():
+        text = f"\x1b[31m{text.rstrip()}\x1b[0m\n"
+    sys.stderr.write(text)
+
+
+def command_line() -> str:
+    """Return the command as it was typed."""
+    return shlex.join(["chainrule", *sys.argv[1:]])
+
+
+class _Text:
+    def __init__(self) -> None:
+        from chainrule.jobs.show import Terminal
+
+        self._terminal = Terminal()
+        self.track: Callable[..., Any] | None = self._terminal.track
+
+    def show(self, events: Iterable[Any]) -> Iterator[Any]:
+        return self._terminal.show(events)
+
+    def record(self, event: str, values: dict[str, Any], text: str | None = None) -> None:
+        self._terminal.line(text or " · ".join(f"{k} {show_number(v)}" for k, v in values.items()))
+
+    def runs(self, table: Any, *, is_comparison: bool) -> None:
+        from chainrule.apps.tables import print_comparison, print_runs
+
+        (print_comparison if is_comparison else print_runs)(self._terminal.console, table)
+
+    def names(self, table: Any) -> None:
+        from chainrule.apps.tables import print_names
+
+        print_names(self._terminal.console, table)
+
+    def wrote(self, text: str) -> None:
+        sys.stdout.write(text)
+
+
+class _Quiet(_Text):
+    def __init__(self) -> None:
+        self.track = None
+
+    def show(self, events: Iterable[Any]) -> Iterator[Any]:
+        yield from events
+
+
+class _Json:
+    track: Callable[..., Any] | None = None
+
+    def show(self, events: Iterable[Any]) -> Iterator[Any]:
+        from chainrule.jobs.events import EpochEnded, Finished, Opened, Said
+
+        for event in events:
+            match event:
+                case Said():
+                    _line({"event": "note", "text": event.text})
+                case Opened():
+                    _line({"event": "start", **dataclasses.asdict(event)})
+                case EpochEnded():
+                    _line({"event": "epoch", **event.row, "is_best": event.is_best})
+                case Finished():
+                    _line({"event": "done", **dataclasses.asdict(event)})
+            yield event
+
+    def record(self, event: str, values: dict[str, Any], text: str | None = None) -> None:
+        _line({"event": event, **values})
+
+    def runs(self, table: Any, *, is_comparison: bool) -> None:
+        for row in table if isinstance(table, list) else [table]:
+            _line(row if isinstance(row, dict) else dataclasses.asdict(row))
+
+    def names(self, table: Any) -> None:
+        _line(dataclasses.asdict(table))
+
+    def wrote(self, text: str) -> None:
+        sys.stdout.write(text)
+
+
+def _line(value: dict[str, Any]) -> None:
+    sys.stdout.write(json_module.dumps(value, default=str) + "\n")
+    sys.stdout.flush()

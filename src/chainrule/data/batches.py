@@ -1,0 +1,63 @@
+"""Batches from memory, in an order that is a pure function of seed, member and epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from chainrule.core.errors import SettingError, ShapeError
+from chainrule.core.seeds import generator
+
+
+class Batches:
+    """Rows in memory, shuffled anew each epoch.
+
+    With several processes, each takes every `world_size`-th batch of the one order that all share.
+    Shapes: inputs (N, …), targets (N, …) -> batches of (B, …); the last batch of an epoch may be smaller
+    """
+
+    def __init__(
+        self,
+        inputs: Tensor,
+        targets: Tensor,
+        batch_size: int,
+        *,
+        seed: int = 0,
+        member: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        if len(inputs) != len(targets):
+            raise ShapeError(
+                f"inputs and targets must have as many rows; got {len(inputs)} and {len(targets)}"
+            )
+        if not len(inputs):
+            raise ShapeError("no rows to train on")
+        if batch_size < 1:
+            raise SettingError(f"batch_size must be at least 1; got {batch_size}")
+        self.inputs = inputs
+        self.targets = targets
+        self.batch_size = min(batch_size, len(inputs))
+        self.seed = seed
+        self.member = member
+        self.rank = rank
+        self.world_size = world_size
+
+    def __len__(self) -> int:
+        """The number of batches in an epoch."""
+        all_batches = -(-len(self.inputs) // self.batch_size)
+        return -(-(all_batches - self.rank) // self.world_size)
+
+    def order(self, epoch: int) -> Tensor:
+        """Return the order of the rows in an epoch, counted from 0. Shapes: (N,)."""
+        return torch.randperm(len(self.inputs), generator=generator(self.seed, "order", self.member, epoch))
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """Give the batches of an epoch from the `start`-th on."""
+        order = self.order(epoch).to(self.inputs.device)
+        for place in range(start, len(self)):
+            begin = (place * self.world_size + self.rank) * self.batch_size
+            rows = order[begin : begin + self.batch_size]
+            yield self.inputs.index_select(0, rows), self.targets.index_select(0, rows)

@@ -1,0 +1,1 @@
+"""What users call: the engine, the report and the run folder put together."""

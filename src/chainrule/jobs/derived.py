@@ -1,0 +1,125 @@
+"""Everything in a run folder that follows from recipe and checkpoint: written at the end, rebuilt when missing."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from chainrule.core.files import write_atomic, write_json
+from chainrule.data.prepare import Prepare
+from chainrule.jobs import folder as folders
+from chainrule.jobs.events import Event, Finished, Said
+from chainrule.jobs.folder import RunFolder
+from chainrule.jobs.page import summarise
+from chainrule.jobs.workshop import Material
+from chainrule.jobs.yardstick import measure_yardsticks, verdict
+from chainrule.train.checkpoint import under
+from chainrule.train.loop import judge, outputs_of
+from chainrule.train.objective import Objective
+from chainrule.train.recipe import Recipe
+from chainrule.train.training import Training
+
+PARTS = ("train", "validation", "test")
+
+
+def write_model(folder: RunFolder, objective: Objective, prepare: Prepare) -> None:
+    """Write the network that predicts: preparation, best weights and the task's scaling, for other programs."""
+    tensors = {
+        **under("prepare/", prepare.state_dict()),
+        **under("model/", objective.model.state_dict()),
+        **under("task/", objective.task.state_dict()),
+    }
+    owned = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
+    write_atomic(folder.path / folders.MODEL, save(owned, {"format": "chainrule-model-1"}))
+
+
+def write_history(folder: RunFolder, history: list[dict[str, float]]) -> None:
+    """Write one row per epoch as CSV."""
+    names = list(dict.fromkeys(name for row in history for name in row))
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({k: repr(v) for k, v in row.items()} for row in history)
+    write_atomic(folder.path / folders.HISTORY, text.getvalue().encode())
+
+
+def finish(
+    folder: RunFolder,
+    recipe: Recipe,
+    material: Material,
+    training: Training,
+    fit_seconds: float,
+    command: str | None,
+) -> Iterator[Event]:
+    """Judge the trained network and write what is derived."""
+    objective = training.step.objective
+    outputs = {part: _outputs(material, objective, part) for part in PARTS}
+    metrics = {
+        part: _metrics(material, objective, part, found)
+        for part, found in outputs.items()
+        if found is not None
+    }
+    write_history(folder, training.history)
+    yield Said(text="comparing with simpler models on the same rows")
+    yardsticks = measure_yardsticks(material, objective.task, fit_seconds)
+    said = verdict(objective.task, metrics.get("test", {}), yardsticks)
+    record: dict[str, Any] = {
+        "metrics": metrics,
+        "epochs": len(training.history),
+        "best_epoch": training.best_epoch,
+        "rows": material.split.counts(),
+        "fit_seconds": fit_seconds,
+        "yardsticks": [
+            {"name": y.name, "metrics": y.metrics, "seconds": y.seconds, "note": y.note} for y in yardsticks
+        ],
+        "verdict": said,
+    }
+    write_json(folder.path / folders.METRICS, json.loads(json.dumps(record)))
+    write_report(folder, recipe, material, training, outputs, record, command)
+    yield Finished(
+        run=folder.path,
+        metrics=metrics,
+        epochs=len(training.history),
+        best_epoch=training.best_epoch,
+        fit_seconds=fit_seconds,
+        rows=material.split.counts(),
+        plan=str(recipe.plan),
+        verdict=said,
+    )
+
+
+def write_report(
+    folder: RunFolder,
+    recipe: Recipe,
+    material: Material,
+    training: Training,
+    outputs: dict[str, Tensor | None],
+    record: dict[str, Any],
+    command: str | None,
+) -> None:
+    """Write report.html."""
+    from chainrule.report.run_page import run_page
+
+    summary = summarise(folder, recipe, material, training, outputs.get("test"), record, command)
+    write_atomic(folder.path / folders.REPORT, run_page(summary).encode())
+
+
+def _outputs(material: Material, objective: Objective, part: str) -> Tensor | None:
+    rows = material.rows(part)
+    if not len(rows):
+        return None
+    device = next(objective.parameters()).device
+    return outputs_of(objective.model, material.inputs[torch.from_numpy(rows)].to(device))
+
+
+def _metrics(material: Material, objective: Objective, part: str, outputs: Tensor) -> dict[str, float]:
+    assert material.examples.targets is not None
+    targets = objective.task.encode(material.examples.targets[material.rows(part)]).to(outputs.device)
+    return judge(objective.task, outputs, targets)

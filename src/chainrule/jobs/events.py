@@ -1,0 +1,62 @@
+"""What a job tells while it works: plain values, shown by a terminal, printed as JSON, or ignored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """A sentence for the user."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """Training begins, or goes on, in this folder."""
+
+    run: Path
+    rows: dict[str, int]
+    model: str
+    parameters: int
+    epochs: int
+    steps: int
+    step: int
+    plan: str
+    metric: str
+    settings: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """One update is made."""
+
+    step: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochEnded:
+    """One row of the history."""
+
+    row: dict[str, float]
+    is_best: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """The run is complete; everything is on disk."""
+
+    run: Path
+    metrics: dict[str, dict[str, float]]
+    epochs: int
+    best_epoch: int | None
+    fit_seconds: float
+    rows: dict[str, int]
+    plan: str
+    verdict: str
+
+
+Event = Said | Opened | Stepped | EpochEnded | Finished

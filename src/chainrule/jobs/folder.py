@@ -1,0 +1,108 @@
+"""A run is a folder with one truth: recipe.json and checkpoint.safetensors; all else is derived from them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chainrule.core.errors import RunError, SettingError, StorageError, nearest
+from chainrule.core.files import lock, make_folder, write_json
+from chainrule.core.text import visible
+
+RECIPE = "recipe.json"
+CHECKPOINT = "checkpoint.safetensors"
+MODEL = "model.safetensors"
+HISTORY = "history.csv"
+METRICS = "metrics.json"
+REPORT = "report.html"
+LOCK = ".lock"
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """The files of one run."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The folder's own name."""
+        return self.path.name
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file that holds weights, optimizer, position and history."""
+        return self.path / CHECKPOINT
+
+    def recipe(self) -> Any:
+        """Read recipe.json. Raises: RunError naming the file if it is missing or damaged."""
+        return read_json(self.path / RECIPE)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Be the only writer of this run while the block runs."""
+        with lock(self.path / LOCK, f"the run {self.path}"):
+            yield
+
+
+def create(runs: Path, name: str | None, stem: str, recipe: Any) -> RunFolder:
+    """Make a new run folder with its recipe: `name`, or `stem`-1, `stem`-2, ….
+
+    Raises: StorageError if the folder cannot be made; SettingError if the name is taken or no name for a folder
+    """
+    if name is not None:
+        if not re.fullmatch(r"[\w][\w. +=@-]*", name):
+            raise SettingError(f"--name must be a plain folder name; got {visible(name)!r}")
+        path = runs / name
+        try:
+            make_folder(path, exist_ok=False)
+        except FileExistsError:
+            raise SettingError(
+                f"the run {path} exists already; choose another --name, or continue it with --resume {path}"
+            ) from None
+    else:
+        path = _next(runs, re.sub(r"[^\w.-]+", "-", stem).strip("-.") or "run")
+    folder = RunFolder(path)
+    write_json(path / RECIPE, recipe)
+    return folder
+
+
+def _next(runs: Path, stem: str) -> Path:
+    for number in range(1, 1_000_000):
+        with contextlib.suppress(FileExistsError):
+            path = runs / f"{stem}-{number}"
+            make_folder(path, exist_ok=False)
+            return path
+    raise StorageError(f"{runs} holds too many runs called {stem}-…")
+
+
+def find(path: Path | str, runs: Path = Path("runs")) -> RunFolder:
+    """Return the run folder at a path, or of that name under `runs`.
+
+    Raises: RunError if there is none, with the nearest names
+    """
+    for candidate in (Path(path), runs / path):
+        if (candidate / RECIPE).is_file():
+            return RunFolder(candidate)
+    where = Path(path)
+    if where.is_dir():
+        raise RunError(f"{visible(where)} is not a run: it holds no {RECIPE}")
+    beside = [p.name for p in runs.iterdir()] if runs.is_dir() else []
+    close = nearest(where.name, beside)
+    hint = f"; did you mean {runs / close[0]}?" if close else "; `chainrule runs` lists the runs of a folder"
+    raise RunError(f"there is no run at {visible(where)}{hint}")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file of a run. Raises: RunError naming it."""
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise RunError(f"{path} is missing") from None
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} is damaged: {visible(error)}") from error

@@ -1,0 +1,165 @@
+"""Gather what a run's page shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from chainrule.core.text import listed, visible
+from chainrule.core.units import show_number
+from chainrule.jobs.folder import RunFolder
+from chainrule.jobs.workshop import Material
+from chainrule.nn.activations import Activate
+from chainrule.report.summary import Example, Layer, RunSummary, Yardstick
+from chainrule.train.recipe import Recipe
+from chainrule.train.task import Predictions, Task
+from chainrule.train.training import Training
+
+WORST = 12
+CELLS = 8
+
+
+def summarise(
+    folder: RunFolder,
+    recipe: Recipe,
+    material: Material,
+    training: Training,
+    test_outputs: Tensor | None,
+    record: dict[str, Any],
+    command: str | None,
+) -> RunSummary:
+    """Return the summary of a finished run."""
+    task = training.step.objective.task
+    judged = _judged(material, task, test_outputs) if test_outputs is not None else {}
+    settings = recipe.settings
+    shown = {f: getattr(settings, f) for f in settings.__dataclass_fields__}
+    return RunSummary(
+        name=folder.name,
+        folder=str(folder.path),
+        question=f"{task.kind} of {listed(list(recipe.schema.target.names))}",
+        metric=task.metric,
+        data=_data(recipe, material),
+        columns=_columns(recipe),
+        notes=list(material.source.notes),
+        rows=material.split.counts(),
+        layers=layers_of(training.step.objective.model, material.inputs[:2]),
+        history=training.history,
+        best_epoch=training.best_epoch,
+        metrics=record["metrics"],
+        yardsticks=[Yardstick(**y) for y in record["yardsticks"]],
+        verdict=record["verdict"],
+        settings={k: _text(v) for k, v in {**shown, **recipe.model_settings}.items() if v is not None},
+        versions=recipe.versions,
+        plan=str(recipe.plan),
+        fit_seconds=record["fit_seconds"],
+        command=command or f"chainrule verify {folder.path}",
+        **judged,
+    )
+
+
+def layers_of(model: nn.Module, inputs: Tensor) -> list[Layer]:
+    """List the layers of a network in the order of its forward pass, with the shapes that they put out."""
+    found: list[Layer] = []
+    handles = []
+
+    def look(name: str, layer: nn.Module) -> None:
+        def hook(_: nn.Module, __: object, output: object) -> None:
+            shape = tuple(output.shape[1:]) if isinstance(output, Tensor) else ()
+            parameters = sum(p.numel() for p in layer.parameters())
+            kind = str(layer) if isinstance(layer, Activate) else type(layer).__name__
+            found.append(Layer(name=name or "model", kind=kind, output_shape=shape, parameters=parameters))
+
+        handles.append(layer.register_forward_hook(hook))
+
+    for name, layer in model.named_modules():
+        if not list(layer.children()):
+            look(name, layer)
+    was_training = model.training
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        model.eval()(inputs.to(next(model.parameters()).device))
+    model.train(was_training)
+    for handle in handles:
+        handle.remove()
+    return found
+
+
+def _data(recipe: Recipe, material: Material) -> dict[str, str]:
+    data = {"name": visible(recipe.data["name"]), "rows": f"{len(material.source):,}"}
+    if recipe.schema.is_pictures:
+        channels, height, width = recipe.schema.shape
+        data["pictures"] = f"{height} × {width}, {channels} channel{'s' if channels > 1 else ''}"
+    elif recipe.schema.columns:
+        data["input columns"] = str(len(recipe.schema.columns))
+    if recipe.schema.left_out:
+        data["left out"] = listed(list(recipe.schema.left_out))
+    target = recipe.schema.target
+    data["target"] = listed(list(target.names))
+    if target.classes:
+        data["classes"] = f"{len(target.classes)}: {listed(list(target.classes))}"
+    return data
+
+
+def _columns(recipe: Recipe) -> list[tuple[str, str, str]]:
+    return [(c.name, c.kind, listed(list(c.values)) if c.values else c.format) for c in recipe.schema.columns]
+
+
+def _judged(material: Material, task: Task, outputs: Tensor) -> dict[str, Any]:
+    assert material.examples.targets is not None
+    rows = material.split.test
+    true = material.examples.targets[rows]
+    predictions = task.decode(outputs.cpu() if task.kind != "regression" else outputs)
+    if task.kind == "regression":
+        assert predictions.values is not None
+        return {
+            "value_names": list(getattr(task, "names", ())),
+            "predicted": predictions.values.cpu().numpy(),
+            "true": true,
+        }
+    assert predictions.labels is not None
+    count = len(predictions.classes)
+    confusion = np.zeros((count, count), np.int64)
+    np.add.at(confusion, (true, predictions.labels.numpy()), 1)
+    return {
+        "classes": list(predictions.classes),
+        "confusion": confusion,
+        "worst": _worst(material, predictions, rows, true),
+    }
+
+
+def _worst(material: Material, predictions: Predictions, rows: np.ndarray, true: np.ndarray) -> list[Example]:
+    """Return the test rows whose true class was given the least probability, wrong ones only."""
+    assert predictions.probabilities is not None and predictions.labels is not None
+    share = predictions.probabilities.numpy()[np.arange(len(true)), true]
+    wrong = np.flatnonzero(predictions.labels.numpy() != true)
+    chosen = wrong[np.argsort(share[wrong], kind="stable")][:WORST]
+    return [_example(material, predictions, int(i), int(rows[i]), int(true[i])) for i in chosen]
+
+
+def _example(material: Material, predictions: Predictions, place: int, row: int, true: int) -> Example:
+    assert predictions.probabilities is not None and predictions.labels is not None
+    source, at = material.source, int(material.examples.rows[row])
+    label = int(predictions.labels[place])
+    cells = None
+    if source.frame is not None:
+        cells = {k: _text(v) for k, v in list(source.frame.row(at, named=True).items())[:CELLS]}
+    elif not source.is_pictures and source.array is not None:
+        cells = {
+            f"{i + 1}": show_number(float(v)) for i, v in enumerate(source.array[at].reshape(-1)[:CELLS])
+        }
+    return Example(
+        row=source.row_names[at] if source.row_names else f"row {at + 1}",
+        truth=predictions.classes[true],
+        prediction=predictions.classes[label],
+        certainty=float(predictions.probabilities[place, label]),
+        picture=source.array[at] if source.is_pictures and source.array is not None else None,
+        cells=cells,
+    )
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, tuple | list):
+        return ",".join(str(v) for v in value)
+    return show_number(value) if isinstance(value, float) else str(value)

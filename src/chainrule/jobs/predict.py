@@ -1,0 +1,53 @@
+"""`predict` and `evaluate` on files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from chainrule.core.errors import SettingError
+from chainrule.core.files import write_atomic
+from chainrule.core.text import visible
+from chainrule.jobs.folder import find
+from chainrule.jobs.run import Run, predictions_frame
+
+ENDINGS = (".csv", ".tsv", ".parquet", ".json")
+
+
+def predict_file(run: str, rows: Path, output: Path | None, runs: Path) -> str:
+    """Predict for a file and write a table; returns what belongs on standard output.
+
+    Raises: SettingError for an output whose ending says nothing; DataError for rows that cannot be read
+    """
+    ending = ".csv" if output is None else output.suffix.lower()
+    if ending not in ENDINGS:
+        raise SettingError(f"--output takes a file ending in {', '.join(ENDINGS)}; got {visible(output)}")
+    opened = Run(find(run, runs).path)
+    source = opened.read_inputs(rows)
+    table = predictions_frame(
+        opened.predict_source(source), opened.recipe.schema.target.names, source.row_names
+    )
+    content = _as_bytes(table, ending)
+    if output is None:
+        return content.decode()
+    write_atomic(output, content)
+    return f"{table.height} predictions in {visible(output)}\n"
+
+
+def evaluate_on(run: str, data: str | None, runs: Path) -> dict[str, float]:
+    """Return metrics on labelled rows, or on the run's own test rows."""
+    return Run(find(run, runs).path).evaluate(data)
+
+
+def _as_bytes(table: object, ending: str) -> bytes:
+    import io
+
+    import polars as pl
+
+    assert isinstance(table, pl.DataFrame)
+    if ending == ".json":
+        return (table.write_json() + "\n").encode()
+    if ending == ".parquet":
+        buffer = io.BytesIO()
+        table.write_parquet(buffer)
+        return buffer.getvalue()
+    return table.write_csv(separator="\t" if ending == ".tsv" else ",").encode()

@@ -1,0 +1,204 @@
+"""A finished run, opened again: its network, its history, and what it says about new rows."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from chainrule.core.errors import DataError, RunError
+from chainrule.core.text import visible
+from chainrule.data.prepare import Prepare
+from chainrule.data.read import PICTURE_ENDINGS, read
+from chainrule.data.source import Source
+from chainrule.jobs import folder as folders
+from chainrule.jobs.folder import find, read_json
+from chainrule.jobs.workshop import check_same_data, empty_task, make_material, make_model
+from chainrule.train.checkpoint import load_checkpoint, part
+from chainrule.train.loop import judge, outputs_of
+from chainrule.train.recipe import Recipe
+from chainrule.train.task import Predictions, Task
+
+if TYPE_CHECKING:
+    import polars as pl
+    from matplotlib.figure import Figure
+
+Row = dict[str, float]
+
+
+class Run:
+    """A run folder with everything in it: `recipe`, `history`, `metrics`, `model`; it predicts and evaluates.
+
+    `model` hands over the network of a run whose model was an object.
+    """
+
+    def __init__(self, path: str | Path, *, model: nn.Module | None = None) -> None:
+        self.folder = find(path)
+        self.path = self.folder.path
+        self.recipe = Recipe.from_json(self.folder.recipe(), str(self.path / folders.RECIPE))
+        self._given = model
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r}, model={self.recipe.settings.model!r}, data={self.recipe.data['name']!r})"
+
+    @functools.cached_property
+    def _state(self) -> dict[str, Any]:
+        if not self.folder.checkpoint.exists():
+            raise RunError(
+                f"{self.folder.checkpoint} is missing; start over with: chainrule fit --resume {self.path}"
+            )
+        return load_checkpoint(self.folder.checkpoint, "none")[1]
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether training came to its end."""
+        return bool(self._state["is_finished"])
+
+    @property
+    def history(self) -> list[Row]:
+        """One row per epoch: epoch, steps, train_loss, learning_rate, validation_loss, …, seconds."""
+        rows: list[Row] = self._state["history"]
+        return rows
+
+    @property
+    def metrics(self) -> dict[str, Row]:
+        """Metrics of the train, validation and test rows."""
+        found: dict[str, Row] = self.record["metrics"]
+        return found
+
+    @functools.cached_property
+    def record(self) -> dict[str, Any]:
+        """What metrics.json holds: metrics, yardsticks, the verdict, seconds."""
+        record = read_json(self.path / folders.METRICS)
+        if not isinstance(record, dict) or "metrics" not in record:
+            raise RunError(f"{self.path / folders.METRICS} is damaged: it holds no metrics")
+        return record
+
+    @functools.cached_property
+    def _loaded(self) -> tuple[nn.Module, Prepare, Task]:
+        tensors, state = load_checkpoint(self.folder.checkpoint, "best/", "model/", "prepare/", "task/")
+        if not state["is_finished"]:
+            raise RunError(
+                f"the run {self.path} is not finished; go on with: chainrule fit --resume {self.path}"
+            )
+        task = empty_task(
+            self.recipe, (lambda o, t: (o * 0).sum(-1)) if "loss" in self.recipe.given else None
+        )
+        prepare = Prepare(self.recipe.schema)
+        model = make_model(self.recipe, task.units, self._given)
+        try:
+            prepare.load_state_dict(part(tensors, "prepare/"))
+            task.load_state_dict(part(tensors, "task/"))
+            model.load_state_dict(part(tensors, "best/") or part(tensors, "model/"))
+        except RuntimeError as error:
+            raise RunError(
+                f"{self.folder.checkpoint} does not fit {self.path / folders.RECIPE}: {visible(error)}"
+            ) from error
+        return model.eval(), prepare.eval(), task
+
+    @property
+    def model(self) -> nn.Module:
+        """The trained network, with the best weights, on the CPU."""
+        return self._loaded[0]
+
+    def predict(self, rows: Any) -> Predictions:
+        """Predict for new rows: a path, a dataframe, a dict of columns, or an array of the shape of training.
+
+        Raises: DataError naming file, column and row for what cannot be read as in training
+        """
+        return self.predict_source(self.read_inputs(rows))
+
+    def predict_source(self, source: Source) -> Predictions:
+        """Predict for rows that are read already."""
+        model, prepare, task = self._loaded
+        examples = self.recipe.schema.encode(source, with_targets=False)
+        with self.recipe.plan_here().applied():
+            return task.decode(outputs_of(model, prepare.tensors(examples)))
+
+    def read_inputs(self, rows: Any) -> Source:
+        """Read rows to predict for; they need no target."""
+        schema = self.recipe.schema
+        if isinstance(rows, str | Path) and schema.is_pictures:
+            path = Path(rows)
+            if path.is_dir() or path.suffix.lower() in PICTURE_ENDINGS:
+                return _pictures(path, schema.shape)
+        if isinstance(rows, np.ndarray | torch.Tensor | list):
+            array = np.asarray(rows)
+            if array.shape == schema.shape:
+                array = array[None]
+            if schema.is_pictures and array.ndim == 3 and array.shape[1:] == schema.shape[1:]:
+                array = array[:, None]
+            return Source(
+                name="the array", origin={"kind": "memory"}, array=array, is_pictures=schema.is_pictures
+            )
+        return read(rows)
+
+    def evaluate(self, data: Any = None) -> dict[str, float]:
+        """Return metrics on labelled rows; without `data`, on the run's own test rows."""
+        model, prepare, task = self._loaded
+        schema = self.recipe.schema
+        if data is None:
+            source = read(
+                self._own_data(), target=self.recipe.data["target"], cache=self.path.parent / ".cache"
+            )
+            check_same_data(self.recipe, source)
+            examples = schema.encode(source, strict=False)
+            rows = make_material(source, examples, schema, self.recipe.settings).split.test
+            if not len(rows):
+                raise RunError(f"the run {self.path} kept no test rows (--test 0); give data to evaluate on")
+        else:
+            source = data if isinstance(data, Source) else read(data, target=self.recipe.data["target"])
+            examples = schema.encode(source)
+            rows = np.arange(len(examples))
+        assert examples.targets is not None
+        if not len(rows):
+            raise DataError(f"{source.name} has no rows with a target")
+        with self.recipe.plan_here().applied():
+            outputs = outputs_of(model, prepare.tensors(examples)[torch.from_numpy(rows)])
+            return judge(task, outputs, task.encode(examples.targets[rows]))
+
+    def _own_data(self) -> Any:
+        from chainrule.jobs.fit import origin_of
+
+        return origin_of(self.recipe)
+
+    def plot(self) -> Figure:
+        """Draw the curves of loss and metric."""
+        from chainrule.report.plots import history_figure
+
+        return history_figure(self.history, self._state["best_epoch"])
+
+
+def load(path: str | Path, *, model: nn.Module | None = None) -> Run:
+    """Open a run folder. `model` is needed for a run whose model was handed over as an object."""
+    return Run(path, model=model)
+
+
+def predictions_frame(
+    predictions: Predictions, value_names: tuple[str, ...], rows: tuple[str, ...] | None
+) -> pl.DataFrame:
+    """Return predictions as a table: the label and a probability per class, or the values."""
+    import polars as pl
+
+    columns: dict[str, Any] = {"file": list(rows)} if rows else {}
+    if predictions.values is not None:
+        values = predictions.values.numpy()
+        columns |= {name: values[:, i] for i, name in enumerate(value_names)}
+    else:
+        assert predictions.probabilities is not None
+        columns["label"] = predictions.names
+        shares = predictions.probabilities.numpy()
+        columns |= {f"probability {name}": shares[:, i] for i, name in enumerate(predictions.classes)}
+    return pl.DataFrame(columns)
+
+
+def _pictures(path: Path, shape: tuple[int, ...]) -> Source:
+    from chainrule.data.pictures import read_picture_inputs
+
+    channels, height, width = shape
+    array, names = read_picture_inputs(path, channels=channels, height=height, width=width)
+    return Source(name=path.name, origin={"kind": "pictures"}, array=array, is_pictures=True, row_names=names)

@@ -1,0 +1,102 @@
+"""`verify`: repeat a run from its recipe and compare."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from chainrule.core.errors import RunError
+from chainrule.data.read import read
+from chainrule.jobs.fit import origin_of
+from chainrule.jobs.run import Run
+from chainrule.jobs.workshop import check_same_data, make_material, make_training
+from chainrule.train.checkpoint import load_checkpoint, part
+from chainrule.train.recipe import versions_here
+from chainrule.train.task import LossFunction
+
+TOLERANCE = 1e-4  # largest difference of a weight, relative to the largest weight of its tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What a repetition showed."""
+
+    outcome: str  # "equal bits", "equal within tolerance" or "different"
+    steps: int
+    first_step: int | None
+    largest_difference: float
+    changed_versions: dict[str, tuple[str, str]]
+
+    def __str__(self) -> str:
+        if self.outcome == "equal bits":
+            return f"equal bits: all {self.steps} steps and every weight"
+        where = f"; step {self.first_step} is the first whose loss differs" if self.first_step else ""
+        versions = "".join(f"; {n} was {a}, is {b}" for n, (a, b) in self.changed_versions.items())
+        return f"{self.outcome}: weights differ by up to {self.largest_difference:.2g} of the largest{where}{versions}"
+
+
+def verify(
+    path: str | Path, *, data: Any = None, model: nn.Module | None = None, loss: LossFunction | None = None
+) -> Verdict:
+    """Train again from the recipe of a finished run, in memory, and compare losses and weights.
+
+    Raises: RunError if the run is not finished or its data has changed
+    """
+    run = Run(path)
+    recipe = run.recipe
+    if not run.is_finished:
+        raise RunError(f"the run {run.path} is not finished; go on with: chainrule fit --resume {run.path}")
+    tensors, _ = load_checkpoint(run.folder.checkpoint)
+    source = read(
+        origin_of(recipe) if data is None else data,
+        target=recipe.data["target"],
+        cache=run.path.parent / ".cache",
+    )
+    check_same_data(recipe, source)
+    material = make_material(
+        source, recipe.schema.encode(source, strict=False), recipe.schema, recipe.settings
+    )
+    with recipe.plan.applied() as device:
+        training = make_training(recipe, material, device, model=model, loss=loss)
+        for _ in training.reports():
+            pass
+    again = training.tensors()
+    changed = {k: (v, w) for k, v in recipe.versions.items() if (w := versions_here().get(k, "")) != v}
+    difference = _largest_difference(part(tensors, "model/"), part(again, "model/"))
+    first = _first_difference(tensors["losses"], again["losses"])
+    is_equal = first is None and all(torch.equal(tensors[n], again[n]) for n in tensors if n in again)
+    outcome = (
+        "equal bits" if is_equal else "equal within tolerance" if difference <= TOLERANCE else "different"
+    )
+    return Verdict(
+        outcome=outcome,
+        steps=training.number,
+        first_step=first,
+        largest_difference=difference,
+        changed_versions=changed,
+    )
+
+
+def _first_difference(before: Tensor, after: Tensor) -> int | None:
+    """Return the number of the first update, counted from 1, whose loss differs; None if none does."""
+    length = min(len(before), len(after))
+    different = torch.nonzero(before[:length] != after[:length])
+    if len(different):
+        return int(different[0]) + 1
+    return None if len(before) == len(after) else length + 1
+
+
+def _largest_difference(before: dict[str, Tensor], after: dict[str, Tensor]) -> float:
+    differences = [
+        (
+            (before[n].double() - after[n].double().cpu()).abs().max()
+            / before[n].double().abs().max().clamp_min(1e-12)
+        ).item()
+        for n in before
+        if before[n].numel()
+    ]
+    return max(differences, default=0.0)

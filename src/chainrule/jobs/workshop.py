@@ -1,0 +1,190 @@
+"""From a recipe to a training run: the same road for a new run, a resumed one and a repeated one."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from chainrule.catalog import MODELS
+from chainrule.core.errors import DataError, RunError, SettingError
+from chainrule.core.seeds import mix
+from chainrule.core.text import visible
+from chainrule.data.batches import Batches
+from chainrule.data.prepare import Prepare
+from chainrule.data.schema import Examples
+from chainrule.data.source import Source
+from chainrule.data.splits import Split, split_rows
+from chainrule.models import build
+from chainrule.nn.initial import initialise_
+from chainrule.optim.rules import optimizer
+from chainrule.optim.schedules import schedule
+from chainrule.train.objective import Objective, check_outputs
+from chainrule.train.recipe import Recipe
+from chainrule.train.settings import Settings
+from chainrule.train.step import AutogradStep
+from chainrule.train.task import LossFunction, Regression, Task, build_task
+from chainrule.train.training import Training
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """Data made ready for a network: rows as tensors, and the preparation and task that were fitted on the way."""
+
+    source: Source
+    examples: Examples
+    split: Split
+    prepare: Prepare
+    inputs: Tensor
+    kind: str
+
+    def rows(self, part: str) -> Any:
+        """Return the row numbers of a part of the split: train, validation or test."""
+        return getattr(self.split, part)
+
+
+def make_material(source: Source, examples: Examples, recipe_schema: Any, settings: Settings) -> Material:
+    """Split, and fit the preparation on the training rows."""
+    assert examples.targets is not None
+    if examples.numbers.dtype.kind not in "fiub":
+        raise DataError(f"{source.name}: inputs must be numbers; got {examples.numbers.dtype}")
+    target = recipe_schema.target
+    split = split_rows(
+        len(examples),
+        classes=examples.targets if target.classes else None,
+        test=settings.test,
+        validation=settings.validation,
+        seed=settings.seed,
+        fixed=None if source.fixed_split is None else source.fixed_split[examples.rows],
+    )
+    prepare = Prepare(recipe_schema).fit(examples, split.train)
+    return Material(
+        source=source,
+        examples=examples,
+        split=split,
+        prepare=prepare,
+        inputs=prepare.tensors(examples),
+        kind=target.kind,
+    )
+
+
+def make_task(recipe: Recipe, material: Material, loss: LossFunction | None) -> Task:
+    """Build the task of a recipe; the scaling of values is fitted on the training rows."""
+    task = empty_task(recipe, loss)
+    if isinstance(task, Regression):
+        assert material.examples.targets is not None
+        task.fit(material.examples.targets[material.split.train])
+    return task
+
+
+def empty_task(recipe: Recipe, loss: LossFunction | None = None) -> Task:
+    """Build the task of a recipe with nothing fitted: for a saved one."""
+    target = recipe.schema.target
+    names = target.classes or target.names
+    settings = recipe.settings
+    return build_task(
+        target.kind, names, loss or settings.loss, label_smoothing=settings.label_smoothing or 0.0
+    )
+
+
+def make_model(recipe: Recipe, units: int, given: nn.Module | None) -> nn.Module:
+    """Build the network with its starting weights, a pure function of the seed.
+
+    A module that was handed over starts from the weights that it came with, on a copy.
+    """
+    if given is not None:
+        return copy.deepcopy(given)
+    if "model" in recipe.given:
+        raise RunError(
+            "this run's model was handed over as an object; hand it over again: cr.fit(..., model=…, resume=…)"
+        )
+    name = recipe.settings.model
+    assert name is not None
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(mix(recipe.settings.seed, "model"))
+        model = build(name, inputs=recipe.inputs, units=units, **recipe.model_settings)
+    if name in MODELS:
+        initialise_(model, recipe.settings.seed)
+    return model
+
+
+def make_training(
+    recipe: Recipe,
+    material: Material,
+    device: torch.device,
+    *,
+    model: nn.Module | None = None,
+    loss: LossFunction | None = None,
+) -> Training:
+    """Put model, task, optimizer, batches and schedule together.
+
+    Raises: ShapeError if the model's outputs do not fit the task
+    """
+    settings = recipe.settings
+    assert (
+        settings.batch_size
+        and settings.epochs
+        and settings.optimizer
+        and settings.learning_rate
+        and settings.schedule
+    )
+    if recipe.given and "loss" in recipe.given and loss is None:
+        raise RunError(
+            "this run's loss was handed over as an object; hand it over again: cr.fit(..., loss=…, resume=…)"
+        )
+    task = make_task(recipe, material, loss)
+    network = make_model(recipe, task.units, model)
+    train, validation = (_batches(material, task, part, settings, device) for part in ("train", "validation"))
+    assert train is not None
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        was_training = network.training
+        check_outputs(network.eval(), task, material.inputs[:2])
+        network.train(was_training)
+    objective = Objective(network, task).to(device)
+    rule = optimizer(
+        settings.optimizer,
+        network.parameters(),
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay or 0.0,
+    )
+    is_ours = recipe.settings.model in MODELS and "model" not in recipe.given
+    step = AutogradStep(
+        objective, rule, seed=settings.seed, clip_norm=settings.clip_norm, reseeds=not is_ours
+    )
+    steps = settings.epochs * len(train)
+    return Training(step, train, validation, schedule(settings.schedule, steps=steps), settings.patience)
+
+
+def _batches(
+    material: Material, task: Task, part: str, settings: Settings, device: torch.device
+) -> Batches | None:
+    rows = material.rows(part)
+    if not len(rows):
+        return None
+    assert material.examples.targets is not None and settings.batch_size
+    inputs = material.inputs[torch.from_numpy(rows)].to(device)
+    targets = task.encode(material.examples.targets[rows]).to(device)
+    return Batches(inputs, targets, settings.batch_size, seed=settings.seed)
+
+
+def check_same_data(recipe: Recipe, source: Source) -> None:
+    """See that the data is what the run was started on. Raises: RunError."""
+    if source.fingerprint() != recipe.data["fingerprint"]:
+        raise RunError(
+            f"the data {visible(source.name)} has changed since the run was started (its content has another hash); "
+            "put the old file back, or start a new run"
+        )
+
+
+def check_settings(settings: Settings, model_settings: dict[str, Any], accepted: set[str]) -> dict[str, Any]:
+    """Give the model the settings that are also its own (dropout). Raises: SettingError if it has none of that name."""
+    if settings.dropout is None:
+        return model_settings
+    if "dropout" not in accepted:
+        if settings.dropout == 0:
+            return model_settings
+        raise SettingError(f"the model {settings.model} has no dropout (models with dropout: mlp)")
+    return {**model_settings, "dropout": settings.dropout}

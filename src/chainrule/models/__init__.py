@@ -1,0 +1,45 @@
+"""Architectures: one family, one file, readable from top to bottom."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from chainrule.catalog import load
+from chainrule.core.errors import SettingError, unknown_name
+
+
+def build(name: str, **settings: Any) -> nn.Module:
+    """Build the network called `name`: a name of the catalogue, or `package.module:Name`.
+
+    Every model of the catalogue takes `inputs` (a number of features, or (channels, height, width)) and `units` (the
+    number of outputs), and settings of its own; `chainrule models NAME` lists them.
+    Raises: UnknownNameError for a name or a setting that does not exist, with the nearest ones
+    >>> build("mlp", inputs=64, units=10, hidden=(32,), activation="tanh")[0]
+    Linear(in_features=64, out_features=32, bias=True)
+    """
+    builder: Callable[..., nn.Module] = load("model", name)
+    accepted = inspect.signature(builder).parameters
+    if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in accepted.values()):
+        for key in settings:
+            if key not in accepted:
+                raise unknown_name(
+                    f"setting of {name}", key, [k for k in accepted if k not in ("inputs", "units")]
+                )
+    try:
+        model = builder(**settings)
+    except TypeError as error:
+        raise SettingError(f"the model {name} cannot be built from these settings: {error}") from error
+    if not isinstance(model, nn.Module):
+        raise SettingError(f"{name} gives a {type(model).__name__}, not a torch.nn.Module")
+    return model
+
+
+def model_settings(name: str) -> dict[str, inspect.Parameter]:
+    """Return the settings that a model takes beside `inputs` and `units`."""
+    accepted = inspect.signature(load("model", name)).parameters
+    named = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return {k: p for k, p in accepted.items() if k not in ("inputs", "units") and p.kind in named}

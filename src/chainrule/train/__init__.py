@@ -1,0 +1,1 @@
+"""The engine: from a recipe to an iterator of reports."""

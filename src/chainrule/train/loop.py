@@ -1,0 +1,122 @@
+"""The training loop as an iterator of reports: stopping is `break`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from chainrule.data.batches import Batches
+from chainrule.optim.schedules import Schedule
+from chainrule.train.objective import Objective
+from chainrule.train.step import Step
+from chainrule.train.task import Task
+
+EVALUATION_ROWS = 4096
+
+
+class Report(NamedTuple):
+    """One update: its number and epoch, both counted from 1, the loss before it, and the rows that it saw.
+
+    The loss stays on its device until someone asks for the number.
+    """
+
+    step: int
+    epoch: int
+    loss: Tensor
+    rows: int
+    ends_epoch: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochReport:
+    """One pass over the training rows: mean loss while training, and the validation rows after it."""
+
+    epoch: int
+    train_loss: float
+    seconds: float
+    validation: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def validation_loss(self) -> float:
+        """The mean loss of the validation rows."""
+        return self.validation["loss"]
+
+
+def train(step: Step, batches: Batches, schedule: Schedule, *, start: int = 0) -> Iterator[Report]:
+    """Make the updates `start`, `start` + 1, … of a run and report each.
+
+    What update k does depends on the weights, the optimizer's state and k alone: so a run can be taken up anywhere.
+    """
+    per_epoch = len(batches)
+    step.objective.train()
+    number = start
+    while number < schedule.steps:
+        epoch, place = divmod(number, per_epoch)
+        for inputs, targets in batches.epoch(epoch, start=place):
+            step.prepare(number, schedule(number))
+            outcome = step(inputs, targets)
+            number += 1
+            yield Report(number, epoch + 1, outcome.loss.detach(), len(targets), number % per_epoch == 0)
+            if number == schedule.steps:
+                return
+
+
+def epochs(
+    step: Step, train_batches: Batches, validation_batches: Batches | None, schedule: Schedule
+) -> Iterator[EpochReport]:
+    """Train, and report each epoch with the loss and metrics of the validation rows."""
+    losses: list[Tensor] = []
+    rows: list[int] = []
+    began = time.perf_counter()
+    for report in train(step, train_batches, schedule):
+        losses.append(report.loss)
+        rows.append(report.rows)
+        if not report.ends_epoch:
+            continue
+        validation = evaluate(step.objective, validation_batches) if validation_batches else {}
+        yield EpochReport(
+            epoch=report.epoch,
+            train_loss=mean_loss(torch.stack(losses).tolist(), rows),
+            seconds=time.perf_counter() - began,
+            validation=validation,
+        )
+        losses, rows, began = [], [], time.perf_counter()
+
+
+def mean_loss(losses: list[float], rows: list[int]) -> float:
+    """Return the mean over rows of losses that are means over batches."""
+    return sum(loss * count for loss, count in zip(losses, rows, strict=True)) / sum(rows)
+
+
+def outputs_of(model: torch.nn.Module, inputs: Tensor, rows_at_once: int = EVALUATION_ROWS) -> Tensor:
+    """Run all rows through a model as in prediction, some thousands at a time."""
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            parts = [model(inputs[i : i + rows_at_once]) for i in range(0, len(inputs), rows_at_once)]
+    finally:
+        model.train(was_training)
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def evaluate(objective: Objective, batches: Batches) -> dict[str, float]:
+    """Return the mean loss and the metrics of all rows, as in prediction."""
+    return judge(objective.task, outputs_of(objective.model, batches.inputs), batches.targets)
+
+
+def judge(task: Task, outputs: Tensor, targets: Tensor) -> dict[str, float]:
+    """Return the mean loss and the metrics of outputs, without what is done to the loss while training."""
+    was_training = task.training
+    task.eval()
+    try:
+        with torch.inference_mode():
+            loss = task.losses(outputs, targets).mean().item()
+            return {"loss": loss, **task.measure(outputs, targets)}
+    finally:
+        task.train(was_training)

@@ -1,0 +1,154 @@
+"""One schema of settings, shared by flags, `--set`, recipes and search spaces. Imports neither torch nor polars.
+
+A setting that is None is chosen by `suggestions.py` from the data; the recipe holds what was chosen.
+"""
+
+from __future__ import annotations
+
+import math
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from chainrule.core.errors import SettingError, unknown_name
+from chainrule.core.text import visible
+
+
+def _setting(
+    default: Any,
+    text: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    above: float | None = None,
+) -> Any:
+    return field(default=default, metadata={"help": text, "low": low, "high": high, "above": above})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How to train. Every field is a flag of `fit` (`batch_size` is --batch-size) and a key of `--set`."""
+
+    model: str | None = _setting(None, "name of a model (chainrule models), or package.module:Name")
+    task: str | None = _setting(None, "regression or classification; without it, by the target")
+    loss: str | None = _setting(None, "name of a loss; without it, the task's own")
+    epochs: int | None = _setting(None, "passes over the training rows, at most", low=1)
+    batch_size: int | None = _setting(None, "rows per update", low=1)
+    optimizer: str | None = _setting(None, "update rule: sgd, momentum, nesterov, rmsprop, adam, adamw, …")
+    learning_rate: float | None = _setting(None, "learning rate at its highest", above=0)
+    schedule: str | None = _setting(
+        None, "learning rate over the run: constant, step, exponential, cosine, linear"
+    )
+    weight_decay: float | None = _setting(
+        None, "decay of the weights (an L2 penalty; decoupled for adamw)", low=0
+    )
+    dropout: float | None = _setting(
+        None, "part of the hidden values set to zero while training", low=0, high=1
+    )
+    label_smoothing: float | None = _setting(
+        None, "part of the target given to the other classes", low=0, high=1
+    )
+    clip_norm: float | None = _setting(None, "longest gradient; longer ones are shortened to it", above=0)
+    validation: float = _setting(
+        0.1, "part of all rows that validates; 0: none, no early stopping", low=0, high=1
+    )
+    test: float = _setting(0.2, "part of all rows that is kept for the test", low=0, high=1)
+    patience: int | None = _setting(
+        None, "epochs without a better validation loss before training stops", low=1
+    )
+    seed: int = _setting(0, "seed of the split, the start and the order", low=0)
+    device: str = _setting("auto", "auto, cpu, cuda or mps")
+    plan: str = _setting("auto", "how to run: auto or plain")
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            _check(item.name, getattr(self, item.name), item.metadata)
+
+    def filled(self, chosen: Mapping[str, Any]) -> Settings:
+        """Return these settings with `chosen` where nothing was said."""
+        return replace(self, **{k: v for k, v in chosen.items() if getattr(self, k) is None})
+
+
+def help_text(name: str) -> str:
+    """Return what a setting is, in one line."""
+    return next(str(item.metadata["help"]) for item in fields(Settings) if item.name == name)
+
+
+def parse_settings(
+    pairs: Sequence[str], model_hints: Callable[[], Mapping[str, Any]]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read KEY=VALUE pairs: settings of the training, and settings of the model.
+
+    `model_hints` gives the types of the model's own settings; it is called only if a key asks for it.
+    Raises: SettingError for a pair that cannot be read; UnknownNameError for a key that does not exist
+    """
+    hints = typing.get_type_hints(Settings)
+    training: dict[str, Any] = {}
+    model: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        key = key.strip().replace("-", "_")
+        if not equals or not key:
+            raise SettingError(f"--set takes KEY=VALUE; got {visible(pair)!r}")
+        if key in hints:
+            training[key] = parse_value(key, text, hints[key])
+            continue
+        of_model = model_hints()
+        if key not in of_model:
+            raise unknown_name("setting", key, [*hints, *of_model])
+        model[key] = parse_value(key, text, of_model[key])
+    return training, model
+
+
+def parse_value(key: str, text: str, kind: Any) -> Any:
+    """Read a setting's text as what its type says; lists are separated by commas.
+
+    >>> parse_value("hidden", "128,64", Sequence[int]), parse_value("activation", "relu", str | Sequence[str])
+    ((128, 64), 'relu')
+    """
+    options = typing.get_args(kind) if typing.get_origin(kind) in (typing.Union, types.UnionType) else (kind,)
+    text = text.strip()
+    if type(None) in options and text.lower() in ("", "none", "auto"):
+        return None
+    lists = [o for o in options if typing.get_origin(o) is not None]
+    singles = [o for o in options if o in (bool, int, float, str)]
+    try:
+        if lists and ("," in text or not singles or text == ""):
+            inner = typing.get_args(lists[0])[0]
+            return tuple(_scalar(part.strip(), inner) for part in text.split(",") if part.strip())
+        return _scalar(text, singles[0] if singles else str)
+    except ValueError:
+        wanted = " or ".join(getattr(o, "__name__", str(o)) for o in options if o is not type(None))
+        raise SettingError(f"{key} takes {wanted}; got {visible(text)!r}") from None
+
+
+def _scalar(text: str, kind: Any) -> Any:
+    if kind is bool:
+        if text.lower() in ("true", "yes", "1", "on"):
+            return True
+        if text.lower() in ("false", "no", "0", "off"):
+            return False
+        raise ValueError(text)
+    if kind is int:
+        number = float(text)
+        if not number.is_integer():
+            raise ValueError(text)
+        return int(number)
+    return kind(text)
+
+
+def _check(name: str, value: Any, limits: Mapping[str, Any]) -> None:
+    if value is None or isinstance(value, str):
+        return
+    flag = "--" + name.replace("_", "-")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise SettingError(f"{flag} takes a number; got {value!r}")
+    low, high, above = limits["low"], limits["high"], limits["above"]
+    if low is not None and value < low:
+        raise SettingError(f"{flag} must be at least {low:g}; got {value:g}")
+    if high is not None and value >= high:
+        raise SettingError(f"{flag} must be below {high:g}; got {value:g}")
+    if above is not None and value <= above:
+        raise SettingError(f"{flag} must be above {above:g}; got {value:g}")

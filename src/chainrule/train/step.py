@@ -1,0 +1,117 @@
+"""One update, in place."""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from chainrule.core.errors import SettingError, TrainingFailed
+from chainrule.core.seeds import mix
+from chainrule.nn.noise import Noise
+from chainrule.train.objective import Objective, Outcome
+
+
+class Step(Protocol):
+    """An update rule bound to a network: each call makes one update and reports its loss before it."""
+
+    objective: Objective
+
+    def __call__(self, inputs: Tensor, targets: Tensor) -> Outcome: ...
+
+    def prepare(self, number: int, rate_factor: float) -> None:
+        """Say which update comes next, counted from 0, and the factor on its learning rate."""
+
+
+class AutogradStep:
+    """Any model: forward, backward, clip, optimizer.
+
+    On the CPU the loss is checked before it is used, so that the weights which gave a loss that is not finite still
+    stand when the layer is looked for. Elsewhere reading it would stall the device: the loop checks later.
+    Raises: TrainingFailed naming update and layer
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        optimizer: torch.optim.Optimizer,
+        *,
+        seed: int = 0,
+        clip_norm: float | None = None,
+        reseeds: bool = False,
+    ) -> None:
+        """`reseeds` re-seeds torch's global generator before each update, for layers that draw from it."""
+        if clip_norm is not None and clip_norm <= 0:
+            raise SettingError(f"clip_norm must be positive; got {clip_norm:g}")
+        self.objective = objective
+        self.optimizer = optimizer
+        self.noise = Noise(objective, seed)
+        self.seed = seed
+        self.clip_norm = clip_norm
+        self.reseeds = reseeds
+        self.number = 0
+        self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        self._rates = [group["lr"] for group in optimizer.param_groups]
+        self._checks = self._parameters[0].device.type == "cpu"
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the latest update."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def prepare(self, number: int, rate_factor: float) -> None:
+        """Say which update comes next, counted from 0, and the factor on its learning rate."""
+        self.number = number
+        for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
+            group["lr"] = rate * rate_factor
+        if self.noise.layers:
+            self.noise.at(number)
+        if self.reseeds:
+            torch.manual_seed(mix(self.seed, "global", number))
+
+    def __call__(self, inputs: Tensor, targets: Tensor) -> Outcome:
+        outcome: Outcome = self.objective(inputs, targets)
+        if self._checks and not math.isfinite(outcome.loss.item()):
+            raise TrainingFailed(describe_failure(self.objective.model, inputs, self.number))
+        for parameter in self._parameters:
+            parameter.grad = None
+        outcome.loss.backward()  # type: ignore[no-untyped-call]
+        if self.clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(self._parameters, self.clip_norm)
+        self.optimizer.step()
+        return outcome
+
+
+def describe_failure(model: nn.Module, inputs: Tensor, number: int) -> str:
+    """Say at which update the loss stopped being finite, and the first layer where it shows."""
+    return f"the loss is not finite at step {number + 1}; {first_bad_layer(model, inputs)}"
+
+
+def first_bad_layer(model: nn.Module, inputs: Tensor) -> str:
+    """Name the first layer, in the order of the forward pass, whose weights or outputs are not finite."""
+    found: list[str] = []
+
+    def look(name: str, layer: nn.Module) -> None:
+        def hook(_: nn.Module, __: object, output: object) -> None:
+            if found:
+                return
+            if any(not torch.isfinite(p).all() for p in layer.parameters(recurse=False)):
+                found.append(f"first in the weights of layer {name} ({type(layer).__name__})")
+            elif isinstance(output, Tensor) and not torch.isfinite(output).all():
+                found.append(f"first in the outputs of layer {name} ({type(layer).__name__})")
+
+        handles.append(layer.register_forward_hook(hook))
+
+    handles: list[torch.utils.hooks.RemovableHandle] = []
+    for name, layer in model.named_modules():
+        if not list(layer.children()):
+            look(name or "the model", layer)
+    try:
+        with torch.no_grad():
+            model(inputs)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return found[0] if found else "first in the loss itself: the outputs of every layer are finite"

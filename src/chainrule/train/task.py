@@ -1,0 +1,240 @@
+"""The question asked: what the output layer is, what counts as error, and how outputs are read.
+
+| question            | units   | read through | loss                  |
+|---------------------|---------|--------------|-----------------------|
+| one or more values  | values  | identity     | squared error         |
+| two classes         | 1       | sigmoid      | binary cross-entropy  |
+| several classes     | classes | softmax      | cross-entropy         |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from chainrule.catalog import load
+from chainrule.core.errors import SettingError, ShapeError
+
+LossFunction = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predictions:
+    """What a network says about N rows: classes with probabilities, or values in the target's own units.
+
+    Shapes: labels (N,) indices into `classes`, probabilities (N, classes), values (N, values)
+    """
+
+    classes: tuple[str, ...] = ()
+    labels: Tensor | None = None
+    probabilities: Tensor | None = None
+    values: Tensor | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """The predicted class of every row, by name."""
+        assert self.labels is not None
+        return [self.classes[label] for label in self.labels.tolist()]
+
+
+class Task(nn.Module):
+    """A question with its output layer, loss and metrics; `kind` names it in a recipe."""
+
+    kind: str
+    metric: str
+    units: int
+    default_loss: str
+
+    def __init__(self, loss: str | LossFunction | None) -> None:
+        super().__init__()
+        self.loss: LossFunction = load("loss", loss or self.default_loss) if not callable(loss) else loss
+
+    def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return one loss per example. Shapes: outputs (…, B, units), targets from `encode` -> (…, B)."""
+        losses = self.loss(outputs, targets)
+        if losses.shape == outputs.shape[:-1]:
+            return losses
+        if losses.dim() == 0:  # a callable of the user's that has averaged already
+            return losses.expand(outputs.shape[:-1])
+        raise ShapeError(
+            f"the loss must return one number per example, {tuple(outputs.shape[:-1])}, or one in all; "
+            f"got {tuple(losses.shape)}"
+        )
+
+    def encode(self, targets: np.ndarray) -> Tensor:
+        """Turn targets as the schema gives them into what `losses` takes."""
+        raise NotImplementedError
+
+    def decode(self, outputs: Tensor) -> Predictions:
+        """Turn a network's outputs into predictions."""
+        raise NotImplementedError
+
+    def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
+        """Return the metrics of outputs against targets, in the target's own units."""
+        raise NotImplementedError
+
+
+class Regression(Task):
+    """One or more values: linear outputs, squared error on standardised targets (rows OUT-01, OUT-02).
+
+    `mean` and `scale` are buffers, fitted on training rows and undone by `decode`.
+    """
+
+    kind = "regression"
+    metric = "r2"
+    default_loss = "squared-error"
+
+    def __init__(self, names: Sequence[str], loss: str | LossFunction | None = None) -> None:
+        super().__init__(loss)
+        self.names = tuple(names)
+        self.units = len(self.names)
+        self.mean: Tensor
+        self.scale: Tensor
+        self.register_buffer("mean", torch.zeros(self.units, dtype=torch.float64))
+        self.register_buffer("scale", torch.ones(self.units, dtype=torch.float64))
+
+    def fit(self, values: np.ndarray) -> Regression:
+        """Take mean and standard deviation from the values of the training rows. Shapes: values (N, values)."""
+        self.mean.copy_(torch.from_numpy(values.mean(0)))
+        spread = torch.from_numpy(values.std(0))
+        self.scale.copy_(torch.where(spread > 0, spread, 1.0))
+        return self
+
+    def encode(self, targets: np.ndarray) -> Tensor:
+        return ((torch.from_numpy(targets) - self.mean.cpu()) / self.scale.cpu()).float()
+
+    def decode(self, outputs: Tensor) -> Predictions:
+        return Predictions(values=outputs.double() * self.scale + self.mean)
+
+    def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
+        values, true = self.decode(outputs).values, targets.double() * self.scale + self.mean
+        assert values is not None
+        error = values - true  # predicted − actual (row OUT-26)
+        spread = (true - true.mean(0)).square().sum(0)
+        # Where a target does not vary R² is undefined; 0 says "no better than the mean".
+        r2 = torch.where(spread > 0, 1 - error.square().sum(0) / spread.clamp_min(1e-300), 0.0)
+        return {
+            "r2": r2.mean().item(),
+            "mae": error.abs().mean().item(),
+            "rmse": error.square().mean().sqrt().item(),
+        }
+
+
+class _Classes(Task):
+    """What both kinds of classification share.
+
+    `label_smoothing` ε gives the true class 1 − ε of the target and spreads ε over all classes, while training only
+    (Szegedy et al. 2016, section 7).
+    """
+
+    metric = "accuracy"
+
+    def __init__(
+        self, classes: Sequence[str], loss: str | LossFunction | None, label_smoothing: float
+    ) -> None:
+        super().__init__(loss)
+        self.classes = tuple(classes)
+        self.loss_name = loss if isinstance(loss, str) else None
+        self.label_smoothing = label_smoothing if loss in (None, self.default_loss) else 0.0
+
+    def encode(self, targets: np.ndarray) -> Tensor:
+        return torch.from_numpy(targets.astype(np.int64))
+
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        """Return the probability of every class. Shapes: outputs (N, units) -> (N, classes)."""
+        raise NotImplementedError
+
+    def labels(self, outputs: Tensor) -> Tensor:
+        """Return the predicted class. Shapes: outputs (N, units) -> (N,)."""
+        raise NotImplementedError
+
+    def decode(self, outputs: Tensor) -> Predictions:
+        labels = self.labels(outputs)
+        if self.loss_name == "perceptron":  # threshold units decide, they do not weigh
+            shares = nn.functional.one_hot(labels, len(self.classes)).double()
+        else:
+            shares = self.probabilities(outputs.double())
+        return Predictions(classes=self.classes, labels=labels, probabilities=shares)
+
+    def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
+        right = self.labels(outputs) == targets
+        return {"accuracy": right.double().mean().item()}
+
+
+class Binary(_Classes):
+    """Two classes: one unit read through a sigmoid, the second class from 0.5 (rows OUT-03, ACT-05)."""
+
+    kind = "binary"
+    units = 1
+    default_loss = "binary-cross-entropy"
+
+    def __init__(
+        self, classes: Sequence[str], loss: str | LossFunction | None = None, label_smoothing: float = 0.0
+    ) -> None:
+        if len(classes) != 2:
+            raise SettingError(f"a binary task has two classes; got {len(classes)}")
+        super().__init__(classes, loss, label_smoothing)
+
+    def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        if self.label_smoothing and self.training:
+            smoothed = targets * (1 - self.label_smoothing) + self.label_smoothing / 2
+            return super().losses(outputs, smoothed)
+        return super().losses(outputs, targets)
+
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        second = torch.sigmoid(outputs)
+        return torch.cat([torch.sigmoid(-outputs), second], -1)
+
+    def labels(self, outputs: Tensor) -> Tensor:
+        return (outputs.squeeze(-1) >= 0).long()
+
+
+class MultiClass(_Classes):
+    """Several classes that exclude each other: one unit per class, softmax, the largest wins (rows OUT-04, OUT-08)."""
+
+    kind = "multi-class"
+    default_loss = "cross-entropy"
+
+    def __init__(
+        self, classes: Sequence[str], loss: str | LossFunction | None = None, label_smoothing: float = 0.0
+    ) -> None:
+        super().__init__(classes, loss, label_smoothing)
+        self.units = len(self.classes)
+
+    def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        if self.label_smoothing and self.training:
+            return nn.functional.cross_entropy(
+                outputs, targets, reduction="none", label_smoothing=self.label_smoothing
+            )
+        return super().losses(outputs, targets)
+
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        return torch.softmax(outputs, -1)
+
+    def labels(self, outputs: Tensor) -> Tensor:
+        return outputs.argmax(-1)
+
+
+KINDS: dict[str, Callable[..., Task]] = {
+    "regression": Regression,
+    "binary": Binary,
+    "multi-class": MultiClass,
+}
+
+
+def build_task(
+    kind: str, names: Sequence[str], loss: str | LossFunction | None = None, *, label_smoothing: float = 0.0
+) -> Task:
+    """Return the task of a recipe: its kind, with the names of its classes or values."""
+    match kind:
+        case "regression":
+            return Regression(names, loss)
+        case "binary":
+            return Binary(names, loss, label_smoothing)
+        case "multi-class":
+            return MultiClass(names, loss, label_smoothing)
+    raise SettingError(f"a task is one of regression, binary, multi-class; got {kind!r}")

@@ -1,0 +1,162 @@
+"""One training run: the loop with validation, early stopping, history, and a state that can be saved anywhere."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Generator, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from chainrule.core.errors import TrainingFailed
+from chainrule.data.batches import Batches
+from chainrule.optim.schedules import Schedule
+from chainrule.train.checkpoint import load_optimizer_, optimizer_tensors, part, under
+from chainrule.train.loop import Report, evaluate, mean_loss, train
+from chainrule.train.step import AutogradStep, first_bad_layer
+
+READ_EVERY = 64  # updates between two looks at the losses on a device where reading one stalls it
+Row = dict[str, float]
+
+
+class Training:
+    """A run under way. `for report in training.reports()` trains; `state` and `tensors` are all there is to save."""
+
+    def __init__(
+        self,
+        step: AutogradStep,
+        batches: Batches,
+        validation: Batches | None,
+        schedule: Schedule,
+        patience: int | None,
+    ) -> None:
+        self.step = step
+        self.batches = batches
+        self.validation = validation
+        self.schedule = schedule
+        self.patience = patience
+        self.number = 0
+        self.losses: list[float] = []
+        self.history: list[Row] = []
+        self.best: dict[str, Tensor] = {}
+        self.best_epoch: int | None = None
+        self.best_loss = math.inf
+        self.seconds = 0.0
+        self._unread: list[Tensor] = []
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether all updates are made, or the validation loss has not improved for `patience` epochs."""
+        return self.number >= self.schedule.steps or self._is_spent()
+
+    def _is_spent(self) -> bool:
+        """Whether an epoch has just ended and the best one lies `patience` epochs back."""
+        waited = len(self.history) - (self.best_epoch or 0)
+        at_epoch_end = self.number == len(self.history) * len(self.batches)
+        return bool(self.validation and self.patience and at_epoch_end and waited >= self.patience)
+
+    def reports(self) -> Generator[Report, None, None]:
+        """Go on from where the run stands and report every update, until it is finished.
+
+        An update that ends an epoch is reported after the validation: its row then stands in `history`.
+        Raises: TrainingFailed naming step, epoch and layer
+        """
+        if self.is_finished:
+            return
+        began = time.perf_counter()
+        for report in self._updates():
+            self.number = report.step
+            self._unread.append(report.loss)
+            if report.ends_epoch or len(self._unread) >= READ_EVERY or report.loss.device.type == "cpu":
+                self._read(report.epoch)
+            if report.ends_epoch:
+                self._end_epoch(report.epoch, time.perf_counter() - began)
+                began = time.perf_counter()
+            yield report
+            if report.ends_epoch and self._is_spent():
+                return
+
+    def _updates(self) -> Iterator[Report]:
+        try:
+            yield from train(self.step, self.batches, self.schedule, start=self.number)
+        except TrainingFailed as failure:
+            epoch = self.step.number // len(self.batches) + 1
+            raise TrainingFailed(f"{failure} (epoch {epoch})") from None
+
+    def _read(self, epoch: int) -> None:
+        values = torch.stack(self._unread).tolist() if len(self._unread) > 1 else [self._unread[0].item()]
+        self._unread.clear()
+        for value in values:
+            self.losses.append(value)
+            if not math.isfinite(value):
+                where = first_bad_layer(
+                    self.step.objective.model, self.batches.inputs[: self.batches.batch_size]
+                )
+                raise TrainingFailed(
+                    f"the loss is not finite at step {len(self.losses)}; {where} (epoch {epoch})"
+                )
+
+    def _end_epoch(self, epoch: int, seconds: float) -> None:
+        per_epoch = len(self.batches)
+        rows = [self.batches.batch_size] * per_epoch
+        rows[-1] = len(self.batches.inputs) - self.batches.batch_size * (per_epoch - 1)
+        row: Row = {
+            "epoch": epoch,
+            "steps": self.number,
+            "train_loss": mean_loss(self.losses[-per_epoch:], rows),
+            "learning_rate": self.step.rate,
+        }
+        if self.validation:
+            measured = evaluate(self.step.objective, self.validation)
+            row |= {f"validation_{name}": value for name, value in measured.items()}
+            if measured["loss"] < self.best_loss:
+                self.best_loss, self.best_epoch = measured["loss"], epoch
+                self._keep_best()
+        self.seconds += seconds
+        self.history.append({**row, "seconds": seconds})
+
+    def _keep_best(self) -> None:
+        weights = self.step.objective.model.state_dict()
+        if not self.best:
+            self.best = {name: t.detach().clone() for name, t in weights.items()}
+            return
+        for name, tensor in weights.items():
+            self.best[name].copy_(tensor)
+
+    def restore_best_(self) -> None:
+        """Put the weights of the best validation loss into the model; without validation the last ones stay."""
+        if self.best:
+            self.step.objective.model.load_state_dict(self.best)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return every tensor that the rest of the run depends on."""
+        return {
+            **under("model/", self.step.objective.model.state_dict()),
+            **under("best/", self.best),
+            **under("optimizer/", optimizer_tensors(self.step.optimizer)),
+            "losses": torch.tensor(self.losses, dtype=torch.float32),
+        }
+
+    def state(self) -> dict[str, Any]:
+        """Return the position, the stopping state and the history."""
+        return {
+            "step": self.number,
+            "steps": self.schedule.steps,
+            "is_finished": self.is_finished,
+            "best_epoch": self.best_epoch,
+            "best_loss": self.best_loss if self.best_epoch else None,
+            "history": self.history,
+        }
+
+    def restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+        """Take up a saved run: the next update is the one that would have come."""
+        self.step.objective.model.load_state_dict(part(tensors, "model/"))
+        self.best = {n: t.to(self.batches.inputs.device) for n, t in part(tensors, "best/").items()}
+        load_optimizer_(self.step.optimizer, part(tensors, "optimizer/"))
+        self.losses = tensors["losses"].tolist()
+        self.number = state["step"]
+        self.history = state["history"]
+        self.best_epoch = state["best_epoch"]
+        self.best_loss = math.inf if state["best_loss"] is None else state["best_loss"]

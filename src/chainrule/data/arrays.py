@@ -6,14 +6,18 @@ what they promise is compared with what they hold before memory is taken, and no
 
 from __future__ import annotations
 
+import contextlib
+import gzip
+import io
 import os
+import re
+import warnings
 import zipfile
-import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Literal, cast
 
 import numpy as np
 
@@ -32,7 +36,7 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """Inputs and their targets, with the names that messages call them by."""
+    """Inputs and their targets, with the names that messages give them."""
 
     inputs: np.ndarray
     targets: np.ndarray | None
@@ -47,18 +51,17 @@ def read_npz(path: Path, target: str | None = None) -> Source:
     Raises: DataError naming the file and the key
     """
     arrays, others = _open_npz(path)
-    pairs = _pair_keys(path, sorted(arrays), target)
-    used = {key for x, y in pairs.values() for key in (x, y)}
-    unused = sorted([key for key in arrays if key not in used] + others)
-    wanted = sum(arrays[key].total_bytes for key in used if key is not None)
-    _check_bytes(wanted, _shown(path))
+    pairs = _pair_keys(_shown(path), sorted(arrays), target)
+    used = {key for pair in pairs.values() for key in pair if key is not None}
+    _check_bytes(sum(arrays[key].total_bytes for key in used), _shown(path))
     parts = {}
     for split, (x, y) in pairs.items():
         targets = None if y is None else arrays[y].read()
-        parts[split] = _Part(arrays[x].read(), targets, f"{_shown(path)}: {x!r}", f"{y!r}")
+        parts[split] = _Part(arrays[x].read(), targets, arrays[x].name, "" if y is None else arrays[y].name)
+    unused = sorted([*(arrays.keys() - used), *others])
+    notes = [f"not used: {listed(unused)}"] if unused else []
     origin = {"kind": "npz", "path": str(path.absolute()), "target": target}
-    notes = [f"arrays not used: {listed(unused)}"] if unused else []
-    return _source(path.stem, origin, parts, notes)
+    return _source(path.stem, origin, parts, notes, target or "target")
 
 
 def read_idx(path: Path) -> Source:
@@ -76,7 +79,9 @@ def read_idx(path: Path) -> Source:
         if targets.ndim != 1:
             raise DataError(f"{_shown(labels)}: labels have 1 dimension, but the file says {targets.ndim}")
         parts[split] = _Part(pixels, targets, _shown(file), _shown(labels))
-    return _source(path.absolute().name, {"kind": "idx", "path": str(path.absolute())}, parts, [])
+    return _source(
+        path.absolute().name.split(".")[0], {"kind": "idx", "path": str(path.absolute())}, parts, []
+    )
 
 
 def from_arrays(x: Any, y: Any, name: str = "arrays") -> Source:
@@ -101,54 +106,85 @@ def from_dataset(dataset: Any, name: str = "dataset") -> Source:
         )
     if not len(dataset):
         raise DataError(f"the data set {visible(name)!r} has no items")
-    items = [_item(dataset, index) for index in range(len(dataset))]
-    for index, (x, y) in enumerate(items):
-        for what, value, first in (("x", x, items[0][0]), ("y", y, items[0][1])):
+    items: list[tuple[np.ndarray, np.ndarray]] = []
+    for index in range(len(dataset)):
+        items.append(_item(dataset, index))
+        for what, value, first in zip("xy", items[index], items[0], strict=True):
             if value.shape != first.shape:
                 raise DataError(
-                    f"item {index} of {visible(name)!r} has {what} of shape {value.shape}, but item 0 has {first.shape}; "
-                    "all items need one shape (resize or pad them)"
+                    f"item {index} of {visible(name)!r} has {what} of shape {value.shape}, "
+                    f"but item 0 has {first.shape}; all items need one shape (resize or pad them)"
                 )
         if not index:
-            _check_bytes(len(items) * (x.nbytes + y.nbytes), visible(name))
-    part = _Part(np.stack([x for x, _ in items]), np.stack([y for _, y in items]))
-    return _source(name, {"kind": "dataset", "name": name}, {TRAIN: part}, [])
+            _check_bytes(len(dataset) * sum(value.nbytes for value in items[0]), visible(name))
+    part = _Part(_stacked([x for x, _ in items], "x"), _stacked([y for _, y in items], "y"))
+    source = _source(name, {"kind": "dataset", "name": name}, {TRAIN: part}, [])
+    return replace(source, class_names=_class_names(dataset, source.targets))
+
+
+def _class_names(dataset: Any, targets: np.ndarray | None) -> tuple[str, ...] | None:
+    """Return the names in `dataset.classes`, as torchvision keeps them, if the targets count through them."""
+    names = getattr(dataset, "classes", None)
+    if (
+        not isinstance(names, (list, tuple))
+        or targets is None
+        or targets.ndim != 1
+        or targets.dtype.kind != "i"
+    ):
+        return None
+    fits = len(names) and targets.min() >= 0 and targets.max() < len(names)
+    return tuple(str(name) for name in names) if fits else None
 
 
 # ---- what the numbers are
 
 
-def _source(name: str, origin: dict[str, Any], parts: Mapping[int, _Part], notes: list[str]) -> Source:
+def _source(
+    name: str, origin: dict[str, Any], parts: Mapping[int, _Part], notes: list[str], target: str = "target"
+) -> Source:
     """Join the parts of the data and decide whether they are rows of numbers or pictures."""
-    inputs, targets = [], []
-    for part in parts.values():
-        array, note = _understand(part.inputs, part.input_name)
-        inputs.append(array)
-        notes += [note] if note and note not in notes else []
-        if inputs[0].shape[1:] != array.shape[1:]:
-            first = next(iter(parts.values()))
-            raise DataError(
-                f"{part.input_name} has rows of shape {array.shape[1:]}, but {first.input_name} has {inputs[0].shape[1:]}"
-            )
-        if part.targets is not None:
-            targets.append(_check_targets(part.targets, part.target_name, len(array), part.input_name))
-    array = _joined(inputs)
-    splits = np.repeat(np.array(list(parts), np.int8), [len(part) for part in inputs])
+    first = next(iter(parts.values()))
+    understood = [_understand(part.inputs, part.input_name) for part in parts.values()]
+    inputs = [array for array, _ in understood]
+    for part, array in zip(parts.values(), inputs, strict=True):
+        _check_alike(array, part.input_name, inputs[0], first.input_name)
+        if (part.targets is None) != (first.targets is None):
+            without, other = (part, first) if part.targets is None else (first, part)
+            raise DataError(f"{other.input_name} has targets, but {without.input_name} has none")
+    targets = [
+        _check_targets(part.targets, part.target_name, len(array), part.input_name)
+        for part, array in zip(parts.values(), inputs, strict=True)
+        if part.targets is not None
+    ]
+    for part, array in zip(parts.values(), targets, strict=False):
+        _check_alike(array, part.target_name, targets[0], first.target_name)
+    answers = _joined(targets) if targets else None
+    splits = np.repeat(np.array(list(parts), np.int8), [len(array) for array in inputs])
     return Source(
         name=name,
         origin=origin,
-        array=array,
-        targets=_joined(targets) if targets else None,
-        is_pictures=array.ndim == 4,
+        array=_joined(inputs),
+        targets=answers,
+        target_names=(target,),
+        is_pictures=inputs[0].ndim == 4,
         fixed_split=splits if set(parts) != {TRAIN} else None,
-        notes=tuple(notes),
+        notes=(*notes, *dict.fromkeys(note for _, note in understood if note)),
     )
+
+
+def _check_alike(array: np.ndarray, name: str, first: np.ndarray, first_name: str) -> None:
+    if array.shape[1:] != first.shape[1:]:
+        raise DataError(
+            f"{name} has rows of shape {array.shape[1:]}, but {first_name} has {first.shape[1:]}; make them alike"
+        )
+    if (array.dtype.kind == "U") != (first.dtype.kind == "U"):
+        raise DataError(
+            f"{name} has values of type {array.dtype}, but {first_name} has {first.dtype}; make them alike"
+        )
 
 
 def _joined(arrays: list[np.ndarray]) -> np.ndarray:
     """Return the arrays one below the other; one alone is not copied."""
-    if len({array.shape[1:] for array in arrays}) > 1:
-        raise DataError(f"targets differ in shape between the splits: {[array.shape for array in arrays]}")
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
@@ -166,7 +202,6 @@ def _understand(array: np.ndarray, name: str) -> tuple[np.ndarray, str]:
         )
     if 0 in shape:
         raise DataError(f"{name} is empty: its shape is {shape}")
-    array = _plain(array)
     note = ""
     if array.ndim == 1:
         array = array[:, None]
@@ -174,10 +209,11 @@ def _understand(array: np.ndarray, name: str) -> tuple[np.ndarray, str]:
         array, note = array[:, None], "read as grey pictures (N, H, W)"
     elif array.ndim == 4:
         array, note = _channels_first(array, name)
-    _check_finite(array, name, missing_allowed=array.ndim == 2, shape=shape)
+    array = _plain(array)
+    _check_finite(array, name, row_values=len(shape) == 2)
     return (
         array,
-        note and f"{note}: {len(array)} of {array.shape[2]} × {array.shape[3]}, {array.shape[1]} channels",
+        note and f"{note}: {array.shape[1]} channels of {array.shape[2]} × {array.shape[3]} (height × width)",
     )
 
 
@@ -197,29 +233,34 @@ def _channels_first(array: np.ndarray, name: str) -> tuple[np.ndarray, str]:
 
 
 def _plain(array: np.ndarray) -> np.ndarray:
-    """Return numbers in this machine's byte order and in a type that torch knows."""
+    """Return numbers in types that torch knows: tables keep their precision, pictures are uint8 or float32."""
     kind, width = array.dtype.kind, array.dtype.itemsize
-    if kind == "b":
-        return array.astype(np.uint8)
-    if kind == "f":
-        return array.astype(np.float32 if width <= 4 else np.float64, copy=False)
-    if kind == "u" and width > 1:
-        return array.astype(np.int64 if width < 8 else np.float64)
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
+    with np.errstate(all="ignore"):  # what overflows becomes infinite and is refused
+        if array.ndim == 4 and kind != "f":
+            is_bytes = kind == "b" or (array.min() >= 0 and array.max() <= 255)
+            return array.astype(np.uint8 if is_bytes else np.float32, copy=False)
+        if kind == "f":
+            return array.astype(np.float32 if width <= 4 or array.ndim == 4 else np.float64, copy=False)
+        if kind == "u" and width > 1:
+            return array.astype(np.int64 if width < 8 else np.float64)
+        return array.astype(np.uint8 if kind == "b" else array.dtype.newbyteorder("="), copy=False)
 
 
-def _check_finite(array: np.ndarray, name: str, *, missing_allowed: bool, shape: tuple[int, ...]) -> None:
+def _check_finite(array: np.ndarray, name: str, *, row_values: bool) -> None:
+    """Refuse infinite values, and in pictures missing ones."""
     if array.dtype.kind != "f":
         return
-    bad = np.isinf(array) if missing_allowed else ~np.isfinite(array)
-    if bad.any():
-        place = tuple(int(index) for index in np.argwhere(bad)[0])
-        what = "NaN is read as missing" if missing_allowed else "pictures have no missing values"
-        where = f"row {place[0]}" + (f", column {place[1]}" if len(shape) == 2 else "")
-        raise DataError(
-            f"{name}: {where} (counted from 0) is {array[place]}; {int(bad.sum())} such values in all. "
-            f"Inputs are finite numbers ({what})"
-        )
+    is_table = array.ndim == 2
+    bad = np.isinf(array) if is_table else ~np.isfinite(array)
+    if not bad.any():
+        return
+    place = tuple(int(index) for index in np.argwhere(bad)[0])
+    where = f"row {place[0]}" + (f", column {place[1]}" if row_values else "")
+    what = "NaN is read as missing" if is_table else "pictures cannot have missing values"
+    raise DataError(
+        f"{name}: {where} (counted from 0) is {array[place]}, one of {int(bad.sum())} such values; "
+        f"inputs are finite numbers ({what})"
+    )
 
 
 def _check_targets(targets: np.ndarray, name: str, rows: int, input_name: str) -> np.ndarray:
@@ -232,16 +273,31 @@ def _check_targets(targets: np.ndarray, name: str, rows: int, input_name: str) -
         raise DataError(
             f"{input_name} has {rows} rows, but {name} has {len(targets)}; each row needs its target"
         )
-    if targets.dtype.kind == "S":
-        targets = np.char.decode(targets, "utf-8", "replace")
-    if targets.dtype.kind == "U":
-        return targets
-    if targets.dtype.kind not in "biuf":
+    kind = targets.dtype.kind
+    if kind in "SU":
+        return _checked_text(targets, name)
+    if kind not in "biuf":
         raise DataError(f"{name} has values of type {targets.dtype}; targets are numbers or text")
-    if targets.dtype.kind == "f" and np.isinf(targets).any():
-        row = int(np.argwhere(np.isinf(targets))[0][0])
-        raise DataError(f"{name}: row {row} (counted from 0) is infinite; targets are finite numbers")
-    return targets.astype(np.float64) if targets.dtype.kind == "f" else targets.astype(np.int64)
+    if kind == "b":
+        return targets
+    is_whole = kind == "i" or (kind == "u" and targets.dtype.itemsize < 8)
+    with np.errstate(all="ignore"):
+        plain = targets.astype(np.int64 if is_whole else np.float64)
+    if np.isinf(plain).any():
+        row = int(np.argwhere(np.isinf(plain))[0][0])
+        raise DataError(f"{name}: row {row} (counted from 0) is {plain[row]}; targets are finite numbers")
+    return plain
+
+
+def _checked_text(targets: np.ndarray, name: str) -> np.ndarray:
+    """Return labels as text; an array of text can hold numbers that are no characters."""
+    if targets.dtype.kind == "S":
+        return np.char.decode(targets, "utf-8", "replace")
+    text = np.ascontiguousarray(targets, targets.dtype.newbyteorder("="))
+    codes = text.view(np.uint32) if text.dtype.itemsize else np.empty(0, np.uint32)
+    if ((codes > 0x10FFFF) | ((codes >= 0xD800) & (codes < 0xE000))).any():
+        raise DataError(f"{name} holds text with characters that do not exist; it is damaged")
+    return text
 
 
 def _check_bytes(wanted: int, name: str) -> None:
@@ -264,18 +320,16 @@ def _as_array(values: Any, name: str) -> np.ndarray:
         values = values.float() if str(values.dtype) == "torch.bfloat16" else values
     if hasattr(values, "tocsr"):
         raise DataError(f"{name} is a sparse matrix; give {name}.toarray()")
-    try:
+    with _said(f"{name} cannot be read as one array{_ragged(values)}"):
         array = np.asarray(values)
-    except Interrupted:
-        raise
-    except Exception as error:
-        raise DataError(f"{name} cannot be read as one array{_ragged(values)}: {visible(error)}") from error
     if array.dtype.kind == "O" and array.ndim and all(isinstance(value, str) for value in array.flat):
         return array.astype(str)
     if array.dtype.hasobject:
-        found = next((v for v in array.flat if not isinstance(v, (int, float))), None)
+        found = next(
+            (v for v in array.flat if not isinstance(v, (int, float))), array.flat[0] if array.size else None
+        )
         raise DataError(
-            f"{name} holds {visible(repr(found), 60)}, but one array has numbers only (NaN for missing ones); "
+            f"{name} holds {visible(repr(found), 60)}, but an array has numbers only (NaN for missing ones); "
             "give mixed columns as a table (a data frame or a CSV file)"
         )
     return array
@@ -283,11 +337,9 @@ def _as_array(values: Any, name: str) -> np.ndarray:
 
 def _ragged(values: Any) -> str:
     """Say which row of nested lists has another length than the first."""
-    lengths = (
-        [len(v) if hasattr(v, "__len__") else None for v in values]
-        if isinstance(values, (list, tuple))
-        else []
-    )
+    if not isinstance(values, (list, tuple)):
+        return ""
+    lengths = [len(value) if hasattr(value, "__len__") else 1 for value in values]
     for row, length in enumerate(lengths):
         if length != lengths[0]:
             return f" (row {row}, counted from 0, has {length} values, row 0 has {lengths[0]})"
@@ -295,15 +347,29 @@ def _ragged(values: Any) -> str:
 
 
 def _item(dataset: Any, index: int) -> tuple[np.ndarray, np.ndarray]:
-    try:
+    with _said(f"item {index} of the data set cannot be read"):
         item = dataset[index]
-    except Interrupted:
-        raise
-    except Exception as error:
-        raise DataError(f"item {index} of the data set cannot be read: {visible(error)}") from error
     if not isinstance(item, (tuple, list)) or len(item) != 2:
         raise DataError(f"item {index} of the data set should be (x, y); got {type(item).__name__}")
     return _as_array(item[0], f"x of item {index}"), _as_array(item[1], f"y of item {index}")
+
+
+def _stacked(values: Sequence[np.ndarray], what: str) -> np.ndarray:
+    try:
+        return np.stack(values)
+    except TypeError as error:  # numbers here, dates there
+        raise DataError(f"{what} differs in type between the items: {visible(error)}") from error
+
+
+@contextlib.contextmanager
+def _said(message: str) -> Iterator[None]:
+    """Turn whatever hostile bytes make a parser raise into a DataError; what was raised on purpose passes."""
+    try:
+        yield
+    except (DataError, Interrupted):
+        raise
+    except Exception as error:
+        raise DataError(f"{message} ({visible(error) or type(error).__name__})") from error
 
 
 # ---- .npz: a zip of arrays, each with a header that says its type and shape
@@ -314,7 +380,7 @@ class _Entry:
     """One array in a .npz file whose header has been read and fits its length."""
 
     path: Path
-    key: str
+    name: str
     member: zipfile.ZipInfo
     shape: tuple[int, ...]
     is_fortran: bool
@@ -326,22 +392,12 @@ class _Entry:
         return prod(self.shape) * self.dtype.itemsize
 
     def read(self) -> np.ndarray:
-        name = f"{_shown(self.path)}: {self.key!r}"
-        try:
+        order: Literal["F", "C"] = "F" if self.is_fortran else "C"
+        with _said(f"{self.name} is damaged"):
             with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as file:
                 file.read(self.start)
-                content = _read_bounded(file, self.total_bytes)
-        except _BAD_ZIP as error:
-            raise DataError(f"{name} is damaged ({visible(error)})") from error
-        if len(content) != self.total_bytes:
-            raise DataError(
-                f"{name} should have {self.total_bytes} bytes, but has {_more(content, self.total_bytes)}"
-            )
-        flat = np.frombuffer(content, self.dtype)
-        return flat.reshape(self.shape, order="F" if self.is_fortran else "C")
-
-
-_BAD_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError, ValueError)
+                content = _read_bounded(file, self.total_bytes, self.name)
+            return np.frombuffer(content, self.dtype).reshape(self.shape, order=order)
 
 
 def _open_npz(path: Path) -> tuple[dict[str, _Entry], list[str]]:
@@ -350,93 +406,183 @@ def _open_npz(path: Path) -> tuple[dict[str, _Entry], list[str]]:
         raise DataError(f"{_shown(path)} should be a .npz file, but no file stands there")
     arrays: dict[str, _Entry] = {}
     others = []
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for member in archive.infolist():
-                key = member.filename.removesuffix(".npy")
-                if key == member.filename:
-                    others.append(key)
-                elif key in arrays:
-                    raise DataError(f"{_shown(path)} has two arrays called {visible(key)!r}; write it again")
-                else:
-                    arrays[key] = _read_header(path, archive, member, visible(key))
-    except DataError:
-        raise
-    except _BAD_ZIP as error:
-        raise DataError(f"{_shown(path)} is not a .npz file, or damaged ({visible(error)})") from error
+    with _said(f"{_shown(path)} is not a .npz file, or damaged"), zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            key = member.filename.removesuffix(".npy")
+            if key in arrays:
+                raise DataError(f"{_shown(path)} has two arrays called {visible(key)!r}; write it again")
+            if key == member.filename:
+                others.append(key)
+            else:
+                arrays[key] = _read_header(path, archive, member, f"{_shown(path)}: {visible(key)!r}")
     return arrays, others
 
 
-def _read_header(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, key: str) -> _Entry:
-    from numpy.lib import format as npy
-
-    name = f"{_shown(path)}: {key!r}"
+def _read_header(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> _Entry:
+    """Read what an array says about itself, and refuse pickles and lengths that do not fit."""
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise DataError(
+            f"{name} is compressed in a way that numpy.savez_compressed does not use; write it again"
+        )
     with archive.open(member) as file:
-        try:
-            version = npy.read_magic(file)
-            read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[version]
-            shape, is_fortran, dtype = read(file)
-        except KeyError:
-            raise DataError(f"{name} has a format that is not supported; write it with numpy.savez") from None
-        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError, OverflowError) as error:
-            raise DataError(f"{name} has a damaged header ({visible(error)})") from error
-        start = file.tell()
+        shape, is_fortran, dtype, start = _parse_header(file.read(_HEADER_BYTES), name)
     if dtype.hasobject:
         raise DataError(
             f"{name} holds Python objects, which are stored as pickle and could run code when read; "
-            "store numbers or text instead, such as x.astype(float) or y.astype(str)"
+            "store numbers or text, such as x.astype(float) or y.astype(str)"
         )
-    entry = _Entry(path, key, member, shape, is_fortran, dtype, start)
-    if any(side < 0 for side in shape) or start + entry.total_bytes != member.file_size:
+    entry = _Entry(path, name, member, shape, is_fortran, dtype, start)
+    if start + entry.total_bytes != member.file_size:
         raise DataError(
-            f"{name} of shape {shape} and type {dtype} should have {entry.total_bytes} bytes, "
+            f"{name} of shape {visible(shape)} and type {visible(dtype)} should have {entry.total_bytes} bytes, "
             f"but has {member.file_size - start}; the file is damaged"
         )
     return entry
 
 
-def _pair_keys(path: Path, keys: list[str], target: str | None) -> dict[int, tuple[str, str | None]]:
+_HEADER_BYTES = 1 << 14  # numpy itself refuses headers above 10,000 bytes
+
+
+def _parse_header(content: bytes, name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
+    """Return shape, order, type and length of a header, with numpy's own parser (it evaluates literals only)."""
+    from numpy.lib import format as npy
+
+    file = io.BytesIO(content)
+    with _said(f"{name} has a damaged header"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        read = npy.read_array_header_1_0 if npy.read_magic(file) == (1, 0) else npy.read_array_header_2_0
+        shape, is_fortran, dtype = read(file)
+    if any(side < 0 for side in shape):
+        raise DataError(f"{name} has a damaged header (shape {visible(shape)})")
+    return shape, is_fortran, dtype, file.tell()
+
+
+def _pair_keys(path: str, keys: list[str], target: str | None) -> dict[int, tuple[str, str | None]]:
     """Return the key of the inputs and the key of the targets, per split."""
-    if target is not None and target not in keys:
-        close = "".join(f"; did you mean {c!r}?" for c in nearest(target, keys, most=1))
-        raise DataError(f"{_shown(path)} has no array {visible(target)!r}{close} It has {listed(keys)}")
+    targets = TARGET_KEYS if target is None else (target.lower(),)
     roles: dict[tuple[int, str], list[str]] = {}
-    is_divided = False
     for key in keys:
         name, split = _split_of(key)
-        role = "x" if name in INPUT_KEYS else "y" if name in TARGET_KEYS and target is None else ""
-        role = "y" if key == target else role
-        if role:
-            is_divided |= split is not None
-            roles.setdefault((TRAIN if split is None else split, role), []).append(key)
-    if not roles and keys == ["arr_0", "arr_1"]:
-        return {TRAIN: ("arr_0", "arr_1")}
-    for found in roles.values():
-        if len(found) > 1:
+        role = "y" if name in targets or key == target else "x" if name in INPUT_KEYS else ""
+        roles.setdefault((split, role), []).append(key)
+    if target is not None and not any(role == "y" for _, role in roles):
+        close = "".join(f"; did you mean {c!r}?" for c in nearest(target, keys, most=1))
+        raise DataError(f"{path} has no array {visible(target)!r}; it has {listed(keys)}{close}")
+    if keys[:1] == ["arr_0"] and keys in (["arr_0"], ["arr_0", "arr_1"]):  # numpy.savez(file, x, y)
+        return {TRAIN: ("arr_0", keys[1] if len(keys) > 1 else None)}
+    for (_, role), found in roles.items():
+        if role and len(found) > 1:
+            raise DataError(f"{path}: {listed(found)} could each be meant; keep one, or rename the others")
+    splits = sorted({split for split, role in roles if role})
+    for split in splits or [TRAIN]:
+        if (split, "x") not in roles or TRAIN not in splits:
             raise DataError(
-                f"{_shown(path)}: {listed(found)} could each be meant; keep one of them, or rename the others"
+                f"{path} should hold arrays x and y, or x_train, y_train, x_test and y_test "
+                f"({', '.join(INPUT_KEYS)} and {', '.join(TARGET_KEYS)} are understood); it has {listed(keys)}"
             )
-    splits = sorted({split for split, _ in roles})
-    pairs = {}
-    for split in splits:
-        x, y = roles.get((split, "x")), roles.get((split, "y"))
-        if x is None:
+    return {split: (roles[split, "x"][0], roles.get((split, "y"), [None])[0]) for split in splits}
+
+
+def _split_of(key: str) -> tuple[str, int]:
+    """Return the plain name of an array and its split.
+
+    >>> _split_of("x_test"), _split_of("val_images"), _split_of("X")
+    (('x', 2), ('images', 1), ('x', 0))
+    """
+    first, _, rest = key.lower().partition("_")
+    start, _, last = key.lower().rpartition("_")
+    if first in SPLITS and rest:
+        return rest, SPLITS[first]
+    if last in SPLITS and start:
+        return start, SPLITS[last]
+    return key.lower(), TRAIN
+
+
+# ---- IDX: two zeros, a type, the number of dimensions, their sizes, the values
+
+
+def _read_idx_file(path: Path) -> np.ndarray:
+    """Read one IDX file, plain or compressed, to exactly the length that its header promises."""
+    name = _shown(path)
+    if not path.is_file():
+        raise DataError(f"{name} should be an IDX file, but no file stands there")
+    with _said(f"{name} is damaged or cut short"), path.open("rb") as plain, _unpacked(plain) as file:
+        dtype, shape = _idx_header(file, name)
+        _check_bytes(prod(shape) * dtype.itemsize, name)
+        content = _read_bounded(file, prod(shape) * dtype.itemsize, name)
+        return np.frombuffer(content, dtype).reshape(shape)
+
+
+def _unpacked(file: IO[bytes]) -> IO[bytes]:
+    """Return a file that reads what is inside a gzip file, or the file itself, whatever its name ends in."""
+    is_compressed = file.read(2) == b"\x1f\x8b"
+    file.seek(0)
+    return cast("IO[bytes]", gzip.GzipFile(fileobj=file)) if is_compressed else file
+
+
+def _idx_header(file: IO[bytes], name: str) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    magic = file.read(4)
+    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in IDX_TYPES or not 1 <= magic[3] <= 4:
+        raise DataError(
+            f"{name} is not an IDX file: it should begin with 00 00, a type (08 for bytes) and the number of dimensions "
+            f"(01 to 04), but begins with {magic.hex(' ') or 'nothing'}"
+        )
+    sizes = file.read(4 * magic[3])
+    if len(sizes) < 4 * magic[3]:
+        raise DataError(
+            f"{name} is cut short: its header should have {4 + 4 * magic[3]} bytes, but has {4 + len(sizes)}"
+        )
+    return np.dtype(IDX_TYPES[magic[2]]), tuple(int(side) for side in np.frombuffer(sizes, ">u4"))
+
+
+def _labels_file(images: Path) -> Path:
+    """Return the file of labels that stands beside a file of images."""
+    name = images.name.removesuffix(".gz")
+    if "images" not in name:
+        raise DataError(
+            f"{_shown(images)} should be a file of images, such as train-images-idx3-ubyte, with its labels beside it, "
+            "or the folder that holds both"
+        )
+    wanted = images.with_name(re.sub(r"idx\d", "idx1", name.replace("images", "labels")))
+    found = [file for file in (wanted, wanted.with_name(wanted.name + ".gz")) if file.is_file()]
+    if not found:
+        raise DataError(
+            f"{_shown(images)} needs its labels beside it, in {visible(wanted.name)} or {visible(wanted.name)}.gz"
+        )
+    return found[0]
+
+
+def _idx_folder(folder: Path) -> dict[int, Path]:
+    """Return the file of images of each split in a folder; a plain file is taken before its compressed twin."""
+    found: dict[int, Path] = {}
+    for file in sorted(folder.iterdir()):
+        if not re.search(r"images.*idx\d", file.name) or file.name.startswith("."):
+            continue
+        split = TEST if re.search("t10k|test", file.name) else VALIDATION if "val" in file.name else TRAIN
+        other = found.setdefault(split, file)
+        if other.name.removesuffix(".gz") != file.name.removesuffix(".gz"):
             raise DataError(
-                f"{_shown(path)}: {y[0] if y else ''!r} has no inputs beside it; {_WANTED}; it has {listed(keys)}"
+                f"{_shown(other)} and {file.name!r} could each be meant; give the path of one of them"
             )
-        pairs[split] = (x[0], y[0] if y else None)
-    return pairs
+    if TRAIN not in found:
+        raise DataError(
+            f"{_shown(folder)} should hold train-images-idx3-ubyte and train-labels-idx1-ubyte, plain or .gz"
+        )
+    return dict(sorted(found.items()))
 
 
-_WANTED = "wanted are arrays x and y, or x_train, y_train, x_test, y_test"
+def _read_bounded(file: IO[bytes], wanted: int, name: str) -> bytearray:
+    """Read `wanted` bytes and make sure that the file ends there, whatever it would unpack to."""
+    content = bytearray()
+    while len(content) <= wanted and (chunk := file.read(min(_CHUNK, wanted + 1 - len(content)))):
+        content += chunk
+    if len(content) != wanted:
+        found = "more" if len(content) > wanted else f"only {len(content)}"
+        raise DataError(
+            f"{name} should have {wanted} bytes of values after its header, but has {found}; fetch it again"
+        )
+    return content
 
 
-def _split_of(key: str) -> tuple[str, int | None]:
-    """Return the plain name of an array and its split: 'x_train' and 'train_images' are both divided data."""
-    for before, after in (
-        (key.partition("_")[0], key.partition("_")[2]),
-        (key.rpartition("_")[2], key.rpartition("_")[0]),
-    ):
-        if before.lower() in SPLITS and after:
-            return after.lower(), SPLITS[before.lower()]
-    return key.lower(), None
+def _shown(path: Path) -> str:
+    return visible(path, most=1000)

@@ -74,7 +74,7 @@ def read_pictures(
     cache: Path | None = None,
     size: tuple[int, int] | None = None,
     workers: int | None = None,
-    progress: Track | None = None,
+    track: Track | None = None,
 ) -> Source:
     """Read a folder of class folders; folders named train, val, valid, validation or test at its top are splits.
 
@@ -87,9 +87,9 @@ def read_pictures(
         raise SettingError(f"a picture size is (height, width) in pixels, 1 to 4096 each; got {size}")
     found = _find(folder)
     if cache is None:
-        decoded = _decode_all(found.files, size, workers, progress)
+        decoded = _decode_all(found.files, size, workers, track)
     else:
-        decoded = _through_cache(found, cache, size, workers, progress)
+        decoded = _through_cache(found, cache, size, workers, track)
     class_names = tuple(sorted(set(found.classes)))
     codes = {name: code for code, name in enumerate(class_names)}
     is_divided = set(found.splits) != {TRAIN}
@@ -155,7 +155,12 @@ class _Found:
         """Return a hash that changes when a picture, the size wanted or the decoder changes."""
         import PIL
 
-        stats = [file.stat() for file in self.files]
+        try:
+            stats = [file.stat() for file in self.files]
+        except OSError as error:
+            raise DataError(
+                f"{visible(error.filename, most=1000)}: cannot be read ({error.strerror})"
+            ) from error
         stamps = [(n, s.st_size, s.st_mtime_ns) for n, s in zip(self.names(), stats, strict=True)]
         content = json.dumps([str(self.root), stamps, size, DECODER_VERSION, PIL.__version__])
         return hashlib.sha256(content.encode()).hexdigest()
@@ -306,7 +311,7 @@ class _Decoded:
 
 
 def _through_cache(
-    found: _Found, cache: Path, size: tuple[int, int] | None, workers: int | None, progress: Track | None
+    found: _Found, cache: Path, size: tuple[int, int] | None, workers: int | None, track: Track | None
 ) -> _Decoded:
     """Return what the cache holds for these pictures, or decode them and put them there."""
     name = hashlib.sha256(json.dumps([str(found.root), size]).encode()).hexdigest()[:16]
@@ -319,7 +324,7 @@ def _through_cache(
         notes.append(f"{error}; the pictures were decoded again")
     if stored is not None:
         return stored
-    decoded = _decode_all(found.files, size, workers, progress)
+    decoded = _decode_all(found.files, size, workers, track)
     try:
         _save_cache(path, key, decoded)
     except StorageError as error:
@@ -381,7 +386,7 @@ class Header:
 
 
 def _decode_all(
-    files: list[Path], size: tuple[int, int] | None, workers: int | None, progress: Track | None
+    files: list[Path], size: tuple[int, int] | None, workers: int | None, track: Track | None
 ) -> _Decoded:
     with _pool(_worker_count(workers, len(files))) as ask:
         headers = _headers(files, ask)
@@ -392,7 +397,7 @@ def _decode_all(
                 f"{len(files)} pictures of {height} × {width} take {show_bytes(len(files) * prod(shape))} decoded, "
                 f"more than the limit of {show_bytes(MOST_BYTES)}; choose a smaller picture size"
             )
-        return _Decoded(_decode(files, shape, ask, progress), (note, *_header_notes(headers)))
+        return _Decoded(_decode(files, shape, ask, track), (note, *_header_notes(headers)))
 
 
 def _headers(files: list[Path], ask: Ask) -> list[Header]:
@@ -401,12 +406,12 @@ def _headers(files: list[Path], ask: Ask) -> list[Header]:
     return [Header(*value) for value in values]
 
 
-def _decode(files: list[Path], shape: Shape, ask: Ask, progress: Track | None) -> np.ndarray:
+def _decode(files: list[Path], shape: Shape, ask: Ask, track: Track | None) -> np.ndarray:
     pixels = np.empty((len(files), *shape), np.uint8)
     problems = []
     answers: Iterable[tuple[Any, bytes]] = _answers(files, shape, ask)
-    if progress is not None:
-        answers = progress(answers, len(files), "decoding pictures")
+    if track is not None:
+        answers = track(answers, len(files), "decoding pictures")
     for row, (problem, content) in enumerate(answers):
         if problem is not None:
             problems.append(problem)

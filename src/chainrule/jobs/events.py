@@ -31,7 +31,7 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Stepped:
-    """One update is made."""
+    """So many updates are made; told some times a second."""
 
     step: int
     epoch: int

@@ -39,6 +39,7 @@ from chainrule.train.training import Training
 
 CHECKPOINT_SECONDS = 1.0  # least time between two checkpoints …
 CHECKPOINT_SHARE = 0.01  # … and the most of the run's time that they may take
+TELL_SECONDS = 0.1  # between two reports of single updates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,7 +273,7 @@ def _train(
 
 def _updates(request: Request, training: Training, material: Material, folder: RunFolder) -> Iterator[Event]:
     """Train, save now and then, and stop at a safe point when asked to."""
-    saved_at, cost = time.perf_counter(), 0.0
+    saved_at, told_at, cost = time.perf_counter(), 0.0, 0.0
     with signals.held_back() as stop, closing(training.reports()) as reports:
         try:
             for report in reports:
@@ -283,7 +284,9 @@ def _updates(request: Request, training: Training, material: Material, folder: R
                     cost = saved_at - now if request.checkpoint_seconds else 0.0
                 if stop:
                     raise Interrupted(_how_to_resume(folder, training), stop.number)
-                yield Stepped(report.step, report.epoch)
+                if now - told_at >= TELL_SECONDS:
+                    told_at = now
+                    yield Stepped(report.step, report.epoch)
                 if report.ends_epoch:
                     yield EpochEnded(row=training.history[-1], is_best=training.best_epoch == report.epoch)
         except TrainingFailed as failure:

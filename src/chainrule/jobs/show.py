@@ -70,7 +70,9 @@ class Terminal:
                 self._open(event)
             case Stepped():
                 if self._bar is not None:
-                    self._bar.update(self._bar_task, completed=event.step, epoch=event.epoch)
+                    speed = self._bar.tasks[0].speed
+                    rate = f"{speed:,.0f}/s" if speed else ""
+                    self._bar.update(self._bar_task, completed=event.step, epoch=event.epoch, rate=rate)
             case EpochEnded():
                 self._epoch(event)
             case Finished():
@@ -89,12 +91,13 @@ class Terminal:
                 TextColumn("epoch {task.fields[epoch]}"),
                 BarColumn(),
                 MofNCompleteColumn(),
-                TextColumn("steps, {task.speed:.0f}/s" if False else "steps"),
+                TextColumn("steps"),
+                TextColumn("{task.fields[rate]}"),
                 TimeRemainingColumn(compact=True),
                 console=self.console,
                 transient=True,
             )
-            self._bar_task = self._bar.add_task("training", total=event.steps, completed=event.step, epoch=1)
+            self._bar_task = self._bar.add_task("training", total=event.steps, completed=event.step, epoch=1, rate="")
             self._bar.start()
 
     def _epoch(self, event: EpochEnded) -> None:

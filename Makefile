@@ -1,0 +1,55 @@
+# make demo    install into .venv and train a network on handwritten digits
+# make test    install the development extras and run the whole suite
+# make check   formatting, lint, types, room contract
+# make rows    which rows of docs/curriculum.md are proven by tests that ran and passed
+# make bench   every benchmark, with records (takes long)
+# make kills   thirty kills of a training run, each resumed to equal bits
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test check rows bench kills clean
+
+demo: $(VENV)/.installed
+	$(BIN)/chainrule fit digits
+
+test: $(VENV)/.developing
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.developing
+	$(BIN)/ruff format --check src tests benchmarks scripts
+	$(BIN)/ruff check src tests benchmarks scripts
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q --no-header tests/test_house.py
+
+rows: $(VENV)/.developing
+	$(BIN)/python -m pytest -q
+	$(BIN)/python scripts/rows.py
+
+bench: $(VENV)/.developing
+	for claim in benchmarks/[a-z]*.py; do $(BIN)/python $$claim || exit 1; done
+
+kills: $(VENV)/.developing
+	$(BIN)/python scripts/kills.py
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .rows build src/*.egg-info
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "chainrule needs Python 3.11 or newer; $(PYTHON) is older. Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@echo "making $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing chainrule into $(VENV) (the first time takes some minutes: PyTorch is large)"
+	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.developing: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing chainrule with its development extras into $(VENV)"
+	@$(PIP) --editable '.[dev]'
+	@touch $@ $(VENV)/.installed

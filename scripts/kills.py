@@ -1,0 +1,117 @@
+"""Kill a training run with SIGKILL at moments spread over its wall time, resume it, and compare the bits.
+
+Command:  python scripts/kills.py [--kills 30] [--data digits] [--model mlp]
+Every run starts afresh, is killed once (every fifth one twice) and is resumed to its end. Its weights, optimizer
+state, losses and history must equal those of the undisturbed run bit for bit; times do not count. A kill counts as
+inside a checkpoint's write if the half-written file is found beside the checkpoint.
+Expected: every run equal; at least 5 kills inside a write
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from chainrule.train.checkpoint import load_checkpoint
+
+FIT = [sys.executable, "-m", "chainrule", "fit"]
+
+
+@dataclass(frozen=True)
+class Work:
+    """The run that is killed."""
+
+    data: str
+    model: str
+    epochs: int
+    checkpoint_seconds: float
+    folder: Path
+
+    def start(self, name: str) -> subprocess.Popen[bytes]:
+        command = [
+            *FIT, self.data, "--model", self.model, "--epochs", str(self.epochs), "--patience", str(self.epochs),
+            "--runs", str(self.folder), "--name", name, "--checkpoint-seconds", str(self.checkpoint_seconds), "--quiet",
+        ]  # fmt: skip
+        return subprocess.Popen(command)
+
+    def resume(self, name: str) -> subprocess.Popen[bytes]:
+        if not (self.folder / name / "recipe.json").exists():
+            return self.start(name)  # killed before there was a run: nothing to resume, nothing lost
+        command = [
+            *FIT, "--resume", str(self.folder / name), "--checkpoint-seconds", str(self.checkpoint_seconds), "--quiet",
+        ]  # fmt: skip
+        return subprocess.Popen(command)
+
+
+def kill_after(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Wait, then SIGKILL. Returns whether the process was still running."""
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        return True
+    return False
+
+
+def differences(one: Path, other: Path) -> list[str]:
+    """Say where two finished runs differ in anything but times."""
+    (a, state_a), (b, state_b) = (load_checkpoint(p / "checkpoint.safetensors") for p in (one, other))
+    found = [n for n in sorted(a.keys() | b.keys()) if n not in a or n not in b or not torch.equal(a[n], b[n])]
+    for state in (state_a, state_b):
+        for row in state["history"]:
+            row.pop("seconds")
+    return found + [k for k in sorted(state_a.keys() | state_b.keys()) if state_a.get(k) != state_b.get(k)]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=30)
+    parser.add_argument("--data", default="digits")
+    parser.add_argument("--model", default="mlp")
+    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--checkpoint-seconds", type=float, default=0.0)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        work = Work(options.data, options.model, options.epochs, options.checkpoint_seconds, Path(name))
+        return run(work, options.kills)
+
+
+def run(work: Work, kills: int) -> int:
+    """Do all kills and print what came of each."""
+    began = time.perf_counter()
+    assert work.start("undisturbed").wait() == 0
+    wall = time.perf_counter() - began
+    print(f"undisturbed: {wall:.1f} s wall")
+    inside = unequal = 0
+    for number in range(kills):
+        label = f"kill-{number + 1}"
+        moments = [wall * (number + 0.5) / kills]
+        if number % 5 == 4:
+            moments.append(wall * 0.4)
+        process, writing = work.start(label), 0
+        for moment in moments:
+            if not kill_after(process, moment):
+                break
+            writing += (work.folder / label / ".checkpoint.safetensors.new").exists()
+            process = work.resume(label)
+        code = process.wait()
+        found = differences(work.folder / "undisturbed", work.folder / label) if code == 0 else [f"exit code {code}"]
+        inside += bool(writing)
+        unequal += bool(found)
+        where = "inside a checkpoint's write" if writing else "elsewhere"
+        print(f"{label}: after {', '.join(f'{m:.2f} s' for m in moments)}, {where}: {found or 'equal bits'}", flush=True)
+    print(f"{kills} kills, {inside} inside a write, {kills - unequal} equal bit for bit")
+    return int(unequal > 0 or inside < min(5, kills))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -161,13 +161,18 @@ def _entry_points() -> dict[str, str]:
 
 
 def _from_outside(target: str) -> Any:
-    if not re.fullmatch(r"[\w.]+:[\w.]+", target):
+    if not re.fullmatch(r"\w+(\.\w+)*:\w+(\.\w+)*", target):
         raise SettingError(f"a model of your own is written package.module:Name; got {visible(target)!r}")
     module, _, attribute = target.partition(":")
     try:
         found: Any = import_module(module)
         for part in attribute.split("."):
             found = getattr(found, part)
-    except (ImportError, AttributeError) as error:
-        raise SettingError(f"the model {visible(target)!r} cannot be imported: {error}") from error
+    except Exception as error:  # the module is the user's own code: whatever it raises belongs in the message
+        why = error if isinstance(error, ImportError | AttributeError) else f"{type(error).__name__}: {error}"
+        raise SettingError(f"the model {visible(target)!r} cannot be imported: {why}") from error
+    if not callable(found):
+        raise SettingError(
+            f"the model {visible(target)!r} is of type {type(found).__name__}, not a class or a function that builds one"
+        )
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -298,19 +299,22 @@ def root(version: Annotated[bool, typer.Option("--version", help="Print the vers
         raise typer.Exit
 
 
-def run() -> None:
-    """Run the command line and end with its exit code."""
+def run() -> int:
+    """Run the command line and return its exit code."""
     try:
         app(standalone_mode=True)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
     except ChainruleError as error:
         output.print_error(error)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except KeyboardInterrupt:
         output.print_error(Interrupted("stopped by Ctrl-C"))
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(141)
+        return 130
+    except BrokenPipeError:  # the reader of our output has left: nobody is there to tell
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
+        return 141
+    return 0
 
 
 def _hints_of(model: str | None, pairs: list[str]) -> Callable[[], dict[str, object]]:

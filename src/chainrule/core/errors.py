@@ -97,8 +97,10 @@ def unknown_name(kind: str, name: str, names: Iterable[str]) -> UnknownNameError
     close = nearest(name, all_names)
     hint = f"; did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
     shown = ", ".join(all_names[:12]) + (", …" if len(all_names) > 12 else "")
-    plural = kind if kind.endswith("s") else f"{kind}s"
-    return UnknownNameError(f"no {kind} is called {name!r}{hint} ({len(all_names)} {plural}: {shown})")
+    head, of, whose = kind.partition(" of ")  # "column of houses.csv" has the plural "columns of houses.csv"
+    plural = f"{head}{'es' if head.endswith('s') else 's'}{of}{whose}" if len(all_names) != 1 else kind
+    count = f"{len(all_names)} {plural}: {shown}" if all_names else f"there are no {plural}"
+    return UnknownNameError(f"no {kind} is called {name!r}{hint} ({count})")
 
 
 def missing_extra(package: str, extra: str, purpose: str) -> MissingExtraError:

@@ -20,13 +20,13 @@ def write_atomic(path: Path, content: bytes | memoryview) -> None:
 
     Written beside, fsync, rename, fsync of the folder. The temporary file is named after the target, so that a
     crash leaves at most one behind, which the next write replaces.
-    Raises: StorageError naming the file if it cannot be written; the earlier file then stands untouched
+    Raises: StorageError naming the file if it cannot be written; what stands there is then whole: the old content, or the new if only the last fsync failed
     """
     beside = path.with_name(f".{path.name}.new")
     try:
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         try:
-            view = memoryview(content)
+            view = memoryview(content).cast("B")
             while len(view):
                 view = view[os.write(descriptor, view[:_CHUNK]) :]
             os.fsync(descriptor)
@@ -38,7 +38,7 @@ def write_atomic(path: Path, content: bytes | memoryview) -> None:
         with contextlib.suppress(OSError):
             beside.unlink()
         raise StorageError(
-            f"{path} could not be written ({_reason(error)}); what stood there before is whole"
+            f"{path} could not be written ({_reason(error)}); what stands there is whole"
         ) from error
 
 

@@ -23,7 +23,7 @@ def mix(seed: int, *counters: int | str) -> int:
     >>> mix(0, "order", 1) == mix(0, "order", 1), mix(0, "order", 1) == mix(0, "order", 2)
     (True, False)
     """
-    state = seed & _MASK
+    state = _finalise((seed & _MASK) + _GOLDEN & _MASK)  # so that mix(0, 1) is not mix(1, 0)
     for counter in counters:
         number = zlib.crc32(counter.encode()) | 1 << 40 if isinstance(counter, str) else counter
         state = _finalise((state ^ (number & _MASK)) + _GOLDEN & _MASK)

@@ -12,10 +12,10 @@ from chainrule.core.seeds import generator
 
 
 class Batches:
-    """Rows in memory, shuffled anew each epoch.
+    """Rows in memory, shuffled anew each epoch: all of them, or those whose numbers are in `rows`.
 
     With several processes, each takes every `world_size`-th batch of the one order that all share.
-    Shapes: inputs (N, …), targets (N, …) -> batches of (B, …); the last batch of an epoch may be smaller
+    Shapes: inputs (N, …), targets (N, …), rows (n,) -> batches of (B, …); the last batch of an epoch may be smaller
     """
 
     def __init__(
@@ -24,6 +24,7 @@ class Batches:
         targets: Tensor,
         batch_size: int,
         *,
+        rows: Tensor | None = None,
         seed: int = 0,
         member: int = 0,
         rank: int = 0,
@@ -33,13 +34,14 @@ class Batches:
             raise ShapeError(
                 f"inputs and targets must have as many rows; got {len(inputs)} and {len(targets)}"
             )
-        if not len(inputs):
+        self.rows = torch.arange(len(inputs)) if rows is None else rows
+        if not len(self.rows):
             raise ShapeError("no rows to train on")
         if batch_size < 1:
             raise SettingError(f"batch_size must be at least 1; got {batch_size}")
         self.inputs = inputs
         self.targets = targets
-        self.batch_size = min(batch_size, len(inputs))
+        self.batch_size = min(batch_size, len(self.rows))
         self.seed = seed
         self.member = member
         self.rank = rank
@@ -47,12 +49,14 @@ class Batches:
 
     def __len__(self) -> int:
         """The number of batches in an epoch."""
-        all_batches = -(-len(self.inputs) // self.batch_size)
+        all_batches = -(-len(self.rows) // self.batch_size)
         return -(-(all_batches - self.rank) // self.world_size)
 
     def order(self, epoch: int) -> Tensor:
-        """Return the order of the rows in an epoch, counted from 0. Shapes: (N,)."""
-        return torch.randperm(len(self.inputs), generator=generator(self.seed, "order", self.member, epoch))
+        """Return the row numbers of an epoch, counted from 0, in their order. Shapes: (rows,)."""
+        return self.rows[
+            torch.randperm(len(self.rows), generator=generator(self.seed, "order", self.member, epoch))
+        ]
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Give the batches of an epoch from the `start`-th on."""

@@ -1,42 +1,47 @@
-"""What the cells of a column mean: numbers, booleans, categories, dates. Found once, then applied to any table."""
+"""What the cells of a column mean: numbers, booleans, categories, dates. Found once, then applied to any table.
+
+Rows in messages are counted as a person counts them: row 1 is the first below the header.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import polars as pl
 
 from chainrule.core.errors import DataError
 from chainrule.core.text import visible
-from chainrule.data.tables import MISSING
+from chainrule.data.dates import date_numbers, find_format, read_dates
 
-TRUE, FALSE = frozenset({"true", "yes", "t", "y"}), frozenset({"false", "no", "f", "n"})
-DATE_FORMATS = (
-    "%Y-%m-%d",
-    "%Y-%m-%d %H:%M:%S",
-    "%Y-%m-%dT%H:%M:%S",
-    "%Y-%m-%d %H:%M",
-    "%Y/%m/%d",
-    "%d.%m.%Y",
-)
+MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-", "nil"})
+TRUE, FALSE = frozenset({"true", "yes", "t", "y", "on"}), frozenset({"false", "no", "f", "n", "off"})
 MOST_CATEGORIES = 100  # the most frequent ones; the others count as unseen
-STRAY_TEXT = (
-    0.1  # a column of numbers may hold this share of cells that are not numbers; they count as missing
+STRAY_CELLS = (
+    0.1  # a column of numbers or dates may hold this share of cells that are neither; they are missing
 )
-SECONDS_PER_DAY = 86_400
+MOST_STRAYS = 100  # different texts among numbers that are remembered
+LARGEST = 1e150  # a number whose square is finite, with room for a sum
+NEARLY_ALL = 0.9  # a text column with this share of different texts tells rows apart and nothing else
+Words = Collection[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """One input column: its kind (number, boolean, category or date) and, for categories, its values."""
+    """One input column: its kind (number, boolean, category or date).
+
+    `values` are a category's, `format` is a date's, `strays` are texts that stood among the numbers or dates of
+    training: they count as missing, there and at prediction.
+    """
 
     name: str
     kind: str
     values: tuple[str, ...] = ()
     format: str = ""
+    strays: tuple[str, ...] = ()
 
     @property
     def numbers(self) -> tuple[str, ...]:
@@ -56,54 +61,37 @@ def find_column(series: pl.Series, where: str) -> tuple[Column | None, list[str]
     Raises: DataError naming row and column for infinite numbers
     """
     name = series.name
-    notes: list[str] = []
+    shown = visible(name)
+    if series.dtype.is_nested() or series.dtype in (pl.Binary, pl.Object):
+        return None, [f"column {shown!r} holds {series.dtype}, which is not read, and is left out"]
     cells = clean_cells(series)
     seen = cells.drop_nulls()
     if not seen.len():
-        return None, [f"column {visible(name)!r} is empty and left out"]
-    if seen.n_unique() == 1:
-        return None, [f"column {visible(name)!r} has one value ({visible(seen[0], 40)}) and is left out"]
-    if cells.dtype == pl.Boolean or _all_in(seen, TRUE | FALSE):
-        return Column(name=name, kind="boolean"), notes
-    if cells.dtype.is_temporal():
-        return Column(name=name, kind="date", format="native"), notes
-    if cells.dtype.is_numeric():
-        _refuse_infinite(cells, name, where)
-        return Column(name=name, kind="number"), notes
-    numbers = seen.cast(pl.Float64, strict=False)
-    strays = seen.filter(numbers.is_null())
-    if strays.len() <= STRAY_TEXT * seen.len():
-        if strays.len():
-            notes.append(
-                f"column {visible(name)!r} holds numbers, but {strays.len()} cells are not ({visible(strays[0], 40)!r} …): "
-                "they count as missing"
-            )
-        _refuse_infinite(cells.cast(pl.Float64, strict=False), name, where)
-        return Column(name=name, kind="number"), notes
-    for pattern in DATE_FORMATS:
-        if _dates(seen, pattern).null_count() == 0:
-            return Column(name=name, kind="date", format=pattern), notes
-    return _category(seen, name)
+        return None, [f"column {shown!r} is empty and left out"]
+    if (seen == seen[0]).all():
+        return None, [f"column {shown!r} has one value ({visible(seen[0], 40)}) and is left out"]
+    if cells.dtype == pl.Boolean or _are_words(seen, TRUE | FALSE):
+        return Column(name=name, kind="boolean"), []
+    if cells.dtype in (pl.Date, pl.Datetime):
+        return Column(name=name, kind="date", format="native"), []
+    if cells.dtype != pl.String:
+        _refuse_infinite(_as_numbers(cells), name, where)
+        return Column(name=name, kind="number"), []
+    return _find_in_text(cells, seen, where)
 
 
-def number_cells(series: pl.Series, column: Column, where: str, *, strict: bool) -> np.ndarray:
+def number_cells(series: pl.Series, column: Column, where: str) -> np.ndarray:
     """Turn cells into float64 numbers, NaN where missing. Shapes: (N,) -> (N, numbers of the column).
 
-    `strict` refuses text among numbers; without it such cells count as missing, as they did in training.
-    Raises: DataError naming file, column and row
+    Raises: DataError naming file, column and row for text that training did not see among the numbers
     """
     cells = clean_cells(series)
     if column.kind == "date":
-        return _date_numbers(cells, column, where, strict=strict)
-    if column.kind == "boolean" and cells.dtype == pl.String:
-        low = cells.str.to_lowercase()
-        flags = low.replace_strict(
-            {**dict.fromkeys(TRUE, 1.0), **dict.fromkeys(FALSE, 0.0)}, default=None, return_dtype=pl.Float64
-        )
-        numbers = pl.Series(cells.name, flags.fill_null(cells.cast(pl.Float64, strict=False)))
-    else:
-        numbers = cells.cast(pl.Float64, strict=False)
-    _refuse_text(cells, numbers, column, where, strict=strict)
+        times = read_dates(cells, column.format)
+        _refuse_text(cells, times, column, where)
+        return date_numbers(times)
+    numbers = _as_booleans(cells) if column.kind == "boolean" else _as_numbers(cells)
+    _refuse_text(cells, numbers, column, where)
     _refuse_infinite(numbers, column.name, where)
     return numbers.fill_null(math.nan).to_numpy().reshape(-1, 1)
 
@@ -111,79 +99,130 @@ def number_cells(series: pl.Series, column: Column, where: str, *, strict: bool)
 def category_codes(series: pl.Series, column: Column) -> tuple[np.ndarray, int]:
     """Turn cells into codes: 0 missing, 1 unseen, 2… the column's values. Also counts the unseen. Shapes: (N,)."""
     cells = clean_cells(series).cast(pl.String)
-    codes = cells.replace_strict(
-        {value: code for code, value in enumerate(column.values, start=2)}, default=1, return_dtype=pl.Int64
-    )
-    codes = pl.select(
-        pl.when(cells.is_null()).then(pl.lit(0, pl.Int64)).otherwise(codes).alias("codes")
-    ).to_series()
-    found = codes.to_numpy()
+    found = codes_of(cells, column.values, start=2, other=1)
+    found[cells.is_null().to_numpy()] = 0
     return found, int((found == 1).sum())
 
 
-def clean_cells(series: pl.Series) -> pl.Series:
+def codes_of(cells: pl.Series, names: Sequence[str], *, start: int, other: int) -> np.ndarray:
+    """Return each text's place among `names`, counted from `start`; `other` for those not among them."""
+    codes = cells.replace_strict(
+        list(names), list(range(start, start + len(names))), default=other, return_dtype=pl.Int64
+    )
+    return codes.to_numpy(writable=True)
+
+
+def clean_cells(series: pl.Series, missing: Words = MISSING) -> pl.Series:
     """Strip text, and make what stands for a missing value null."""
-    if series.dtype in (pl.Categorical, pl.Enum):
-        series = series.cast(pl.String)
-    if series.dtype == pl.String:
-        text = series.str.strip_chars()
-        return pl.select(
-            pl.when(text.str.to_lowercase().is_in(list(MISSING)))
-            .then(None)
-            .otherwise(text)
-            .alias(series.name)
-        ).to_series()
     if series.dtype.is_float():
         return series.fill_nan(None)
     if series.dtype.is_nested() or series.dtype in (pl.Binary, pl.Object):
         raise DataError(
             f"column {visible(series.name)!r} holds {series.dtype}; a column needs numbers, text, booleans or dates"
         )
-    return series
-
-
-def _all_in(seen: pl.Series, words: frozenset[str]) -> bool:
+    if series.dtype in (pl.Categorical, pl.Enum, pl.Null):
+        series = series.cast(pl.String)
+    if series.dtype != pl.String:
+        return series
+    text = series.str.strip_chars()
+    gone = text.is_in([spelling for word in missing for spelling in _spellings(word)])
     return (
-        seen.dtype == pl.String and set(seen.unique().str.to_lowercase().to_list()[: len(words) + 1]) <= words
+        text.zip_with(~gone.fill_null(True), pl.Series(series.name, [None], dtype=pl.String))
+        if gone.any()
+        else text
     )
 
 
-def _category(seen: pl.Series, name: str) -> tuple[Column | None, list[str]]:
-    counts = seen.cast(pl.String).value_counts(sort=True)
-    if counts.height > 20 and counts.height > 0.9 * seen.len():
+def _spellings(word: str) -> list[str]:
+    """Return a word in upper and lower case, letter by letter: far faster to look for than to lower every cell."""
+    return ["".join(letters) for letters in product(*({c.lower(), c.upper()} for c in word))]
+
+
+def _find_in_text(cells: pl.Series, seen: pl.Series, where: str) -> tuple[Column | None, list[str]]:
+    numbers = seen.cast(pl.Float64, strict=False)
+    if (strays := _strays(seen, numbers)) is not None:
+        _refuse_infinite(cells.cast(pl.Float64, strict=False), cells.name, where)
+        return _with_strays(Column(name=cells.name, kind="number", strays=strays), seen, numbers)
+    pattern, note = find_format(seen, lambda cells, times: _strays(cells, times) is not None)
+    if pattern:
+        times = read_dates(seen, pattern)
+        dates = Column(name=cells.name, kind="date", format=pattern, strays=_strays(seen, times) or ())
+        column, notes = _with_strays(dates, seen, times)
+        return column, [f"column {visible(cells.name)!r}: {note}"] * bool(note) + notes
+    return _category(seen)
+
+
+def _strays(seen: pl.Series, read: pl.Series) -> tuple[str, ...] | None:
+    """Return the texts that could not be read; None if they are too many for a column of this kind."""
+    if read.null_count() > STRAY_CELLS * seen.len():
+        return None
+    texts = seen.filter(read.is_null()).unique()
+    return tuple(sorted(texts.to_list())) if texts.len() <= MOST_STRAYS else None
+
+
+def _with_strays(column: Column, seen: pl.Series, read: pl.Series) -> tuple[Column, list[str]]:
+    count = read.null_count()
+    if not count:
+        return column, []
+    first = visible(seen.filter(read.is_null())[0], 40)
+    those = "1 cell is none" if count == 1 else f"{count} cells are none"
+    return column, [
+        f"column {visible(column.name)!r} holds {column.kind}s, but {those} ({first!r}{' …' * (count > 1)}): "
+        f"{'it counts' if count == 1 else 'they count'} as missing"
+    ]
+
+
+def _category(seen: pl.Series) -> tuple[Column | None, list[str]]:
+    shown = visible(seen.name)
+    counts = seen.alias("value").value_counts(name="count")
+    if counts.height > 20 and counts.height > NEARLY_ALL * seen.len():
         return None, [
-            f"column {visible(name)!r} has another text in nearly every row (a name or a key?) and is left out"
+            f"column {shown!r} has another text in nearly every row (a name or a key?) and is left out"
         ]
-    ordered = counts.sort(["count", counts.columns[0]], descending=[True, False])[counts.columns[0]].to_list()
+    ordered = counts.sort("count", "value", descending=[True, False])["value"].to_list()
     notes = []
     if len(ordered) > MOST_CATEGORIES:
-        notes.append(
-            f"column {visible(name)!r} has {len(ordered)} values; the {MOST_CATEGORIES} most frequent are told apart"
-        )
-    return Column(name=name, kind="category", values=tuple(sorted(ordered[:MOST_CATEGORIES]))), notes
+        notes = [
+            f"column {shown!r} has {len(ordered)} values; the {MOST_CATEGORIES} most frequent are told apart"
+        ]
+    return Column(name=seen.name, kind="category", values=tuple(sorted(ordered[:MOST_CATEGORIES]))), notes
 
 
-def _dates(cells: pl.Series, pattern: str) -> pl.Series:
-    if cells.dtype != pl.String:
-        return cells.cast(pl.Datetime("us"), strict=False)
-    return cells.str.to_datetime(pattern, strict=False, time_unit="us")
+def _are_words(seen: pl.Series, words: Words) -> bool:
+    if seen.dtype != pl.String or not seen.head(100).str.to_lowercase().is_in(list(words)).all():
+        return False
+    return bool(seen.unique().str.to_lowercase().is_in(list(words)).all())
 
 
-def _date_numbers(cells: pl.Series, column: Column, where: str, *, strict: bool) -> np.ndarray:
-    if cells.dtype.is_temporal():
-        times = cells.cast(pl.Datetime("us"))
+def _as_booleans(cells: pl.Series) -> pl.Series:
+    """Return 1.0 and 0.0; null for what is neither."""
+    if cells.dtype == pl.String:
+        flags = {**dict.fromkeys(TRUE, 1.0), **dict.fromkeys(FALSE, 0.0)}
+        read = cells.str.to_lowercase().replace_strict(flags, default=None, return_dtype=pl.Float64)
+        numbers = read.fill_null(cells.cast(pl.Float64, strict=False))
     else:
-        times = _dates(cells.cast(pl.String), column.format if column.format != "native" else DATE_FORMATS[0])
-        _refuse_text(cells, times, column, where, strict=strict)
-    days = times.to_physical().cast(pl.Float64).fill_null(math.nan).to_numpy() / (1e6 * SECONDS_PER_DAY)
-    year, week = 2 * math.pi * days / 365.2425, 2 * math.pi * days / 7
-    return np.stack([days, np.sin(year), np.cos(year), np.sin(week), np.cos(week)], 1)
+        numbers = _as_numbers(cells)
+    return numbers.set(~numbers.is_in([0.0, 1.0]), None)
 
 
-def _refuse_text(cells: pl.Series, numbers: pl.Series, column: Column, where: str, *, strict: bool) -> None:
-    bad = (numbers.is_null() & cells.is_not_null()).arg_true()
-    if strict and bad.len():
-        row = int(bad[0])
+def _as_numbers(cells: pl.Series) -> pl.Series:
+    """Return float64 numbers; times of day and durations in seconds."""
+    if cells.dtype in (pl.Duration, pl.Time):
+        cells = cells.cast(pl.Duration("us") if cells.dtype == pl.Duration else pl.Time)
+        return cells.to_physical().cast(pl.Float64) / (1e6 if cells.dtype == pl.Duration else 1e9)
+    if cells.dtype.is_temporal():
+        return pl.Series(cells.name, [None] * cells.len(), dtype=pl.Float64)
+    return cells.cast(pl.Float64, strict=False).fill_nan(None)
+
+
+def _refuse_text(cells: pl.Series, read: pl.Series, column: Column, where: str) -> None:
+    if read.null_count() == cells.null_count():
+        return
+    unread = read.is_null() & cells.is_not_null()
+    if column.strays and cells.dtype == pl.String:
+        unread &= ~cells.is_in(list(column.strays)).fill_null(False)
+    if unread.any():
+        row = int(unread.arg_true()[0])
         raise DataError(
             f"{where}, row {row + 1}: column {visible(column.name)!r} held {column.kind}s in training; "
             f"got {visible(cells[row], 40)!r} (leave the cell empty if the value is missing)"
@@ -191,15 +230,24 @@ def _refuse_text(cells: pl.Series, numbers: pl.Series, column: Column, where: st
 
 
 def _refuse_infinite(numbers: pl.Series, name: str, where: str) -> None:
-    bad = (
-        numbers.is_infinite().fill_null(False).arg_true()
-        if numbers.dtype.is_float()
-        else pl.Series([], dtype=pl.UInt32)
-    )
-    if bad.len():
+    if (row := first_infinite(numbers)) is not None:
         raise DataError(
-            f"{where}, row {int(bad[0]) + 1}: column {visible(name)!r} is infinite; leave the cell empty if the value is missing"
+            f"{where}, row {row + 1}: column {visible(name)!r} is {too_large(numbers[row])}; "
+            "leave the cell empty if the value is missing"
         )
+
+
+def first_infinite(numbers: pl.Series) -> int | None:
+    """Return the place of the first number that is infinite or too large to compute with."""
+    low, high = numbers.min(), numbers.max()
+    if low is None or (float(low) >= -LARGEST and float(high) <= LARGEST):  # type: ignore[arg-type]
+        return None
+    return int((numbers.abs() > LARGEST).arg_true()[0])
+
+
+def too_large(number: float) -> str:
+    """Say what is wrong with a number."""
+    return "infinite" if math.isinf(number) else f"{number:g}, too large to compute with"
 
 
 def natural_order(names: Sequence[str]) -> list[str]:

@@ -10,16 +10,17 @@ from torch import Tensor, nn
 
 from chainrule.data.schema import Examples, Schema
 
-FITTED_AT_ONCE = 1 << 24  # numbers; keeps the float64 copies of a large picture set small
+NUMBERS_AT_ONCE = 1 << 21  # keeps the float64 copies of a large set small
 
 
 class Prepare(nn.Module):
     """Numbers and codes to what the model takes.
 
     Numbers have their training mean subtracted first (in float64), are then divided by their standard deviation, and
-    missing ones become 0, the mean; a column with missing values in training also says where. A category becomes one
-    unit per value, and one for missing; a value that training never saw gives zeros. Pictures are scaled by one mean
-    and one deviation per channel.
+    missing ones become 0, the mean; a column with missing values in training also says where. A column that does not
+    vary in training gives 0 always: its scale is infinite. A category becomes one unit per value, and one for
+    missing; a value that training never saw gives zeros. Pictures are scaled by one mean and one deviation per
+    channel.
     Shapes: tables numbers (N, P) and codes (N, Q) -> (N, features); pictures (N, C, H, W) -> (N, C, H, W) float32
     """
 
@@ -29,12 +30,15 @@ class Prepare(nn.Module):
         columns = (schema.shape[0],) if schema.is_pictures else schema.shape or (len(schema.number_names),)
         self.columns = columns
         self.sizes = [len(column.values) for column in schema.categories]
+        first_units = [sum(size + 1 for size in self.sizes[:place]) for place in range(len(self.sizes))]
+        self.first_units: Tensor
         self.mean: Tensor
         self.scale: Tensor
         self.tells_missing: Tensor
         self.register_buffer("mean", torch.zeros(columns, dtype=torch.float64))
         self.register_buffer("scale", torch.ones(columns, dtype=torch.float64))
         self.register_buffer("tells_missing", torch.zeros(columns, dtype=torch.bool))
+        self.register_buffer("first_units", torch.tensor(first_units, dtype=torch.int64), persistent=False)
         self.shape = schema.shape
 
     @property
@@ -48,42 +52,59 @@ class Prepare(nn.Module):
         """Take means, deviations and which columns have missing values from the given (training) rows."""
         numbers = examples.numbers
         axes = (0, 2, 3) if self.is_pictures else (0,)
-        at_once = max(1, FITTED_AT_ONCE // max(1, math.prod(numbers.shape[1:])))
+        at_once = max(1, NUMBERS_AT_ONCE // max(1, math.prod(numbers.shape[1:])))
         parts = [rows[i : i + at_once] for i in range(0, len(rows), at_once)]
-        count = sum((~_missing(numbers[p])).sum(axes) for p in parts)
-        total = sum(np.nansum(numbers[p], axes, dtype=np.float64) for p in parts)
+        count, total = np.zeros(self.columns, np.int64), np.zeros(self.columns)
+        low, high = np.full(self.columns, np.inf), np.full(self.columns, -np.inf)
+        for part in parts:
+            values = numbers[part]
+            count += (~_missing(values)).sum(axes)
+            total += np.nansum(values, axes, dtype=np.float64)
+            low = np.fmin(low, np.fmin.reduce(values, axes))
+            high = np.fmax(high, np.fmax.reduce(values, axes))
         mean = np.divide(total, count, out=np.zeros(self.columns), where=count > 0)
         shaped = mean[:, None, None] if self.is_pictures else mean
-        squares = sum(np.nansum(np.square(numbers[p] - shaped), axes, dtype=np.float64) for p in parts)
+        squares = np.zeros(self.columns)
+        for part in parts:
+            squares += np.nansum(np.square(numbers[part] - shaped), axes, dtype=np.float64)
         spread = np.sqrt(np.divide(squares, count, out=np.zeros(self.columns), where=count > 0))
         self.mean.copy_(torch.from_numpy(mean))
-        # A number that hardly varies against its size is constant up to rounding: it is not blown up.
-        constant = spread <= 1e-12 * np.maximum(1.0, np.abs(mean))
-        self.scale.copy_(torch.from_numpy(np.where(constant, 1.0, spread)))
-        self.tells_missing.copy_(torch.from_numpy(np.asarray(count < len(rows)) & (not self.is_pictures)))
+        self.scale.copy_(torch.from_numpy(np.where((low < high) & (spread > 0), spread, np.inf)))
+        tells_missing = np.zeros(self.columns, bool) if self.is_pictures else count < len(rows)
+        self.tells_missing.copy_(torch.from_numpy(tells_missing))
         return self
 
     def forward(self, numbers: Tensor, codes: Tensor) -> Tensor:
         if self.is_pictures:
             mean, scale = self.mean[:, None, None], self.scale[:, None, None]
-            if not numbers.is_floating_point():
-                return (numbers.float() - mean.float()) / scale.float()
+            if (
+                not numbers.is_floating_point()
+            ):  # bytes are exact in float32, and one copy is all that is made
+                return numbers.float().sub_(mean.float()).div_(scale.float())
             return torch.nan_to_num((numbers - mean) / scale).float()
         scaled = (numbers.double() - self.mean) / self.scale
         missing = torch.isnan(scaled)
         parts = [torch.where(missing, 0.0, scaled).float()]
         if self.tells_missing.any():
             parts.append(missing[:, self.tells_missing].float())
-        for place, size in enumerate(self.sizes):
+        if self.sizes:
             # codes: 0 missing, 1 unseen, 2… values -> units: missing, values; unseen has no unit
-            one_hot = nn.functional.one_hot(codes[:, place], size + 2).float()
-            parts.append(torch.cat([one_hot[:, :1], one_hot[:, 2:]], 1))
+            units = codes - (codes > 0).long() + self.first_units
+            one_hot = torch.zeros(len(codes), sum(size + 1 for size in self.sizes), device=codes.device)
+            parts.append(one_hot.scatter(1, units, (codes != 1).float()))
         return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
 
     def tensors(self, examples: Examples) -> Tensor:
-        """Prepare all rows at once. Shapes: -> (N, features) or (N, C, H, W) float32."""
+        """Prepare all rows, some at a time. Shapes: -> (N, features) or (N, C, H, W) float32."""
+        features = self.features
+        prepared = torch.empty(len(examples), *([features] if isinstance(features, int) else features))
+        at_once = max(1, NUMBERS_AT_ONCE // max(1, prepared[:1].numel()))
         with torch.no_grad():
-            prepared: Tensor = self(torch.from_numpy(examples.numbers), torch.from_numpy(examples.codes))
+            for start in range(0, len(examples), at_once):
+                part = slice(start, start + at_once)
+                prepared[part] = self(
+                    torch.tensor(examples.numbers[part]), torch.tensor(examples.codes[part])
+                )
         return prepared
 
 

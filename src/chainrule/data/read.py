@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,6 @@ from chainrule.core.errors import DataError, nearest
 from chainrule.core.text import visible
 from chainrule.data.source import Source
 from chainrule.data.tables import PARQUET_ENDINGS, TEXT_ENDINGS, from_dataframe, read_table
-
-PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 
 
 def read(
@@ -35,24 +33,16 @@ def read(
             source: Source = load("dataset", str(data))()
             return source
         return read_path(Path(data), target=target, cache=cache, track=track)
-    from chainrule.data import arrays
+    from chainrule.data.arrays import from_arrays, from_dataset
 
     if isinstance(data, tuple) and len(data) == 2:
-        return arrays.from_arrays(*data, name="arrays")
-    if isinstance(data, dict) and data and all(np.ndim(v) == 1 for v in data.values()):
-        import polars as pl
-
-        return _table(pl.DataFrame(data), "table", {"kind": "memory"})
-    if (
-        hasattr(data, "__getitem__")
-        and hasattr(data, "__len__")
-        and not hasattr(data, "columns")
-        and not isinstance(data, np.ndarray | list)
-    ):
-        return arrays.from_dataset(data, name=type(data).__name__)
-    if isinstance(data, np.ndarray | list):
-        raise DataError("arrays are given as a pair: cr.fit((x, y))")
-    return _table(from_dataframe(data, "dataframe"), "dataframe", {"kind": "memory"})
+        return from_arrays(*data, name="arrays")
+    if isinstance(data, np.ndarray | list | tuple):
+        raise DataError("arrays are given as a pair, inputs and targets: cr.fit((x, y))")
+    is_table = isinstance(data, Mapping) or hasattr(data, "columns")
+    if not is_table and hasattr(data, "__getitem__") and hasattr(data, "__len__"):
+        return from_dataset(data, name=type(data).__name__)
+    return from_dataframe(data)
 
 
 def read_path(
@@ -63,34 +53,44 @@ def read_path(
     track: Callable[..., Any] | None = None,
 ) -> Source:
     """Read a file or a folder by its ending and content."""
-    from chainrule.data import arrays, pictures
+    from chainrule.data.idx import read_idx
+    from chainrule.data.npz import read_npz
+    from chainrule.data.pictures import read_pictures
 
-    if not path.exists():
+    if not _exists(path):
         raise DataError(_not_there(path))
     if path.is_dir():
         if any(path.glob("*-images-idx3-ubyte*")) or any(path.glob("*-images.idx3-ubyte*")):
-            return arrays.read_idx(path)
-        return pictures.read_pictures(path, cache=cache, size=None, workers=None, track=track)
+            return read_idx(path)
+        return read_pictures(path, cache=cache, size=None, workers=None, track=track)
     ending = path.suffix.lower()
     if ending == ".npz":
-        return arrays.read_npz(path, target)
+        return read_npz(path, target)
     if ending in TEXT_ENDINGS or ending in PARQUET_ENDINGS:
-        return _table(read_table(path), path.name, {"kind": "file", "path": str(path.resolve())})
+        return read_table(path)
     if "idx" in path.name.lower():
-        return arrays.read_idx(path)
+        return read_idx(path)
     raise DataError(
-        f"{path}: files of this kind are not read; CSV, TSV, Parquet, .npz, IDX, or a folder of class folders with "
-        "PNG, JPEG or WebP pictures are"
+        f"{visible(path)}: files of this kind are not read; CSV, TSV, Parquet, .npz, IDX, or a folder of class folders "
+        "with PNG, JPEG or WebP pictures are"
     )
 
 
-def _table(frame: Any, name: str, origin: dict[str, Any]) -> Source:
-    return Source(name=name, origin=origin, frame=frame)
+def _exists(path: Path) -> bool:
+    """Whether something stands at a path. Raises: DataError for a path that cannot be looked at."""
+    try:
+        return path.exists()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DataError(f"{visible(path)} cannot be read: {reason.lower()}") from error
 
 
 def _not_there(path: Path) -> str:
     """Say that a path does not exist, with names nearby that do."""
-    beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+    try:
+        beside = [p.name for p in path.parent.iterdir()]
+    except OSError:
+        beside = []
     close = [visible(path.parent / n) for n in nearest(path.name, beside)] + nearest(str(path), DATASETS)
     hint = f"; did you mean {close[0]}?" if close else f"; built-in data: {', '.join(DATASETS)}"
     return f"{visible(path)} does not exist{hint}"

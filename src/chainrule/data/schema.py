@@ -6,17 +6,21 @@ prediction alike. What is fitted (means, scales) is in `Prepare`.
 
 from __future__ import annotations
 
+import csv
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from chainrule.core.errors import DataError, RunError, SettingError, nearest, unknown_name
+from chainrule.core.errors import DataError, RunError, SettingError, UnknownNameError, nearest
 from chainrule.core.text import listed, visible
-from chainrule.data.columns import Column, category_codes, find_column, number_cells
+from chainrule.data.columns import LARGEST, Column, find_column, too_large
+from chainrule.data.encode import each_column, encode_codes, encode_numbers
 from chainrule.data.source import Source
 from chainrule.data.target import Target, find_target
+
+USUAL_TARGETS = ("target", "label", "class", "y")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,67 +61,77 @@ class Schema:
         """The columns that become codes, in order."""
         return tuple(column for column in self.columns if column.kind == "category")
 
-    def encode(self, source: Source, *, with_targets: bool = True, strict: bool = True) -> Examples:
-        """Turn rows into numbers and codes. Rows without a target are left out where targets are wanted.
+    def encode(self, source: Source) -> Examples:
+        """Turn rows with targets into numbers, codes and targets. Rows without a target are left out, and said.
 
-        Raises: DataError naming file, row and column; UnknownNameError for a column that is not there
+        Raises: DataError naming file, row and column
         """
-        if source.frame is not None:
-            numbers, codes, notes = self._encode_table(source.frame, source.name, strict=strict)
-        else:
-            numbers, codes, notes = self._encode_array(source)
-        rows = np.arange(len(source))
-        if not with_targets:
-            return Examples(numbers=numbers, codes=codes, targets=None, rows=rows, notes=tuple(notes))
+        examples = self.encode_inputs(source)
         targets, known = self.target.encode(source)
+        notes, rows = examples.notes, np.arange(len(source))
+        numbers, codes = examples.numbers, examples.codes
         if not known.all():
-            notes.append(f"{int((~known).sum())} rows have no target and are left out")
+            lost = int((~known).sum())
+            those = "1 row has no target and is" if lost == 1 else f"{lost:,} rows have no target and are"
+            notes = (*notes, f"{those} left out")
             numbers, codes, targets, rows = numbers[known], codes[known], targets[known], rows[known]
-        return Examples(numbers=numbers, codes=codes, targets=targets, rows=rows, notes=tuple(notes))
+        return Examples(numbers=numbers, codes=codes, targets=targets, rows=rows, notes=notes)
 
-    def _encode_table(
-        self, frame: pl.DataFrame, name: str, *, strict: bool
-    ) -> tuple[np.ndarray, np.ndarray, list[str]]:
-        self._check_columns(frame, name)
-        notes: list[str] = []
-        numbers = [number_cells(frame[c.name], c, name, strict=strict) for c in self.columns if c.numbers]
-        codes = []
-        for column in self.categories:
-            found, unseen = category_codes(frame[column.name], column)
-            if unseen and strict:
-                notes.append(f"column {visible(column.name)!r} has {unseen} values that training never saw")
-            codes.append(found)
-        height = frame.height
-        return (
-            np.concatenate(numbers, 1) if numbers else np.empty((height, 0)),
-            np.stack(codes, 1) if codes else np.empty((height, 0), np.int64),
-            notes,
+    def encode_inputs(self, source: Source) -> Examples:
+        """Turn rows into numbers and codes; they need no targets.
+
+        Raises: DataError naming file, row and column
+        """
+        if source.frame is None:
+            numbers, codes = self._array_inputs(source), np.empty((len(source), 0), np.int64)
+            notes: list[str] = []
+        else:
+            self._check_columns(source.frame, source.name)
+            numbers = encode_numbers(source.frame, self.columns, source.name)
+            codes, notes = encode_codes(source.frame, self.categories)
+            notes = self._unused(source.frame) + notes
+        return Examples(
+            numbers=numbers, codes=codes, targets=None, rows=np.arange(len(source)), notes=tuple(notes)
         )
 
     def _check_columns(self, frame: pl.DataFrame, name: str) -> None:
+        if not self.columns:
+            raise DataError(
+                f"{name} is a table, but the network was trained on {'pictures' if self.is_pictures else 'rows'} of the "
+                f"shape {self.shape}"
+            )
         missing = [c.name for c in self.columns if c.name not in frame.columns]
         if missing:
             close = nearest(missing[0], frame.columns)
             hint = f"; did you mean {visible(close[0])!r}?" if close else f"; it has {listed(frame.columns)}"
             raise DataError(f"{name} has no column {listed(missing)}, which the network was trained on{hint}")
 
-    def _encode_array(self, source: Source) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    def _unused(self, frame: pl.DataFrame) -> list[str]:
+        known = {c.name for c in self.columns}.union(self.target.names, self.left_out)
+        unused = [title for title in frame.columns if title not in known]
+        return [f"columns that training did not have are not used: {listed(unused)}"] if unused else []
+
+    def _array_inputs(self, source: Source) -> np.ndarray:
         array = source.array
         if array is None or self.columns:
             raise DataError(
-                f"{source.name}: the network was trained on a table with the columns {listed([c.name for c in self.columns])}"
+                f"{source.name}: the network was trained on a table with the columns "
+                f"{listed([c.name for c in self.columns])}"
             )
         if array.shape[1:] != self.shape:
             raise DataError(
                 f"{source.name}: rows must have the shape {self.shape} as in training; got {array.shape[1:]}"
             )
-        if array.dtype.kind == "f":
-            bad = np.argwhere(np.isinf(array))
-            if len(bad):
+        if array.dtype.kind not in "biuf":
+            raise DataError(f"{source.name}: inputs must be numbers; got {array.dtype}")
+        if array.dtype.kind == "f" and array.size:
+            low, high = np.fmin.reduce(array, None), np.fmax.reduce(array, None)
+            if low < -LARGEST or high > LARGEST:
+                place = tuple(int(i) for i in np.argwhere(np.abs(array) > LARGEST)[0])
                 raise DataError(
-                    f"{source.name}, row {bad[0][0] + 1}: the value at {tuple(map(int, bad[0][1:]))} is infinite"
+                    f"{source.name}, row {place[0] + 1}: the value at {place[1:]} is {too_large(array[place])}"
                 )
-        return array, np.empty((len(array), 0), np.int64), []
+        return array
 
     def to_json(self) -> dict[str, Any]:
         """Return the schema as it stands in a recipe."""
@@ -127,12 +141,11 @@ class Schema:
     def from_json(cls, value: dict[str, Any]) -> Schema:
         """Read a schema from a recipe. Raises: RunError for fields that this version does not know."""
         try:
-            columns = tuple(Column(**{**c, "values": tuple(c["values"])}) for c in value["columns"])
-            target = Target.from_json(value["target"])
+            columns = [_column(c) for c in value["columns"]]
             rest = {k: v for k, v in value.items() if k not in ("columns", "target", "shape", "left_out")}
             return cls(
-                columns=columns,
-                target=target,
+                columns=tuple(columns),
+                target=Target.from_json(value["target"]),
                 shape=tuple(value["shape"]),
                 left_out=tuple(value["left_out"]),
                 **rest,
@@ -146,8 +159,9 @@ def find_schema(
 ) -> tuple[Schema, list[str]]:
     """Find what the columns and the target are. Also returns what the user should hear.
 
-    `target` names a column, or several separated by commas; without it a column called target, label, class or y is
-    taken, else the last. `task` is regression or classification where the target could be either.
+    `target` names a column, or several separated by commas (a name that holds a comma itself stands in quotation
+    marks); without it a column called target, label, class or y is taken, else the last. `task` is regression or
+    classification where the target could be either.
     Raises: UnknownNameError for a target that is not there; DataError for columns that cannot be used
     """
     if source.frame is None:
@@ -162,15 +176,19 @@ def find_schema(
     found, more = find_target(source, names, task)
     notes += more
     columns, left_out = [], []
-    for series in source.frame.drop(names).get_columns():
-        column, said = find_column(series, source.name)
+    inputs = source.frame.drop(names).get_columns()
+    looked_at = each_column(lambda series: find_column(series, source.name), inputs, len(source))
+    for series, (column, said) in zip(inputs, looked_at, strict=True):
         notes += said
         if column is None:
             left_out.append(series.name)
         else:
             columns.append(column)
     if not columns:
-        raise DataError(f"{source.name} has no column to learn from beside the target {listed(names)}")
+        raise DataError(
+            f"{source.name} has no column to learn from beside the target {listed(names)}"
+            + (f" (left out: {listed(left_out)})" if left_out else "")
+        )
     return Schema(columns=tuple(columns), target=found, left_out=tuple(left_out)), notes
 
 
@@ -178,14 +196,30 @@ def _target_names(source: Source, target: str | None) -> tuple[list[str], list[s
     assert source.frame is not None
     columns = source.frame.columns
     if target is None:
-        usual = [c for c in columns if c.strip().lower() in ("target", "label", "class", "y")]
+        usual = [c for c in columns if c.lower() in USUAL_TARGETS]
         name = usual[0] if usual else columns[-1]
         why = "by its name" if usual else "the last column"
         return [name], [f"target: column {visible(name)!r} ({why}; --target names another)"]
     if target in columns:
         return [target], []
-    parts = [part.strip() for part in target.split(",")]
+    parts = _parts(target)
     for part in parts:
         if part not in columns:
-            raise unknown_name(f"column of {source.name}", part, columns)
-    return parts, []
+            close = nearest(part, columns)
+            hint = f"did you mean {listed(close)}?" if close else f"it has {listed(columns)}"
+            raise UnknownNameError(f"{source.name} has no column {visible(part)!r} to predict; {hint}")
+    return list(dict.fromkeys(parts)), []
+
+
+def _parts(target: str) -> list[str]:
+    """Cut a list of names at its commas, except those within quotation marks."""
+    try:
+        parts = next(csv.reader([target], skipinitialspace=True), [])
+    except csv.Error:
+        parts = []
+    return [part.strip() for part in parts] or [target]
+
+
+def _column(value: dict[str, Any]) -> Column:
+    lists = {k: tuple(v) for k, v in value.items() if k in ("values", "strays")}
+    return Column(**{**value, **lists})

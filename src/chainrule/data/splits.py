@@ -68,21 +68,40 @@ def _draw(candidates: np.ndarray, classes: np.ndarray | None, wanted: float, see
     """Draw about `wanted` of the candidates, each class in proportion, and leave every class one row at least."""
     random = np.random.Generator(np.random.PCG64(seed))
     shuffled = random.permutation(candidates)
-    total = round(wanted)
+    total = math.floor(wanted + 0.5 + 1e-9)
     if total <= 0:
         return shuffled[:0]
     if classes is None:
         return shuffled[: max(0, min(total, len(shuffled) - 1))]
-    groups = [shuffled[classes[shuffled] == c] for c in np.unique(classes[shuffled])]
-    shares = [total * len(g) / len(shuffled) for g in groups]
-    counts = [min(math.floor(s), len(g) - 1) for s, g in zip(shares, groups, strict=True)]
-    by_remainder = sorted(range(len(groups)), key=lambda i: (counts[i] - shares[i], i))
-    for i in by_remainder * 2:
-        if sum(counts) >= total:
-            break
-        if counts[i] < len(groups[i]) - 1:
-            counts[i] += 1
-    return np.concatenate([g[:n] for g, n in zip(groups, counts, strict=True)])
+    grouped = shuffled[np.argsort(classes[shuffled], kind="stable")]
+    sizes = np.unique(classes[shuffled], return_counts=True)[1]
+    counts = _apportion(total, sizes)
+    starts = np.cumsum(sizes) - sizes
+    within = np.arange(len(grouped)) - np.repeat(starts, sizes)
+    chosen: np.ndarray = grouped[within < np.repeat(counts, sizes)]
+    return chosen
+
+
+def _apportion(total: int, sizes: np.ndarray) -> np.ndarray:
+    """Share a total among groups in proportion to their sizes, never all of a group; largest remainders first.
+
+    Shapes: sizes (groups,) -> (groups,)
+    >>> _apportion(30, np.array([50, 50, 50])), _apportion(3, np.array([2, 2, 10]))
+    (array([10, 10, 10]), array([1, 0, 2]))
+    """
+    most = sizes - 1
+    shares = total * sizes / max(1, sizes.sum())
+    counts: np.ndarray = np.minimum(np.floor(shares).astype(np.int64), most)
+    short = min(total, int(most.sum())) - int(counts.sum())
+    while short > 0:
+        by_remainder = np.argsort(counts - shares, kind="stable")
+        open_groups = by_remainder[counts[by_remainder] < most[by_remainder]]
+        each, rest = divmod(short, len(open_groups))
+        added = np.full(len(open_groups), each)
+        added[:rest] += 1
+        counts[open_groups] = np.minimum(counts[open_groups] + added, most[open_groups])
+        short = min(total, int(most.sum())) - int(counts.sum())
+    return counts
 
 
 def _check(split: Split, classes: np.ndarray | None, test: float, validation: float, rows: int) -> None:

@@ -6,88 +6,127 @@ prediction as in training.
 
 from __future__ import annotations
 
-import csv
+import hashlib
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from chainrule.core.errors import DataError
 from chainrule.core.text import listed, visible
+from chainrule.data.delimited import parse, repeated
+from chainrule.data.source import Source
 
 TEXT_ENDINGS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 PARQUET_ENDINGS = (".parquet", ".pq")
-MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-", "nil"})
 
 
-def read_table(path: Path) -> pl.DataFrame:
+def read_table(path: Path) -> Source:
     """Read a table; columns of a text table are text.
 
     Raises: DataError naming the file, and the line or column where something is wrong
     """
-    if path.suffix.lower() in PARQUET_ENDINGS:
-        return _checked(_read_parquet(path), path.name)
+    name = visible(path.name)
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+        content = path.read_bytes()
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}") from error
-    return _checked(_parse(text, TEXT_ENDINGS.get(path.suffix.lower(), ","), path.name), path.name)
+        raise DataError(
+            f"{visible(path)} cannot be read: {(error.strerror or str(error)).lower()}"
+        ) from error
+    notes: list[str] = []
+    ending = path.suffix.lower()
+    if ending in PARQUET_ENDINGS:
+        frame = _read_parquet(content, name)
+    else:
+        frame, notes = parse(content, TEXT_ENDINGS.get(ending, ","), name)
+    return Source(
+        name=name,
+        origin={"kind": "file", "path": str(path.resolve())},
+        digest=hashlib.sha256(content).hexdigest(),
+        frame=_checked(frame, name),
+        notes=tuple(notes),
+    )
 
 
-def from_dataframe(frame: Any, name: str) -> pl.DataFrame:
-    """Take any eager dataframe that narwhals knows (pandas, polars, pyarrow, …)."""
+def from_dataframe(data: Any, name: str = "dataframe") -> Source:
+    """Take any eager dataframe that narwhals knows (pandas, polars, pyarrow, …), or a mapping of columns.
+
+    Raises: DataError naming what cannot be taken
+    """
     import narwhals as nw
 
-    try:
-        wrapped = nw.from_native(frame, eager_only=True)
-    except TypeError as error:
-        raise DataError(f"{name}: {type(frame).__name__} is not a dataframe that narwhals knows") from error
-    twice = _repeated([str(c) for c in wrapped.columns])
-    if twice:
+    notes: list[str] = []
+    if isinstance(data, Mapping):
+        columns = [_from_values(str(title), values, notes) for title, values in data.items()]
+    else:
+        try:
+            wrapped = nw.from_native(data, eager_only=True)
+        except TypeError as error:
+            raise DataError(
+                f"{name}: {type(data).__name__} is not data that is read; a path, arrays (x, y), an eager dataframe, "
+                "a dict of columns or a map-style data set are"
+            ) from error
+        columns = [_from_narwhals(wrapped[:, i], notes) for i in range(wrapped.shape[1])]
+    if twice := repeated([c.name for c in columns]):
         raise DataError(f"{name}: two columns are called {listed(twice)}; rename one")
-    table = wrapped.to_polars()
-    return _checked(table.rename({c: str(c) for c in table.columns}), name)
+    if len({c.len() for c in columns}) > 1:
+        lengths = ", ".join(f"{visible(c.name)!r} {c.len()}" for c in columns[:8])
+        raise DataError(f"{name}: the columns differ in length ({lengths})")
+    frame = _checked(pl.DataFrame(columns), name)
+    return Source(name=name, origin={"kind": "memory"}, frame=frame, notes=tuple(notes))
 
 
-def _parse(text: str, separator: str, name: str) -> pl.DataFrame:
-    if not text.strip():
-        raise DataError(f"{name} is empty; a table needs a header line and rows below it")
-    header_line = text.split("\n", 1)[0]
-    if separator == "," and header_line.count(";") > header_line.count(","):
-        separator = ";"
-    if "\0" in text:
-        raise DataError(f"{name} holds binary data, not text; is it a table?")
-    header = next(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
-    names = [column.strip() for column in header]
-    twice = _repeated(names)
-    if twice:
-        raise DataError(
-            f"{name}: the header has {listed(twice)} more than once; every column needs a name of its own"
-        )
-    if "" in names:
-        raise DataError(f"{name}: column {names.index('') + 1} of {len(names)} has no name in the header")
+def _from_narwhals(series: Any, notes: list[str]) -> pl.Series:
+    """Take a column; through NumPy where Arrow is not installed, as text where it holds several types."""
+    name = str(series.name)
     try:
-        frame = pl.read_csv(
-            io.BytesIO(text.encode()),
-            separator=separator,
-            infer_schema=False,
-            missing_utf8_is_empty_string=False,
-        )
-    except (pl.exceptions.PolarsError, ValueError) as error:
+        taken: pl.Series = series.to_polars().alias(name)
+        if taken.dtype != pl.Object and not isinstance(taken.dtype, getattr(pl, "BaseExtension", ())):
+            return taken
+    except Exception:  # what a column of objects raises differs by library and type
+        values = series.to_numpy()
+        if values.dtype.kind in "biufM":
+            return pl.Series(name, values, nan_to_null=values.dtype.kind == "f")
+    return _as_text(name, series.to_list(), notes)
+
+
+def _from_values(name: str, values: Any, notes: list[str]) -> pl.Series:
+    if np.ndim(values) != 1:
         raise DataError(
-            f"{name} cannot be read as a table: {_where(text, separator, len(names)) or error}"
-        ) from error
-    return frame.rename(dict(zip(frame.columns, names, strict=True)))
-
-
-def _read_parquet(path: Path) -> pl.DataFrame:
+            f"column {visible(name)!r} must be a list of values; got {np.ndim(values)} dimensions"
+        )
     try:
-        return pl.read_parquet(path)
-    except (pl.exceptions.PolarsError, OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read as Parquet: {visible(error)}") from error
+        taken = pl.Series(name, values)
+    except Exception:
+        return _as_text(name, list(values), notes)
+    return _as_text(name, list(values), notes) if taken.dtype == pl.Object else taken
+
+
+def _as_text(name: str, values: list[Any], notes: list[str]) -> pl.Series:
+    kinds = sorted({type(v).__name__ for v in values if not _is_missing(v)})
+    if kinds != ["str"]:
+        notes.append(f"column {visible(name)!r} holds {' and '.join(kinds)} and is read as text")
+    return pl.Series(name, [None if _is_missing(v) else str(v) for v in values], dtype=pl.String)
+
+
+def _is_missing(value: Any) -> bool:
+    return (
+        value is None
+        or type(value).__name__ in ("NAType", "NaTType")
+        or (isinstance(value, float) and value != value)
+    )
+
+
+def _read_parquet(content: bytes, name: str) -> pl.DataFrame:
+    if not content:
+        raise DataError(f"{name} is empty")
+    try:
+        return pl.read_parquet(io.BytesIO(content))
+    except Exception as error:
+        raise DataError(f"{name} cannot be read as Parquet: {visible(error)}") from error
 
 
 def _checked(frame: pl.DataFrame, name: str) -> pl.DataFrame:
@@ -95,20 +134,5 @@ def _checked(frame: pl.DataFrame, name: str) -> pl.DataFrame:
         raise DataError(f"{name} has no columns")
     if not frame.height:
         raise DataError(f"{name} has a header ({listed(frame.columns)}) but no rows below it")
-    return frame
-
-
-def _repeated(names: list[str]) -> list[str]:
-    return sorted({n for n in names if names.count(n) > 1}) if len(set(names)) < len(names) else []
-
-
-def _where(text: str, separator: str, width: int) -> str:
-    """Find the first line that does not have as many cells as the header."""
-    try:
-        rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-        for row in rows:
-            if row and len(row) > width:
-                return f"line {rows.line_num} has {len(row)} cells, the header {width}"
-    except csv.Error as error:
-        return str(error)
-    return ""
+    stripped = [title.strip() for title in frame.columns]
+    return frame if repeated(stripped) else frame.rename(dict(zip(frame.columns, stripped, strict=True)))

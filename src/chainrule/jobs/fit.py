@@ -7,7 +7,7 @@ import time
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch import nn
 
 from chainrule.catalog import load as load_named
 from chainrule.core import signals
+from chainrule.core.device import choose_device
 from chainrule.core.errors import Interrupted, RunError, SettingError, StorageError, TrainingFailed
 from chainrule.core.files import make_folder
 from chainrule.core.text import visible
@@ -30,7 +31,7 @@ from chainrule.jobs.show import consume
 from chainrule.jobs.workshop import Material, check_same_data, check_settings, make_material, make_training
 from chainrule.models import model_settings
 from chainrule.train.checkpoint import load_checkpoint, save_checkpoint, under
-from chainrule.train.plan import make_plan
+from chainrule.train.plan import Plan, make_plan, multiply_adds
 from chainrule.train.recipe import Recipe, versions_here
 from chainrule.train.settings import Settings
 from chainrule.train.suggestions import Question, suggest, suggest_model
@@ -77,6 +78,7 @@ def fit(
     dropout: float | None = None,
     label_smoothing: float | None = None,
     clip_norm: float | None = None,
+    decay_with_loss: bool | None = None,
     validation: float = 0.1,
     test: float = 0.2,
     patience: int | None = None,
@@ -110,6 +112,7 @@ def fit(
         dropout=dropout,
         label_smoothing=label_smoothing,
         clip_norm=clip_norm,
+        decay_with_loss=decay_with_loss,
         validation=validation,
         test=test,
         patience=patience,
@@ -146,8 +149,10 @@ def run_fit(request: Request) -> Iterator[Event]:
     for note in notes:
         yield Said(text=note)
     stem = f"{Path(source.name).stem}-{recipe.settings.model if request.model is None else type(request.model).__name__}"
-    with recipe.plan.applied() as device:
-        training = make_training(recipe, material, device, model=request.model, loss=request.loss)
+    device = choose_device(recipe.plan.device)
+    training = make_training(recipe, material, device, model=request.model, loss=request.loss)
+    recipe = replace(recipe, plan=_settled(recipe, training))
+    with recipe.plan.applied():
         folder = folders.create(request.runs, request.name, stem, recipe.to_json())
         with folder.locked():
             if recipe.given:
@@ -159,7 +164,7 @@ def prepare_run(request: Request, source: Source) -> tuple[Recipe, Material, lis
     """Decide everything that a run depends on, before anything is trained."""
     settings = request.settings
     schema, notes = find_schema(source, target=request.target, task=settings.task)
-    examples = schema.encode(source, strict=False)
+    examples = schema.encode(source)
     material = make_material(source, examples, schema, settings)
     inputs = material.prepare.features
     question = Question(
@@ -190,6 +195,13 @@ def prepare_run(request: Request, source: Source) -> tuple[Recipe, Material, lis
     return recipe, material, [*source.notes, *notes, *examples.notes]
 
 
+def _settled(recipe: Recipe, training: Training) -> Plan:
+    """Return the plan, now that the network is known."""
+    batches = training.batches
+    work = multiply_adds(training.step.objective.model, batches.inputs[:1]) * batches.batch_size
+    return make_plan(recipe.settings.plan, recipe.settings.device, work)
+
+
 def load_model_settings(name: str) -> dict[str, Any]:
     """Return the settings of a model with their types."""
     hints = typing.get_type_hints(_annotated(load_named("model", name)))
@@ -212,9 +224,7 @@ def _resume(request: Request) -> Iterator[Event]:
         )
         began = time.perf_counter()
         check_same_data(recipe, source)
-        material = make_material(
-            source, recipe.schema.encode(source, strict=False), recipe.schema, recipe.settings
-        )
+        material = make_material(source, recipe.schema.encode(source), recipe.schema, recipe.settings)
         changed = {k: (v, w) for k, v in recipe.versions.items() if (w := versions_here().get(k)) != v}
         for package, (then, now) in changed.items():
             yield Said(text=f"{package} was {then} when the run was started and is {now}: bits may differ")

@@ -12,8 +12,9 @@ from torch import nn
 
 from chainrule.core.errors import DataError, RunError
 from chainrule.core.text import visible
+from chainrule.data.class_folders import PICTURE_ENDINGS
 from chainrule.data.prepare import Prepare
-from chainrule.data.read import PICTURE_ENDINGS, read
+from chainrule.data.read import read
 from chainrule.data.source import Source
 from chainrule.jobs import folder as folders
 from chainrule.jobs.folder import find, read_json
@@ -115,7 +116,7 @@ class Run:
     def predict_source(self, source: Source) -> Predictions:
         """Predict for rows that are read already."""
         model, prepare, task = self._loaded
-        examples = self.recipe.schema.encode(source, with_targets=False)
+        examples = self.recipe.schema.encode_inputs(source)
         with self.recipe.plan_here().applied():
             return task.decode(outputs_of(model, prepare.tensors(examples)))
 
@@ -146,7 +147,7 @@ class Run:
                 self._own_data(), target=self.recipe.data["target"], cache=self.path.parent / ".cache"
             )
             check_same_data(self.recipe, source)
-            examples = schema.encode(source, strict=False)
+            examples = schema.encode(source)
             rows = make_material(source, examples, schema, self.recipe.settings).split.test
             if not len(rows):
                 raise RunError(f"the run {self.path} kept no test rows (--test 0); give data to evaluate on")

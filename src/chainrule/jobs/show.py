@@ -97,7 +97,9 @@ class Terminal:
                 console=self.console,
                 transient=True,
             )
-            self._bar_task = self._bar.add_task("training", total=event.steps, completed=event.step, epoch=1, rate="")
+            self._bar_task = self._bar.add_task(
+                "training", total=event.steps, completed=event.step, epoch=1, rate=""
+            )
             self._bar.start()
 
     def _epoch(self, event: EpochEnded) -> None:

@@ -57,9 +57,7 @@ def verify(
         cache=run.path.parent / ".cache",
     )
     check_same_data(recipe, source)
-    material = make_material(
-        source, recipe.schema.encode(source, strict=False), recipe.schema, recipe.settings
-    )
+    material = make_material(source, recipe.schema.encode(source), recipe.schema, recipe.settings)
     with recipe.plan.applied() as device:
         training = make_training(recipe, material, device, model=model, loss=loss)
         for _ in training.reports():

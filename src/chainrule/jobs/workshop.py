@@ -6,6 +6,7 @@ import copy
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -137,7 +138,11 @@ def make_training(
         )
     task = make_task(recipe, material, loss)
     network = make_model(recipe, task.units, model)
-    train, validation = (_batches(material, task, part, settings, device) for part in ("train", "validation"))
+    assert material.examples.targets is not None
+    inputs, targets = material.inputs.to(device), task.encode(material.examples.targets).to(device)
+    train, validation = (
+        _batches(inputs, targets, material.rows(part), settings) for part in ("train", "validation")
+    )
     assert train is not None
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         was_training = network.training
@@ -152,22 +157,22 @@ def make_training(
     )
     is_ours = recipe.settings.model in MODELS and "model" not in recipe.given
     step = AutogradStep(
-        objective, rule, seed=settings.seed, clip_norm=settings.clip_norm, reseeds=not is_ours
+        objective,
+        rule,
+        seed=settings.seed,
+        clip_norm=settings.clip_norm,
+        decay_with_loss=bool(settings.decay_with_loss),
+        reseeds=not is_ours,
     )
     steps = settings.epochs * len(train)
     return Training(step, train, validation, schedule(settings.schedule, steps=steps), settings.patience)
 
 
-def _batches(
-    material: Material, task: Task, part: str, settings: Settings, device: torch.device
-) -> Batches | None:
-    rows = material.rows(part)
+def _batches(inputs: Tensor, targets: Tensor, rows: np.ndarray, settings: Settings) -> Batches | None:
     if not len(rows):
         return None
-    assert material.examples.targets is not None and settings.batch_size
-    inputs = material.inputs[torch.from_numpy(rows)].to(device)
-    targets = task.encode(material.examples.targets[rows]).to(device)
-    return Batches(inputs, targets, settings.batch_size, seed=settings.seed)
+    assert settings.batch_size
+    return Batches(inputs, targets, settings.batch_size, rows=torch.from_numpy(rows), seed=settings.seed)
 
 
 def check_same_data(recipe: Recipe, source: Source) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from chainrule.core.errors import ShapeError
+from chainrule.core.errors import SettingError, ShapeError
 from chainrule.nn.activations import Activate
 
 SMALLEST = 12  # pixels a side: 12 → 6 after pooling → 2 after the second convolution → 1
@@ -19,7 +19,7 @@ def lenet(
     Shapes: (B, C, H, W) -> (B, units)
     Source: LeCun et al. 1998, figure 2. Differs: ReLU and max pooling unless asked for (activation="tanh",
     pooling="average" is nearer to 1998), every map sees every map, plain linear outputs.
-    Raises: ShapeError if the inputs are not pictures, or too small
+    Raises: ShapeError if the inputs are not pictures, or too small; SettingError for another pooling
     """
     if not isinstance(inputs, tuple) or len(inputs) != 3:
         raise ShapeError(
@@ -31,7 +31,7 @@ def lenet(
             f"lenet needs pictures of at least {SMALLEST} × {SMALLEST}; got {height} × {width} (mlp takes them)"
         )
     if pooling not in ("max", "average"):
-        raise ShapeError(f"pooling must be max or average; got {pooling!r}")
+        raise SettingError(f"pooling must be max or average; got {pooling!r}")
     pool = nn.MaxPool2d if pooling == "max" else nn.AvgPool2d
     maps = 16 * ((height // 2 - 4) // 2) * ((width // 2 - 4) // 2)
     return nn.Sequential(

@@ -16,7 +16,7 @@ def mlp(
     *,
     inputs: int | tuple[int, ...],
     units: int,
-    hidden: Sequence[int] = (256, 256),
+    hidden: Sequence[int] = (128,),
     activation: str | Sequence[str] = "relu",
     dropout: float = 0.0,
 ) -> nn.Sequential:

@@ -95,7 +95,7 @@ RELU = Activation(
 LEAKY_RELU = Activation(
     "leaky-relu",
     lambda z: F.leaky_relu(z, 0.01),
-    lambda z, a: torch.where(z > 0, 1.0, 0.01).to(z.dtype),
+    lambda z, a: torch.where(z > 0, 1.0, torch.full_like(z, 0.01)),
     (-INFINITY, INFINITY),
     "hidden layers whose units must not die",
     gain=math.sqrt(2 / (1 + 0.01**2)),

@@ -140,6 +140,11 @@ def pictures(items: Sequence[Picture]) -> Markup:
     return element("ul", *(_picture(item) for item in items), attributes={"class": "pictures"})
 
 
+def titled(title: str, *blocks: Child) -> Markup:
+    """Return blocks below a title of their own, such as stands above a figure."""
+    return element("div", element("p", title, attributes={"class": "figure-title"}), *blocks)
+
+
 def columns(*blocks: Child) -> Markup:
     """Return blocks side by side where the page is wide enough, else one below the other."""
     return element("div", *(element("div", block) for block in blocks), attributes={"class": "columns"})
@@ -244,7 +249,7 @@ def _cells(values: Sequence[Cell]) -> list[Child]:
 
 
 def _plain(value: Markup | str | int | None) -> Child:
-    if value is None or value == "":
+    if value is None:
         return _ABSENT
     return f"{value:,}" if isinstance(value, int) else value
 

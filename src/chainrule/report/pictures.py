@@ -11,10 +11,13 @@ from chainrule.core.errors import ShapeError
 
 SIDE = 108  # CSS pixels that the page gives a picture; screens show two device pixels for each
 _MOST = 2 * SIDE
+_DARK = 63
 
 
 def png_uri(picture: np.ndarray) -> str:
     """Return a picture as a data URI: uint8 as it is, other numbers scaled from their range to 0..255.
+
+    A uint8 picture with nothing above 63 (digits of scikit-learn: 0 to 16) is scaled too, or it would be black.
 
     Larger pictures are made smaller, to at most 216 pixels a side; small ones stay and the page enlarges them.
     Shapes: (C, H, W) with 1 or 3 channels
@@ -36,11 +39,11 @@ def png_uri(picture: np.ndarray) -> str:
 
 def is_tiny(picture: np.ndarray) -> bool:
     """Return whether the pixels should show as squares: the picture is smaller than its place on the page."""
-    return max(picture.shape[1:]) < SIDE
+    return bool(max(picture.shape[1:]) < SIDE)
 
 
 def _as_bytes(picture: np.ndarray) -> np.ndarray:
-    if picture.dtype == np.uint8:
+    if picture.dtype == np.uint8 and picture.max() > _DARK:
         return picture
     values = picture.astype(np.float64)
     finite = values[np.isfinite(values)]

@@ -11,7 +11,7 @@ import contextlib
 import io
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from chainrule.core.text import visible
@@ -26,6 +26,7 @@ COLOURS = {  # in the light theme of page.css, so that a figure outside the page
     "muted": "#59636e",
     "line": "#d5dae0",
     "paper": "#ffffff",
+    "rival": "#a9b3bd",
     "ours": "#0072b2",
     "good": "#009e73",
     "wrong": "#d55e00",
@@ -43,8 +44,10 @@ def drawing() -> Iterator[None]:
     """Draw within matplotlib's own defaults and ours, whatever the user has set; their settings come back after."""
     import matplotlib
 
-    defaults = {k: v for k, v in matplotlib.rcParamsDefault.items() if not k.startswith("backend")}
-    ours = {
+    defaults: dict[Any, Any] = {
+        k: v for k, v in matplotlib.rcParamsDefault.items() if not k.startswith("backend")
+    }
+    ours: dict[Any, Any] = {
         "svg.fonttype": "none",
         "svg.hashsalt": "chainrule",
         "font.size": FONT,

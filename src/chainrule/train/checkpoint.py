@@ -71,26 +71,7 @@ def under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {prefix + name: t for name, t in tensors.items()}
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Return an optimizer's state as named tensors: `<parameter number>/<key>`."""
-    return {
-        f"{number}/{key}": value if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.float64)
-        for number, entry in optimizer.state_dict()["state"].items()
-        for key, value in entry.items()
-        if value is not None
-    }
-
-
-def load_optimizer_(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put named tensors back into an optimizer."""
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        number, _, key = name.partition("/")
-        state.setdefault(int(number), {})[key] = tensor
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-
-
 def _checksum(tensor: Tensor) -> int:
     if not tensor.numel():
         return 0
-    return zlib.crc32(memoryview(tensor.contiguous().reshape(-1).view(torch.uint8).numpy()))
+    return zlib.crc32(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)

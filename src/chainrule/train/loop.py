@@ -107,7 +107,10 @@ def outputs_of(model: torch.nn.Module, inputs: Tensor, rows_at_once: int = EVALU
 
 def evaluate(objective: Objective, batches: Batches) -> dict[str, float]:
     """Return the mean loss and the metrics of all rows, as in prediction."""
-    return judge(objective.task, outputs_of(objective.model, batches.inputs), batches.targets)
+    rows = batches.rows.to(batches.inputs.device)
+    parts = [rows[i : i + EVALUATION_ROWS] for i in range(0, len(rows), EVALUATION_ROWS)]
+    outputs = torch.cat([outputs_of(objective.model, batches.inputs[part]) for part in parts])
+    return judge(objective.task, outputs, batches.targets[rows])
 
 
 def judge(task: Task, outputs: Tensor, targets: Tensor) -> dict[str, float]:

@@ -8,11 +8,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
 from chainrule.core.device import choose_device
 from chainrule.core.errors import RunError, SettingError
 
 PLANS = ("auto", "plain")
+ONE_THREAD_BELOW = (
+    10_000_000  # multiply-adds a batch; 64-256-10 at batch 64 has 1.2 million: 0.4 ms on one thread
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,13 +63,48 @@ class Plan:
             torch.set_num_threads(before)
 
 
-def make_plan(name: str, device: str) -> Plan:
-    """Decide how to run. `auto` is `plain` until candidates are measured."""
+def make_plan(name: str, device: str, multiply_adds: int | None = None) -> Plan:
+    """Decide how to run. `auto` is `plain` until candidates are measured.
+
+    `multiply_adds` is the work of one forward pass over a batch. Below a limit one thread serves best: starting and
+    joining others costs as much as the work, and twenty times it where another program wants the processor.
+    """
     if name not in PLANS:
         raise SettingError(f"--plan takes {' or '.join(PLANS)}; got {name!r}")
-    chosen = choose_device(device)
-    return Plan(
-        device=chosen.type,
-        threads=torch.get_num_threads(),
-        reason="plain execution in torch's default precision",
-    )
+    chosen, threads = choose_device(device), torch.get_num_threads()
+    reason = "plain execution in torch's default precision"
+    if (
+        chosen.type == "cpu"
+        and threads > 1
+        and multiply_adds is not None
+        and multiply_adds < ONE_THREAD_BELOW
+    ):
+        return Plan(
+            device="cpu",
+            threads=1,
+            reason=f"{reason}; one thread, since {multiply_adds:,} multiply-adds are few",
+        )
+    return Plan(device=chosen.type, threads=threads, reason=reason)
+
+
+def multiply_adds(model: nn.Module, inputs: torch.Tensor) -> int:
+    """Count the multiply-adds of the dense and convolutional layers in one forward pass."""
+    total = 0
+
+    def count(layer: nn.Module, _: object, output: torch.Tensor) -> None:
+        nonlocal total
+        weight = layer.weight
+        assert isinstance(weight, torch.Tensor)
+        total += output.numel() * weight[0].numel()
+
+    layers = [m for m in model.modules() if isinstance(m, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d)]
+    handles = [layer.register_forward_hook(count) for layer in layers]
+    was_training = model.training
+    try:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            model.eval()(inputs)
+    finally:
+        model.train(was_training)
+        for handle in handles:
+            handle.remove()
+    return total

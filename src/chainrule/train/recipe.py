@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import platform
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
@@ -79,6 +80,7 @@ class Recipe:
             ) from error
 
 
+@functools.cache
 def versions_here() -> dict[str, str]:
     """Return the versions of what bits depend on."""
     return {"python": platform.python_version()} | {name: version(name) for name in RECORDED}

@@ -50,13 +50,18 @@ class Settings:
     label_smoothing: float | None = _setting(
         None, "part of the target given to the other classes", low=0, high=1
     )
+    decay_with_loss: bool | None = _setting(
+        None, "weight decay in proportion to the running training loss, at most 1"
+    )
     clip_norm: float | None = _setting(None, "longest gradient; longer ones are shortened to it", above=0)
     validation: float = _setting(
         0.1, "part of all rows that validates; 0: none, no early stopping", low=0, high=1
     )
     test: float = _setting(0.2, "part of all rows that is kept for the test", low=0, high=1)
     patience: int | None = _setting(
-        None, "epochs without a better validation loss before training stops", low=1
+        None,
+        "epochs without a better validation loss before training stops; without it all epochs are made",
+        low=1,
     )
     seed: int = _setting(0, "seed of the split, the start and the order", low=0)
     device: str = _setting("auto", "auto, cpu, cuda or mps")
@@ -140,7 +145,7 @@ def _scalar(text: str, kind: Any) -> Any:
 
 
 def _check(name: str, value: Any, limits: Mapping[str, Any]) -> None:
-    if value is None or isinstance(value, str):
+    if value is None or isinstance(value, str) or (isinstance(value, bool) and name == "decay_with_loss"):
         return
     flag = "--" + name.replace("_", "-")
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):

@@ -11,7 +11,10 @@ from torch import Tensor, nn
 from chainrule.core.errors import SettingError, TrainingFailed
 from chainrule.core.seeds import mix
 from chainrule.nn.noise import Noise
+from chainrule.optim.rules import FromTorch, Rule
 from chainrule.train.objective import Objective, Outcome
+
+RUNNING = 0.98  # share of the past in the running loss: it looks back some 50 updates
 
 
 class Step(Protocol):
@@ -36,24 +39,30 @@ class AutogradStep:
     def __init__(
         self,
         objective: Objective,
-        optimizer: torch.optim.Optimizer,
+        optimizer: Rule | torch.optim.Optimizer,
         *,
         seed: int = 0,
         clip_norm: float | None = None,
+        decay_with_loss: bool = False,
         reseeds: bool = False,
     ) -> None:
         """`reseeds` re-seeds torch's global generator before each update, for layers that draw from it."""
         if clip_norm is not None and clip_norm <= 0:
             raise SettingError(f"clip_norm must be positive; got {clip_norm:g}")
         self.objective = objective
-        self.optimizer = optimizer
+        self.optimizer: Rule = (
+            FromTorch(optimizer) if isinstance(optimizer, torch.optim.Optimizer) else optimizer
+        )
         self.noise = Noise(objective, seed)
         self.seed = seed
         self.clip_norm = clip_norm
+        self.decay_with_loss = decay_with_loss
+        self.running_loss = math.nan
         self.reseeds = reseeds
         self.number = 0
-        self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        self._rates = [group["lr"] for group in optimizer.param_groups]
+        self._parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        self._rates = [group["lr"] for group in self.optimizer.param_groups]
+        self._decays = [group["weight_decay"] for group in self.optimizer.param_groups]
         self._checks = self._parameters[0].device.type == "cpu"
 
     @property
@@ -75,6 +84,8 @@ class AutogradStep:
         outcome: Outcome = self.objective(inputs, targets)
         if self._checks and not math.isfinite(outcome.loss.item()):
             raise TrainingFailed(describe_failure(self.objective.model, inputs, self.number))
+        if self.decay_with_loss:
+            self._scale_decay(outcome.loss.item())
         for parameter in self._parameters:
             parameter.grad = None
         outcome.loss.backward()  # type: ignore[no-untyped-call]
@@ -82,6 +93,13 @@ class AutogradStep:
             torch.nn.utils.clip_grad_norm_(self._parameters, self.clip_norm)
         self.optimizer.step()
         return outcome
+
+    def _scale_decay(self, loss: float) -> None:
+        """Set the weight decay to its full value times the running mean of the loss, at most 1."""
+        before = min(1.0, loss) if math.isnan(self.running_loss) else self.running_loss
+        self.running_loss = RUNNING * before + (1 - RUNNING) * loss
+        for group, decay in zip(self.optimizer.param_groups, self._decays, strict=True):
+            group["weight_decay"] = decay * min(1.0, self.running_loss)
 
 
 def describe_failure(model: nn.Module, inputs: Tensor, number: int) -> str:

@@ -13,7 +13,7 @@ from torch import Tensor
 from chainrule.core.errors import TrainingFailed
 from chainrule.data.batches import Batches
 from chainrule.optim.schedules import Schedule
-from chainrule.train.checkpoint import load_optimizer_, optimizer_tensors, part, under
+from chainrule.train.checkpoint import part, under
 from chainrule.train.loop import Report, evaluate, mean_loss, train
 from chainrule.train.step import AutogradStep, first_bad_layer
 
@@ -101,7 +101,7 @@ class Training:
     def _end_epoch(self, epoch: int, seconds: float) -> None:
         per_epoch = len(self.batches)
         rows = [self.batches.batch_size] * per_epoch
-        rows[-1] = len(self.batches.inputs) - self.batches.batch_size * (per_epoch - 1)
+        rows[-1] = len(self.batches.rows) - self.batches.batch_size * (per_epoch - 1)
         row: Row = {
             "epoch": epoch,
             "steps": self.number,
@@ -111,11 +111,19 @@ class Training:
         if self.validation:
             measured = evaluate(self.step.objective, self.validation)
             row |= {f"validation_{name}": value for name, value in measured.items()}
-            if measured["loss"] < self.best_loss:
+            if measured["loss"] < self.best_loss and self._counts(epoch):
                 self.best_loss, self.best_epoch = measured["loss"], epoch
                 self._keep_best()
         self.seconds += seconds
         self.history.append({**row, "seconds": seconds})
+
+    def _counts(self, epoch: int) -> bool:
+        """Whether an epoch may be the best: with patience each, else those of the second half.
+
+        Where the rate falls to the end, a low validation loss early on is mostly luck: on small tables the best of the
+        second half was better than the best of all.
+        """
+        return self.patience is not None or 2 * epoch * len(self.batches) > self.schedule.steps
 
     def _keep_best(self) -> None:
         weights = self.step.objective.model.state_dict()
@@ -135,8 +143,9 @@ class Training:
         return {
             **under("model/", self.step.objective.model.state_dict()),
             **under("best/", self.best),
-            **under("optimizer/", optimizer_tensors(self.step.optimizer)),
+            **under("optimizer/", self.step.optimizer.tensors()),
             "losses": torch.tensor(self.losses, dtype=torch.float32),
+            "running_loss": torch.tensor(self.step.running_loss, dtype=torch.float64),
         }
 
     def state(self) -> dict[str, Any]:
@@ -154,8 +163,9 @@ class Training:
         """Take up a saved run: the next update is the one that would have come."""
         self.step.objective.model.load_state_dict(part(tensors, "model/"))
         self.best = {n: t.to(self.batches.inputs.device) for n, t in part(tensors, "best/").items()}
-        load_optimizer_(self.step.optimizer, part(tensors, "optimizer/"))
+        self.step.optimizer.load_(part(tensors, "optimizer/"))
         self.losses = tensors["losses"].tolist()
+        self.step.running_loss = tensors["running_loss"].item()
         self.number = state["step"]
         self.history = state["history"]
         self.best_epoch = state["best_epoch"]

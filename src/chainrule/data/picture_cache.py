@@ -1,0 +1,104 @@
+"""The cache of decoded pictures: one file per data folder and size, replaced when anything in it has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.errors import DataError, StorageError
+from chainrule.core.files import make_folder, write_atomic
+from chainrule.core.text import visible
+from chainrule.data.class_folders import FoundPictures
+from chainrule.data.decoding import DECODER_VERSION
+from chainrule.data.untrusted import shown
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """Pictures (N, C, H, W) uint8, and what is to be said about how they were decoded."""
+
+    pixels: np.ndarray
+    notes: tuple[str, ...]
+
+
+def through_cache(
+    found: FoundPictures, cache: Path, size: tuple[int, int] | None, decode: Callable[[], Decoded]
+) -> Decoded:
+    """Return what the cache holds for these pictures, or decode them and put them there."""
+    name = _digest(str(found.root), size)[:16]
+    path, key = cache / f"pictures-{name}.safetensors", _key(found, size)
+    notes = []
+    try:
+        stored = _load(path, key)
+    except DataError as error:
+        stored = None
+        notes.append(f"{error}; the pictures were decoded again")
+    if stored is not None:
+        return stored
+    decoded = decode()
+    try:
+        _save(path, key, decoded)
+    except StorageError as error:
+        notes.append(f"the decoded pictures could not be kept for the next time: {error}")
+    return Decoded(decoded.pixels, (*decoded.notes, *notes))
+
+
+def _key(found: FoundPictures, size: tuple[int, int] | None) -> str:
+    """Return a hash that changes when a picture, the size wanted or the decoder changes."""
+    import PIL
+
+    try:
+        stats = [file.stat() for file in found.files]
+    except OSError as error:
+        raise DataError(f"{visible(error.filename, most=1000)}: cannot be read ({error.strerror})") from error
+    stamps = [(n, s.st_size, s.st_mtime_ns) for n, s in zip(found.names(), stats, strict=True)]
+    return _digest(str(found.root), stamps, size, DECODER_VERSION, PIL.__version__)
+
+
+def _digest(*values: Any) -> str:
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()
+
+
+def _load(path: Path, key: str) -> Decoded | None:
+    """Return what is stored for exactly these pictures, or None.
+
+    Raises: DataError if the file is damaged
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="numpy") as file:
+            about = file.metadata() or {}
+            if about["key"] != key:
+                return None
+            pixels = file.get_tensor("pictures")
+        if about["checksum"] != _checksum(pixels, key, about["notes"]):
+            raise ValueError("its checksum differs")
+        return Decoded(pixels, tuple(json.loads(about["notes"])))
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise DataError(f"the cache {shown(path)} is damaged ({visible(error)})") from error
+
+
+def _save(path: Path, key: str, decoded: Decoded) -> None:
+    """Write what `_load` reads: the safetensors format, built here because its own writer holds three copies."""
+    notes = json.dumps(decoded.notes)
+    about = {"key": key, "notes": notes, "checksum": _checksum(decoded.pixels, key, notes)}
+    tensor = {"dtype": "U8", "shape": decoded.pixels.shape, "data_offsets": [0, decoded.pixels.nbytes]}
+    header = json.dumps({"__metadata__": about, "pictures": tensor}).encode()
+    header += b" " * (-len(header) % 8)
+    make_folder(path.parent)
+    write_atomic(path, b"".join([len(header).to_bytes(8, "little"), header, decoded.pixels.data]))
+
+
+def _checksum(pixels: np.ndarray, key: str, notes: str) -> str:
+    hasher = hashlib.sha256(f"{pixels.dtype}{pixels.shape}{key}{notes}".encode())
+    hasher.update(np.ascontiguousarray(pixels).data)
+    return hasher.hexdigest()

@@ -1,0 +1,127 @@
+"""What all figures share: paper, axes, ticks, texts that fit. A unit is a CSS pixel (72 dots per inch)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from unicodedata import east_asian_width
+
+from chainrule.core.text import visible
+from chainrule.report.svg import FONT
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+NARROW = 390  # two stand side by side on a page, one fits a phone
+WIDE = 810
+LEFT, RIGHT, TOP, BOTTOM = 62, 10, 30, 46  # around axes: tick labels; nothing; legend; tick labels and a name
+_EM = 0.62  # width of most letters of the drawing font, DejaVu Sans, over its size
+_NARROW_LETTERS, _NARROW_EM = frozenset("fijlrtI .,:;'|!()[]"), 0.42
+_WIDE_LETTERS, _WIDE_EM = frozenset('mwMW@%OQGDHNU—…"+−<>=#'), 1.0
+_STEPS = [1, 2, 2.5, 5, 10]
+
+
+def new_figure(width: float, height: float, paper: str = "none") -> Figure:
+    """Return an empty figure. Units: pixels."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width / 72, height / 72), dpi=72, facecolor=paper)
+
+
+def add_page_axes(figure: Figure) -> Axes:
+    """Return axes without any decoration whose units are pixels from the top left corner."""
+    width, height = figure.get_size_inches() * 72
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, width), ylim=(height, 0))
+    axes.axis("off")
+    return axes
+
+
+def add_plot_axes(figure: Figure, *, left: float = LEFT, top: float = TOP, width: float = NARROW) -> Axes:
+    """Return axes with horizontal grid lines in a part of the figure, `width` wide with its margins."""
+    whole_width, whole_height = figure.get_size_inches() * 72
+    across, up = width - LEFT - RIGHT, whole_height - top - BOTTOM
+    place = (left / whole_width, BOTTOM / whole_height, across / whole_width, up / whole_height)
+    axes = figure.add_axes(place, facecolor="none")
+    axes.patch.set_visible(False)
+    axes.grid(axis="y")
+    axes.set_axisbelow(True)
+    for spine in ("left", "right", "top"):
+        axes.spines[spine].set_visible(False)
+    return axes
+
+
+def set_ticks(axes: Axes, *, bins: int = 5, whole_x: bool = False) -> None:
+    """Put round numbers along both axes."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    for axis, is_whole in ((axes.xaxis, whole_x), (axes.yaxis, False)):
+        axis.set_major_locator(MaxNLocator(nbins=bins, steps=_STEPS, integer=is_whole, min_n_ticks=1))
+        axis.set_major_formatter(FuncFormatter(show_tick))
+
+
+def add_legend(axes: Axes) -> None:
+    """Put the legend in one line above the axes."""
+    spaces = {
+        "handlelength": 1.5,
+        "handletextpad": 0.4,
+        "columnspacing": 1.0,
+        "borderpad": 0,
+        "borderaxespad": 0,
+    }
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.02), ncols=3, frameon=False, **spaces)
+
+
+def add_heading(axes: Axes, text: str, *, up: float = 10, **look: Any) -> None:
+    """Write above the axes, from their left edge."""
+    from matplotlib.transforms import ScaledTranslation
+
+    raised = axes.transAxes + ScaledTranslation(0, up / 72, axes.figure.dpi_scale_trans)
+    axes.text(0, 1, text, transform=raised, va="baseline", **look)
+
+
+def show_tick(value: float, position: int | None = None) -> str:
+    """Write a number in little room.
+
+    >>> show_tick(-0.25), show_tick(150000.0), show_tick(2.5e6), show_tick(1e-5)
+    ('−0.25', '150000', '2.5e6', '1e-5')
+    """
+    text = f"{value:.6g}".replace("e+0", "e").replace("e-0", "e-").replace("e+", "e")
+    return text.replace("-", "−", 1) if text.startswith("-") else text
+
+
+def say(name: str) -> str:
+    """Return the name of a metric as it is written in a figure."""
+    return {"r2": "R²", "rmse": "RMSE", "mae": "MAE"}.get(name, visible(name, 60).replace("_", " "))
+
+
+def rgb(colour: str) -> tuple[float, float, float]:
+    """Return #rrggbb as three shares of 1."""
+    red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    return red, green, blue
+
+
+def text_width(text: str, size: float = FONT) -> float:
+    """Return about how wide a text is, rather more than less. Units: pixels."""
+    return sum(_letter_width(letter) for letter in text) * size
+
+
+def _letter_width(letter: str) -> float:
+    if letter in _NARROW_LETTERS:
+        return _NARROW_EM
+    if letter in _WIDE_LETTERS or east_asian_width(letter) in "WF":
+        return _WIDE_EM
+    return _EM + 0.08 if letter.isupper() else _EM
+
+
+def fit_text(text: str, most: float) -> str:
+    """Return a text that is at most so wide, shortened with … if need be.
+
+    >>> fit_text("always the most frequent class", 100)
+    'always th…'
+    """
+    if text_width(text) <= most:
+        return text
+    while text and text_width(text) > most - FONT * _WIDE_EM:
+        text = text[:-1]
+    return text.rstrip() + "…"

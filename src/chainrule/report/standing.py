@@ -1,0 +1,112 @@
+"""Where a network stands, in numbers and in one plain sentence: its score, and those of simpler models."""
+
+from __future__ import annotations
+
+import math
+
+from chainrule.core.text import visible
+from chainrule.core.units import show_number
+from chainrule.report.canvas import say
+from chainrule.report.summary import RunSummary
+
+SPLITS = ("train", "validation", "test")
+
+
+def score_of(summary: RunSummary) -> tuple[str | None, float]:
+    """Return the rows on which the metric is best known (test, else validation, else train), and its value."""
+    for split in reversed(SPLITS):
+        if summary.metric in summary.metrics.get(split, {}):
+            return split, float(summary.metrics[split][summary.metric])
+    return None, math.nan
+
+
+def rivals_of(summary: RunSummary) -> dict[str, float]:
+    """Return the scores of the yardsticks that have one."""
+    scores = {y.name: number(y.metrics.get(summary.metric)) for y in summary.yardsticks}
+    return {name: value for name, value in scores.items() if math.isfinite(value)}
+
+
+def is_behind(summary: RunSummary) -> bool:
+    """Return whether a yardstick does better, or the network has no score at all."""
+    _, score = score_of(summary)
+    return not math.isfinite(score) or any(value > score for value in rivals_of(summary).values())
+
+
+def headline(summary: RunSummary) -> str:
+    """Return the sentence that a person understands at once: the score, and how the yardsticks do."""
+    return f"{_outcome(summary)} {_standing(summary)}".strip()
+
+
+def _outcome(summary: RunSummary) -> str:
+    split, score = score_of(summary)
+    if split is None:
+        return f"There is no {say(summary.metric)} to show: nothing was measured."
+    rows = _rows(summary.rows.get(split, 0), split)
+    if not math.isfinite(score):
+        return f"Failed: its {say(summary.metric)} on {rows} is not a number."
+    if summary.metric == "accuracy":
+        told = f"{percent(score)} of {rows} right."
+    elif summary.metric == "r2" and score <= 0:
+        told = f"No better than always answering the mean: R² is {show_number(score)} on {rows}."
+    elif summary.metric == "r2":
+        told = f"Explains {percent(score)} of the variation on {rows}."
+    else:
+        told = f"{capital(say(summary.metric))} {show_number(score)} on {rows}."
+    return told if split == "test" else f"{told} There are no test rows to confirm it."
+
+
+def _standing(summary: RunSummary) -> str:
+    rivals = rivals_of(summary)
+    if not rivals:
+        return "No yardstick was run beside it."
+    _, score = score_of(summary)
+    best = max(rivals, key=lambda name: rivals[name])
+    name, reaches = visible(best, 80), f"reaches {scored(summary.metric, rivals[best])}."
+    better, level = sum(v > score for v in rivals.values()), rivals[best] == score
+    if not math.isfinite(score):
+        return f"The best yardstick, {name}, {reaches}"
+    if len(rivals) == 1:
+        told = "does better" if better else "does just as well" if level else "does worse"
+        return f"The one yardstick {told}: {name} {reaches}"
+    if better:
+        return f"{better} of {len(rivals)} yardsticks {'does' if better == 1 else 'do'} better; the best, {name}, {reaches}"
+    return f"None of {len(rivals)} yardsticks does {'better' if level else 'as well'}; the best, {name}, {reaches}"
+
+
+def _rows(count: int, split: str) -> str:
+    return f"{count:,} {split} {'row' if count == 1 else 'rows'}"
+
+
+def number(value: float | None) -> float:
+    """Return a number that may be missing, as NaN then."""
+    return math.nan if value is None else float(value)
+
+
+def scored(metric: str, score: float) -> str:
+    """Write a score so that it can stand alone.
+
+    >>> scored("r2", 0.4821), scored("accuracy", 0.25).replace(chr(160), " ")
+    ('R² 0.4821', '25.0 %')
+    """
+    if metric == "accuracy":
+        return percent(score)
+    return f"R² {show_number(score)}" if metric == "r2" else show_number(score)
+
+
+def percent(share: float, decimals: int = 1) -> str:
+    """Write a share of 1 as a percentage; only what is whole reads as 100.
+
+    >>> [percent(x).replace(chr(160), " ") for x in (0.9806, 1.0, 0.99999)]
+    ['98.1 %', '100 %', '99.9 %']
+    """
+    if not math.isfinite(share):
+        return "–"
+    text = f"{100 * share:.{decimals}f}"
+    if share < 1 and float(text) >= 100:
+        text = f"{100 - 10**-decimals:.{decimals}f}"
+    return f"{'100' if share == 1 else text}\N{NO-BREAK SPACE}%"
+
+
+def capital(text: str) -> str:
+    """Return a text that begins a sentence; the rest keeps its letters."""
+    return text[:1].upper() + text[1:]

@@ -14,7 +14,7 @@ def main() -> None:
     """
     from chainrule.core import signals
 
-    signals.raise_on_signals()
+    signals.leave_on_signals()
     from chainrule.apps.cli import run
 
     code = run()

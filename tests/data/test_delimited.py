@@ -41,7 +41,7 @@ def refusal(text: str | bytes) -> str:
         "a;b\n1;2\n3;4\n",
         "a\tb\n1\t2\n3\t4\n",
         "a|b\n1|2\n3|4\n",
-        ' a , b \n1,2\n3,4\n',
+        " a , b \n1,2\n3,4\n",
         'a, "b"\n1, "2"\n3, "4"\n',
         ",a,b\n0,1,2\n1,3,4\n",
         "a,b,\n1,2,\n3,4,\n",
@@ -88,9 +88,7 @@ def test_a_column_without_a_name_is_refused():
 def test_short_lines_are_filled_and_said():
     frame, notes = read("a,b,c\n1,2,3\n4,5\n6,7,8\n9\n")
     assert frame.rows() == [("1", "2", "3"), ("4", "5", None), ("6", "7", "8"), ("9", None, None)]
-    assert notes == [
-        "t.csv: 2 lines have fewer cells than the header (line 3); what lacks counts as missing"
-    ]
+    assert notes == ["t.csv: 2 lines have fewer cells than the header (line 3); what lacks counts as missing"]
 
 
 def test_short_lines_are_found_among_quoted_separators():
@@ -116,7 +114,10 @@ def test_a_blank_line_between_rows_is_a_row_without_values():
         ("\ufeff", "t.csv is empty"),
         ("a,b\n", "t.csv has a header ('a', 'b') but no rows below it"),
         ("a,b", "but no rows below it"),
-        ("a,b,a,b\n1,2,3,4\n", "the header has 'a', 'b' more than once; every column needs a name of its own"),
+        (
+            "a,b,a,b\n1,2,3,4\n",
+            "the header has 'a', 'b' more than once; every column needs a name of its own",
+        ),
         ("a, a\n1,2\n", "the header has 'a' more than once"),
         (",,\n1,2,3\n", "the header line is blank"),
         ("a,b\n1,2\n3,4,5\n", "t.csv, line 3: 3 cells, but the header has 2"),
@@ -130,9 +131,15 @@ def test_a_blank_line_between_rows_is_a_row_without_values():
         (b"\x1f\x8b\x08rest", "is compressed with gzip"),
         (b"PAR1rest", "is a Parquet file; give its name the ending .parquet"),
         ("a,b\n1,2\n".encode("utf-16"), "is UTF-16 text; save it as UTF-8"),
-        ("a,b\n1,2\n3,café\n".encode("latin-1"), "line 3 is not UTF-8 text (byte 0xe9); save the file as UTF-8"),
+        (
+            "a,b\n1,2\n3,café\n".encode("latin-1"),
+            "line 3 is not UTF-8 text (byte 0xe9); save the file as UTF-8",
+        ),
         ("größe,b\n1,2\n".encode("latin-1"), "line 1 is not UTF-8 text (byte 0xf6)"),
-        ("a,b\n1," + '"' + "x" * 200_000 + "\n", "a cell is longer than 131,072 characters; is a quotation mark left"),
+        (
+            "a,b\n1," + '"' + "x" * 200_000 + "\n",
+            "a cell is longer than 131,072 characters; is a quotation mark left",
+        ),
     ],
 )
 def test_what_is_no_table_is_refused_with_its_place(text, message):
@@ -144,17 +151,21 @@ def test_a_first_line_that_looks_like_a_row_is_said():
     assert read("2019,2020\n1,2\n")[1] == []
 
 
-CELLS = st.text(st.sampled_from('ab1 ,;"\n\r\t\'é|'), max_size=6)
+CELLS = st.text(st.sampled_from("ab1 ,;\"\n\r\t'é|"), max_size=6)
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(st.lists(CELLS, min_size=2, max_size=2), min_size=1, max_size=6), st.sampled_from(["\n", "\r\n"]))
+@given(
+    st.lists(st.lists(CELLS, min_size=2, max_size=2), min_size=1, max_size=6), st.sampled_from(["\n", "\r\n"])
+)
 def test_what_is_written_by_the_rules_is_read_back(table, end):
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator=end, quoting=csv.QUOTE_ALL)
     writer.writerow(["one", "two"])
     writer.writerows(table)
-    assert [tuple(cell or "" for cell in row) for row in rows(text.getvalue())] == [tuple(row) for row in table]
+    assert [tuple(cell or "" for cell in row) for row in rows(text.getvalue())] == [
+        tuple(row) for row in table
+    ]
 
 
 @settings(max_examples=150, deadline=None)
@@ -163,7 +174,9 @@ def test_minimal_quoting_is_read_back_too(table):
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["one", "two", "three"])
-    table = [[cell.replace("\r", "") for cell in row] for row in table]  # which the csv module would not quote
+    table = [
+        [cell.replace("\r", "") for cell in row] for row in table
+    ]  # which the csv module would not quote
     writer.writerows(table)
     plain = [tuple((cell.strip() or None) for cell in row) for row in table]
     found = [tuple((cell or "").strip() or None for cell in row) for row in rows(text.getvalue())]
@@ -178,8 +191,10 @@ def test_any_text_is_a_table_that_the_csv_module_reads_alike_or_refused(text):
     except DataError:
         return
     reader = csv.reader(io.StringIO("x,y\n" + text.rstrip("\r\n"), newline=""), skipinitialspace=True)
-    expected = [(row + ["", ""])[:2] for row in reader][1:]
-    assert [[(c or "").strip() for c in row] for row in frame.rows()] == [[c.strip() for c in r] for r in expected]
+    expected = [[*row, "", ""][:2] for row in reader][1:]
+    assert [[(c or "").strip() for c in row] for row in frame.rows()] == [
+        [c.strip() for c in r] for r in expected
+    ]
 
 
 @settings(max_examples=200, deadline=None)

@@ -20,7 +20,7 @@ def test_names_paths_frames_arrays_and_data_sets(tmp_path, monkeypatch):
     assert read(pd.DataFrame({"a": [1]})).frame.height == read(pl.DataFrame({"a": [1]})).frame.height == 1
     assert read({"a": [1, 2], "b": ["x", "y"]}).frame.shape == (2, 2)
     assert read((x, y)).array.shape == (4, 2)
-    assert read(list(zip(x, y, strict=True)).__class__ and _Items(x, y)).array.shape == (4, 2)
+    assert read(_Items(x, y)).array.shape == (4, 2)
     source = read("iris")
     assert read(source) is source
 
@@ -65,13 +65,17 @@ def test_a_path_that_is_not_there(tmp_path, monkeypatch, name, message):
 
 def test_unknown_endings_are_refused_with_what_is_read(tmp_path):
     (tmp_path / "t.xlsx").write_bytes(b"PK\x03\x04")
-    with pytest.raises(DataError, match=r"t\.xlsx: files of this kind are not read; CSV, TSV, Parquet, \.npz, IDX"):
+    with pytest.raises(
+        DataError, match=r"t\.xlsx: files of this kind are not read; CSV, TSV, Parquet, \.npz, IDX"
+    ):
         read(tmp_path / "t.xlsx")
 
 
 @pytest.mark.parametrize("data", [np.zeros((3, 2)), [[1, 2]], (np.zeros(3),)])
 def test_arrays_come_in_pairs(data):
-    with pytest.raises(DataError, match=r"arrays are given as a pair, inputs and targets: cr\.fit\(\(x, y\)\)"):
+    with pytest.raises(
+        DataError, match=r"arrays are given as a pair, inputs and targets: cr\.fit\(\(x, y\)\)"
+    ):
         read(data)
 
 

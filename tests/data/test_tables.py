@@ -63,7 +63,9 @@ def test_a_file_name_that_drives_a_terminal_is_shown_as_text(tmp_path):
     path = tmp_path / "\x1b[31mred.csv"
     path.write_text("a,b\n1\n")
     source = read_table(path)
-    assert source.name == "\\x1b[31mred.csv" and source.notes[0].startswith("\\x1b[31mred.csv: 1 line has fewer")
+    assert source.name == "\\x1b[31mred.csv" and source.notes[0].startswith(
+        "\\x1b[31mred.csv: 1 line has fewer"
+    )
 
 
 def test_spaces_around_names_are_dropped(tmp_path):

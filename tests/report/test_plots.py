@@ -33,6 +33,7 @@ def inside(figure: Figure) -> bool:
     """Whether all that is drawn lies within the paper."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+    figure.set_dpi(720)  # at 72, letters are as wide as whole pixels
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     drawn = figure.get_tightbbox(canvas.get_renderer())
@@ -111,7 +112,10 @@ def test_at_most_so_many_points(draw: Callable[..., Figure]) -> None:
     assert len(draw(values + 1, values, "y", 10).axes[0].lines[1].get_xdata()) == 10
 
 
-@pytest.mark.parametrize("values", [[], [5.0], [0.0, 0.0], [1e12, 1e12], [np.nan], [-1e-9, 1e-9]])
+@pytest.mark.parametrize(
+    "values",
+    [[], [5.0], [0.0, 0.0], [1e12, 1e12], [np.nan], [-1e-9, 1e-9], [1e5, 5e5], [-1.2345e30, -1.2344e30]],
+)
 def test_values_without_spread(values: list[float]) -> None:
     for draw in (plots.draw_predicted, plots.draw_residuals):
         assert inside(draw(np.array(values), np.array(values), "y"))

@@ -29,15 +29,18 @@ class Printer(Protocol):
 
 @contextlib.contextmanager
 def printer(*, json: bool, quiet: bool) -> Iterator[Any]:
-    """Give the printer that the flags ask for; with --json, errors become an object too."""
-    if not json:
-        yield _Quiet() if quiet else _Text()
-        return
+    """Give the printer that the flags ask for, and end the command with an error's exit code if there is one.
+
+    Errors go to standard error; with --json they are also the last object. The command line's own framework must not
+    see Interrupted, which it would take for a Ctrl-C of its own.
+    """
     try:
-        yield _Json()
+        yield _Json() if json else _Quiet() if quiet else _Text()
     except ChainruleError as error:
-        _line({"event": "error", "message": str(error), "exit_code": error.exit_code})
-        raise
+        if json:
+            _line({"event": "error", "message": str(error), "exit_code": error.exit_code})
+        print_error(error)
+        raise SystemExit(error.exit_code) from None
 
 
 def print_error(error: ChainruleError) -> None:

@@ -1,9 +1,11 @@
-"""Ctrl-C and SIGTERM: raised at once where stopping is harmless, held back where work must reach a safe point."""
+"""Ctrl-C and SIGTERM: the command line leaves at once where that is harmless; work is held until a safe point."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from types import FrameType
@@ -23,15 +25,19 @@ class Stop:
         return self.number != 0
 
 
-def raise_on_signals() -> None:
-    """Turn SIGINT and SIGTERM into Interrupted from here on. For the command line, once, at its start."""
+def leave_on_signals() -> None:
+    """From here on a signal ends the process with one line and 128 + its number. For the command line, at its start.
+
+    Raising instead would surface inside half-done imports of compiled packages, as whatever they make of it. Leaving
+    is safe since files are written beside and renamed, and worker processes end when their pipe closes.
+    """
     for number in SIGNALS:
-        signal.signal(number, _raise)
+        signal.signal(number, _leave)
 
 
 @contextlib.contextmanager
 def held_back() -> Iterator[Stop]:
-    """Within the block a first signal only sets the Stop that is given; a second one raises.
+    """Within the block a first signal only sets the Stop that is given; a second one does what it did before.
 
     Outside the main thread, where Python allows no handlers, the Stop never sets.
     """
@@ -39,13 +45,18 @@ def held_back() -> Iterator[Stop]:
 
     def note(number: int, frame: FrameType | None) -> None:
         if stop:
-            _raise(number, frame)
+            earlier = before[number]
+            if callable(earlier):
+                earlier(number, frame)
+            raise Interrupted(f"stopped by {said(number)}", number)
         stop.number = number
 
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before = {number: signal.signal(number, note) for number in SIGNALS}
+    before = {int(number): signal.getsignal(number) for number in SIGNALS}
+    for number in SIGNALS:
+        signal.signal(number, note)
     try:
         yield stop
     finally:
@@ -53,6 +64,12 @@ def held_back() -> Iterator[Stop]:
             signal.signal(number, handler)
 
 
-def _raise(number: int, frame: FrameType | None) -> None:
-    name = signal.Signals(number).name
-    raise Interrupted(f"stopped by {'Ctrl-C' if number == signal.SIGINT else name}", number)
+def said(number: int) -> str:
+    """Name a signal the way people do."""
+    return "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    with contextlib.suppress(Exception):
+        os.write(sys.stderr.fileno(), f"chainrule: stopped by {said(number)}\n".encode())
+    os._exit(128 + number)

@@ -63,13 +63,13 @@ def find_column(series: pl.Series, where: str) -> tuple[Column | None, list[str]
     name = series.name
     shown = visible(name)
     if series.dtype.is_nested() or series.dtype in (pl.Binary, pl.Object):
-        return None, [f"column {shown!r} holds {series.dtype}, which is not read, and is left out"]
+        return None, [f"column '{shown}' holds {series.dtype}, which is not read, and is left out"]
     cells = clean_cells(series)
     seen = cells.drop_nulls()
     if not seen.len():
-        return None, [f"column {shown!r} is empty and left out"]
+        return None, [f"column '{shown}' is empty and left out"]
     if (seen == seen[0]).all():
-        return None, [f"column {shown!r} has one value ({visible(seen[0], 40)}) and is left out"]
+        return None, [f"column '{shown}' has one value ({visible(seen[0], 40)}) and is left out"]
     if cells.dtype == pl.Boolean or _are_words(seen, TRUE | FALSE):
         return Column(name=name, kind="boolean"), []
     if cells.dtype in (pl.Date, pl.Datetime):
@@ -118,7 +118,7 @@ def clean_cells(series: pl.Series, missing: Words = MISSING) -> pl.Series:
         return series.fill_nan(None)
     if series.dtype.is_nested() or series.dtype in (pl.Binary, pl.Object):
         raise DataError(
-            f"column {visible(series.name)!r} holds {series.dtype}; a column needs numbers, text, booleans or dates"
+            f"column '{visible(series.name)}' holds {series.dtype}; a column needs numbers, text, booleans or dates"
         )
     if series.dtype in (pl.Categorical, pl.Enum, pl.Null):
         series = series.cast(pl.String)
@@ -148,7 +148,7 @@ def _find_in_text(cells: pl.Series, seen: pl.Series, where: str) -> tuple[Column
         times = read_dates(seen, pattern)
         dates = Column(name=cells.name, kind="date", format=pattern, strays=_strays(seen, times) or ())
         column, notes = _with_strays(dates, seen, times)
-        return column, [f"column {visible(cells.name)!r}: {note}"] * bool(note) + notes
+        return column, [f"column '{visible(cells.name)}': {note}"] * bool(note) + notes
     return _category(seen)
 
 
@@ -167,7 +167,7 @@ def _with_strays(column: Column, seen: pl.Series, read: pl.Series) -> tuple[Colu
     first = visible(seen.filter(read.is_null())[0], 40)
     those = "1 cell is none" if count == 1 else f"{count} cells are none"
     return column, [
-        f"column {visible(column.name)!r} holds {column.kind}s, but {those} ({first!r}{' …' * (count > 1)}): "
+        f"column '{visible(column.name)}' holds {column.kind}s, but {those} ('{first}'{' …' * (count > 1)}): "
         f"{'it counts' if count == 1 else 'they count'} as missing"
     ]
 
@@ -177,13 +177,13 @@ def _category(seen: pl.Series) -> tuple[Column | None, list[str]]:
     counts = seen.alias("value").value_counts(name="count")
     if counts.height > 20 and counts.height > NEARLY_ALL * seen.len():
         return None, [
-            f"column {shown!r} has another text in nearly every row (a name or a key?) and is left out"
+            f"column '{shown}' has another text in nearly every row (a name or a key?) and is left out"
         ]
     ordered = counts.sort("count", "value", descending=[True, False])["value"].to_list()
     notes = []
     if len(ordered) > MOST_CATEGORIES:
         notes = [
-            f"column {shown!r} has {len(ordered)} values; the {MOST_CATEGORIES} most frequent are told apart"
+            f"column '{shown}' has {len(ordered)} values; the {MOST_CATEGORIES} most frequent are told apart"
         ]
     return Column(name=seen.name, kind="category", values=tuple(sorted(ordered[:MOST_CATEGORIES]))), notes
 
@@ -224,15 +224,15 @@ def _refuse_text(cells: pl.Series, read: pl.Series, column: Column, where: str) 
     if unread.any():
         row = int(unread.arg_true()[0])
         raise DataError(
-            f"{where}, row {row + 1}: column {visible(column.name)!r} held {column.kind}s in training; "
-            f"got {visible(cells[row], 40)!r} (leave the cell empty if the value is missing)"
+            f"{where}, row {row + 1}: column '{visible(column.name)}' held {column.kind}s in training; "
+            f"got '{visible(cells[row], 40)}' (leave the cell empty if the value is missing)"
         )
 
 
 def _refuse_infinite(numbers: pl.Series, name: str, where: str) -> None:
     if (row := first_infinite(numbers)) is not None:
         raise DataError(
-            f"{where}, row {row + 1}: column {visible(name)!r} is {too_large(numbers[row])}; "
+            f"{where}, row {row + 1}: column '{visible(name)}' is {too_large(numbers[row])}; "
             "leave the cell empty if the value is missing"
         )
 

@@ -58,7 +58,7 @@ def encode_codes(frame: pl.DataFrame, columns: Sequence[Column]) -> tuple[np.nda
 
     unseen = each_column(fill, range(len(columns)), frame.height)
     return codes, [
-        f"column {visible(column.name)!r}: {count:,} {'cell holds' if count == 1 else 'cells hold'} another value than "
+        f"column '{visible(column.name)}': {count:,} {'cell holds' if count == 1 else 'cells hold'} another value than "
         f"the {len(column.values)} that the network tells apart"
         for column, count in zip(columns, unseen, strict=True)
         if count

@@ -103,7 +103,7 @@ class Schema:
         missing = [c.name for c in self.columns if c.name not in frame.columns]
         if missing:
             close = nearest(missing[0], frame.columns)
-            hint = f"; did you mean {visible(close[0])!r}?" if close else f"; it has {listed(frame.columns)}"
+            hint = f"; did you mean '{visible(close[0])}'?" if close else f"; it has {listed(frame.columns)}"
             raise DataError(f"{name} has no column {listed(missing)}, which the network was trained on{hint}")
 
     def _unused(self, frame: pl.DataFrame) -> list[str]:
@@ -199,7 +199,7 @@ def _target_names(source: Source, target: str | None) -> tuple[list[str], list[s
         usual = [c for c in columns if c.lower() in USUAL_TARGETS]
         name = usual[0] if usual else columns[-1]
         why = "by its name" if usual else "the last column"
-        return [name], [f"target: column {visible(name)!r} ({why}; --target names another)"]
+        return [name], [f"target: column '{visible(name)}' ({why}; --target names another)"]
     if target in columns:
         return [target], []
     parts = _parts(target)
@@ -207,7 +207,7 @@ def _target_names(source: Source, target: str | None) -> tuple[list[str], list[s
         if part not in columns:
             close = nearest(part, columns)
             hint = f"did you mean {listed(close)}?" if close else f"it has {listed(columns)}"
-            raise UnknownNameError(f"{source.name} has no column {visible(part)!r} to predict; {hint}")
+            raise UnknownNameError(f"{source.name} has no column '{visible(part)}' to predict; {hint}")
     return list(dict.fromkeys(parts)), []
 
 

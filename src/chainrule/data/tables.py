@@ -69,11 +69,13 @@ def from_dataframe(data: Any, name: str = "dataframe") -> Source:
                 f"{name}: {type(data).__name__} is not data that is read; a path, arrays (x, y), an eager dataframe, "
                 "a dict of columns or a map-style data set are"
             ) from error
+        except nw.exceptions.DuplicateError as error:
+            raise DataError(f"{name}: two columns are called {listed(repeated(list(map(str, data.columns))))}; rename one") from error
         columns = [_from_narwhals(wrapped[:, i], notes) for i in range(wrapped.shape[1])]
     if twice := repeated([c.name for c in columns]):
         raise DataError(f"{name}: two columns are called {listed(twice)}; rename one")
     if len({c.len() for c in columns}) > 1:
-        lengths = ", ".join(f"{visible(c.name)!r} {c.len()}" for c in columns[:8])
+        lengths = ", ".join(f"'{visible(c.name)}' {c.len()}" for c in columns[:8])
         raise DataError(f"{name}: the columns differ in length ({lengths})")
     frame = _checked(pl.DataFrame(columns), name)
     return Source(name=name, origin={"kind": "memory"}, frame=frame, notes=tuple(notes))
@@ -96,7 +98,7 @@ def _from_narwhals(series: Any, notes: list[str]) -> pl.Series:
 def _from_values(name: str, values: Any, notes: list[str]) -> pl.Series:
     if np.ndim(values) != 1:
         raise DataError(
-            f"column {visible(name)!r} must be a list of values; got {np.ndim(values)} dimensions"
+            f"column '{visible(name)}' must be a list of values; got {np.ndim(values)} dimensions"
         )
     try:
         taken = pl.Series(name, values)
@@ -108,7 +110,7 @@ def _from_values(name: str, values: Any, notes: list[str]) -> pl.Series:
 def _as_text(name: str, values: list[Any], notes: list[str]) -> pl.Series:
     kinds = sorted({type(v).__name__ for v in values if not _is_missing(v)})
     if kinds != ["str"]:
-        notes.append(f"column {visible(name)!r} holds {' and '.join(kinds)} and is read as text")
+        notes.append(f"column '{visible(name)}' holds {' and '.join(kinds)} and is read as text")
     return pl.Series(name, [None if _is_missing(v) else str(v) for v in values], dtype=pl.String)
 
 

@@ -53,7 +53,7 @@ class Target:
         if len(strange):
             row = int(strange[0])
             raise DataError(
-                f"{source.name}, row {row + 1}: the class {visible(cells[row], 40)!r} is not among the classes of "
+                f"{source.name}, row {row + 1}: the class '{visible(cells[row], 40)}' is not among the classes of "
                 f"training ({listed(list(self.classes))})"
             )
         return found, known
@@ -65,7 +65,7 @@ class Target:
         if len(infinite):
             row, place = (int(i) for i in infinite[0])
             raise DataError(
-                f"{source.name}, row {row + 1}: the target {visible(self.names[place])!r} is "
+                f"{source.name}, row {row + 1}: the target '{visible(self.names[place])}' is "
                 f"{too_large(values[row, place])}; leave the cell empty if the value is missing"
             )
         return values, ~np.isnan(values).any(1)
@@ -82,7 +82,7 @@ def find_target(source: Source, names: list[str], task: str | None) -> tuple[Tar
     Raises: DataError if the target is missing throughout, has one class, or a class has one row
     """
     if task not in (None, "regression", "classification"):
-        raise SettingError(f"--task takes regression or classification; got {visible(task)!r}")
+        raise SettingError(f"--task takes regression or classification; got '{visible(task)}'")
     if len(names) > 1 or (source.targets is not None and source.targets.ndim == 2):
         if task == "classification":
             raise SettingError(
@@ -92,10 +92,10 @@ def find_target(source: Source, names: list[str], task: str | None) -> tuple[Tar
     cells = clean_cells(_target_cells(source, names[0], 0))
     seen = cells.drop_nulls()
     if not seen.len():
-        raise DataError(f"{source.name}: the target {visible(names[0])!r} is missing in every row")
+        raise DataError(f"{source.name}: the target '{visible(names[0])}' is missing in every row")
     if seen.dtype.is_temporal() and task != "classification":
         raise DataError(
-            f"{source.name}: the target {visible(names[0])!r} holds {seen.dtype}; a target needs numbers or classes"
+            f"{source.name}: the target '{visible(names[0])}' holds {seen.dtype}; a target needs numbers or classes"
         )
     if task == "classification" or (task is None and _looks_like_classes(seen, source)):
         return _classification(source, names[0], said=task is None)
@@ -122,7 +122,7 @@ def _regression(source: Source, names: list[str], hint: str) -> tuple[Target, li
     for place, name in enumerate(names):
         if np.ptp(values[known, place]) == 0:
             raise DataError(
-                f"{source.name}: the target {visible(name)!r} has one value ({values[known][0, place]:g}) in every row"
+                f"{source.name}: the target '{visible(name)}' has one value ({values[known][0, place]:g}) in every row"
             )
     return target, [f"task: regression of {listed(names)}{hint}"]
 
@@ -148,15 +148,15 @@ def _classification(source: Source, name: str, *, said: bool) -> tuple[Target, l
     is_numbers = said and known is None and all(map(_is_number, classes))
     hint = " (--task regression takes the numbers as values)" if is_numbers else ""
     return Target(kind=kind, names=(name,), classes=tuple(classes)), [
-        f"task: classification of {visible(name)!r}, {len(classes)} classes: {listed(classes)}{hint}"
+        f"task: classification of '{visible(name)}', {len(classes)} classes: {listed(classes)}{hint}"
     ]
 
 
 def _check_counts(where: str, name: str, counts: dict[str, int]) -> None:
-    target = f"{where}: the target {visible(name)!r}"
+    target = f"{where}: the target '{visible(name)}'"
     if len(counts) < 2:
         only = visible(next(iter(counts)), 40)
-        raise DataError(f"{target} has one class ({only!r}); two are needed to tell apart")
+        raise DataError(f"{target} has one class ('{only}'); two are needed to tell apart")
     if len(counts) > MOST_CLASSES:
         raise DataError(
             f"{target} has {len(counts):,} classes, more than {MOST_CLASSES:,}; is it a number (--task regression), "
@@ -178,7 +178,7 @@ def _target_cells(source: Source, name: str, place: int) -> pl.Series:
     if source.frame is not None:
         if name not in source.frame.columns:
             raise DataError(
-                f"{source.name} has no column {visible(name)!r}, the target; it has {listed(source.frame.columns)}"
+                f"{source.name} has no column '{visible(name)}', the target; it has {listed(source.frame.columns)}"
             )
         return source.frame[name]
     if source.targets is None:
@@ -200,8 +200,8 @@ def _value_cells(source: Source, name: str, place: int) -> np.ndarray:
     if bad.len():
         row = int(bad[0])
         raise DataError(
-            f"{source.name}, row {row + 1}: the target {visible(name)!r} must be a number; "
-            f"got {visible(cells[row], 40)!r} (leave the cell empty if the value is missing)"
+            f"{source.name}, row {row + 1}: the target '{visible(name)}' must be a number; "
+            f"got '{visible(cells[row], 40)}' (leave the cell empty if the value is missing)"
         )
     return numbers.fill_null(math.nan).to_numpy()
 

@@ -81,6 +81,7 @@ def finish(
         ],
         "verdict": said,
     }
+    yield Said(text="writing the report")
     write_json(folder.path / folders.METRICS, json.loads(json.dumps(record)))
     write_report(folder, recipe, material, training, outputs, record, command)
     yield Finished(

@@ -24,7 +24,7 @@ from chainrule.data.schema import find_schema
 from chainrule.data.source import Source
 from chainrule.jobs import folder as folders
 from chainrule.jobs.derived import finish, write_model
-from chainrule.jobs.events import EpochEnded, Event, Opened, Said, Stepped
+from chainrule.jobs.events import EpochEnded, Event, Finished, Opened, Said, Stepped
 from chainrule.jobs.folder import RunFolder
 from chainrule.jobs.run import Run
 from chainrule.jobs.show import consume
@@ -271,20 +271,28 @@ def _train(
         metric=training.step.objective.task.metric,
         settings={f.name: str(getattr(settings, f.name)) for f in fields(settings)},
     )
-    yield from _updates(request, training, material, folder)
-    if not training.is_finished:
-        raise Interrupted("stopped before the end")
-    _save(folder, training, material)
-    training.restore_best_()
-    write_model(folder, training.step.objective, material.prepare)
-    fit_seconds = time.perf_counter() - began
-    yield from finish(folder, recipe, material, training, fit_seconds, request.command)
+    with signals.held_back() as stop:
+        yield from _updates(request, training, material, folder, stop)
+        _save(folder, training, material)
+        training.restore_best_()
+        write_model(folder, training.step.objective, material.prepare)
+        fit_seconds = time.perf_counter() - began
+        for event in finish(folder, recipe, material, training, fit_seconds, request.command):
+            yield event
+            if stop and not isinstance(event, Finished):
+                raise Interrupted(
+                    f"stopped by {signals.said(stop.number)}; the network is trained and saved, what is missing of its "
+                    f"report comes with: chainrule fit --resume {folder.path}",
+                    stop.number,
+                )
 
 
-def _updates(request: Request, training: Training, material: Material, folder: RunFolder) -> Iterator[Event]:
+def _updates(
+    request: Request, training: Training, material: Material, folder: RunFolder, stop: signals.Stop
+) -> Iterator[Event]:
     """Train, save now and then, and stop at a safe point when asked to."""
     saved_at, told_at, cost = time.perf_counter(), 0.0, 0.0
-    with signals.held_back() as stop, closing(training.reports()) as reports:
+    with closing(training.reports()) as reports:
         try:
             for report in reports:
                 now = time.perf_counter()
@@ -293,7 +301,7 @@ def _updates(request: Request, training: Training, material: Material, folder: R
                     saved_at = time.perf_counter()
                     cost = saved_at - now if request.checkpoint_seconds else 0.0
                 if stop:
-                    raise Interrupted(_how_to_resume(folder, training), stop.number)
+                    raise Interrupted(_how_to_resume(folder, training, stop.number), stop.number)
                 if now - told_at >= TELL_SECONDS:
                     told_at = now
                     yield Stepped(report.step, report.epoch)
@@ -304,15 +312,11 @@ def _updates(request: Request, training: Training, material: Material, folder: R
                 f"{failure}; a lower --learning-rate (it was {training.step.rate:g}), --set clip_norm=1 or scaled "
                 f"inputs usually mend it (run kept in {folder.path})"
             ) from None
-        except StorageError as error:
-            raise StorageError(
-                f"{error}; free some space, then: chainrule fit --resume {folder.path}"
-            ) from error
 
 
-def _how_to_resume(folder: RunFolder, training: Training) -> str:
+def _how_to_resume(folder: RunFolder, training: Training, number: int) -> str:
     return (
-        f"stopped at step {training.number} of {training.schedule.steps}; the checkpoint is saved, go on with: "
+        f"stopped by {signals.said(number)} at step {training.number} of {training.schedule.steps}; the checkpoint is saved, go on with: "
         f"chainrule fit --resume {folder.path}"
     )
 
@@ -323,7 +327,10 @@ def _save(folder: RunFolder, training: Training, material: Material) -> None:
         **under("prepare/", material.prepare.state_dict()),
         **under("task/", training.step.objective.task.state_dict()),
     }
-    save_checkpoint(folder.checkpoint, tensors, training.state())
+    try:
+        save_checkpoint(folder.checkpoint, tensors, training.state())
+    except StorageError as error:
+        raise StorageError(f"{error}; free some space, then: chainrule fit --resume {folder.path}") from error
 
 
 def _check_names(settings: Settings) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 NARROW = 390  # two stand side by side on a page, one fits a phone
 WIDE = 810
 LEFT, RIGHT, TOP, BOTTOM = 62, 10, 30, 46  # around axes: tick labels; nothing; legend; tick labels and a name
-_EM = 0.62  # width of most letters of the drawing font, DejaVu Sans, over its size
+_EM = 0.64  # width of most letters of the drawing font, DejaVu Sans, over its size
 _NARROW_LETTERS, _NARROW_EM = frozenset("fijlrtI .,:;'|!()[]"), 0.42
 _WIDE_LETTERS, _WIDE_EM = frozenset('mwMW@%OQGDHNU—…"+−<>=#'), 1.0
 _STEPS = [1, 2, 2.5, 5, 10]
@@ -52,12 +52,44 @@ def add_plot_axes(figure: Figure, *, left: float = LEFT, top: float = TOP, width
 
 
 def set_ticks(axes: Axes, *, bins: int = 5, whole_x: bool = False) -> None:
-    """Put round numbers along both axes."""
+    """Put round numbers along both axes; their limits must stand by then."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     for axis, is_whole in ((axes.xaxis, whole_x), (axes.yaxis, False)):
         axis.set_major_locator(MaxNLocator(nbins=bins, steps=_STEPS, integer=is_whole, min_n_ticks=1))
         axis.set_major_formatter(FuncFormatter(show_tick))
+    _make_room(axes)
+    _drop_ticks_outside(axes)
+
+
+def _make_room(axes: Axes) -> None:
+    """Move the left edge of axes inwards where the numbers beside it are too long for the margin."""
+    low, high = sorted(axes.get_ylim())
+    labels = (show_tick(value) for value in axes.yaxis.get_majorticklocs() if low <= value <= high)
+    missing = max((text_width(label) for label in labels), default=0.0) + 8 - LEFT
+    if missing > 0:
+        place, share = axes.get_position(), missing * _share_of_pixel(axes)
+        axes.set_position((place.x0 + share, place.y0, place.width - share, place.height))
+
+
+def _drop_ticks_outside(axes: Axes) -> None:
+    """Leave out the numbers below axes that would overlap the next one, or reach over the right margin."""
+    low, high = sorted(axes.get_xlim())
+    pixels = axes.get_position().width / _share_of_pixel(axes)
+    kept: list[float] = []
+    free = -float(LEFT)
+    for value in axes.xaxis.get_majorticklocs():
+        half = text_width(show_tick(value)) / 2
+        middle = (value - low) / (high - low) * pixels
+        if low <= value <= high and middle - half >= free and middle + half <= pixels + RIGHT:
+            kept.append(float(value))
+            free = middle + half + 8
+    axes.xaxis.set_ticks(kept)
+
+
+def _share_of_pixel(axes: Axes) -> float:
+    """Return the share of the figure's width that a pixel is."""
+    return float(1 / (axes.get_window_extent().width / axes.get_position().width))
 
 
 def add_legend(axes: Axes) -> None:
@@ -111,7 +143,7 @@ def _letter_width(letter: str) -> float:
         return _NARROW_EM
     if letter in _WIDE_LETTERS or east_asian_width(letter) in "WF":
         return _WIDE_EM
-    return _EM + 0.08 if letter.isupper() else _EM
+    return _EM + 0.06 if letter.isupper() else _EM
 
 
 def fit_text(text: str, most: float) -> str:

@@ -57,7 +57,7 @@ class AutogradStep:
         self.seed = seed
         self.clip_norm = clip_norm
         self.decay_with_loss = decay_with_loss
-        self.running_loss = math.nan
+        self.running_loss: float | None = None
         self.reseeds = reseeds
         self.number = 0
         self._parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
@@ -96,7 +96,7 @@ class AutogradStep:
 
     def _scale_decay(self, loss: float) -> None:
         """Set the weight decay to its full value times the running mean of the loss, at most 1."""
-        before = min(1.0, loss) if math.isnan(self.running_loss) else self.running_loss
+        before = min(1.0, loss) if self.running_loss is None else self.running_loss
         self.running_loss = RUNNING * before + (1 - RUNNING) * loss
         for group, decay in zip(self.optimizer.param_groups, self._decays, strict=True):
             group["weight_decay"] = decay * min(1.0, self.running_loss)

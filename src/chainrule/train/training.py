@@ -145,7 +145,9 @@ class Training:
             **under("best/", self.best),
             **under("optimizer/", self.step.optimizer.tensors()),
             "losses": torch.tensor(self.losses, dtype=torch.float32),
-            "running_loss": torch.tensor(self.step.running_loss, dtype=torch.float64),
+            "running_loss": torch.tensor(
+                [r for r in [self.step.running_loss] if r is not None], dtype=torch.float64
+            ),
         }
 
     def state(self) -> dict[str, Any]:
@@ -165,7 +167,7 @@ class Training:
         self.best = {n: t.to(self.batches.inputs.device) for n, t in part(tensors, "best/").items()}
         self.step.optimizer.load_(part(tensors, "optimizer/"))
         self.losses = tensors["losses"].tolist()
-        self.step.running_loss = tensors["running_loss"].item()
+        self.step.running_loss = next(iter(tensors["running_loss"].tolist()), None)
         self.number = state["step"]
         self.history = state["history"]
         self.best_epoch = state["best_epoch"]

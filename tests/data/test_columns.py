@@ -1,0 +1,248 @@
+"""What cells mean: numbers, booleans, categories, dates."""
+
+import datetime as dt
+import math
+from decimal import Decimal
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chainrule.core.errors import DataError
+from chainrule.data.columns import (
+    MISSING,
+    Column,
+    category_codes,
+    clean_cells,
+    find_column,
+    natural_order,
+    number_cells,
+)
+
+
+def found(values, dtype=None):
+    return find_column(pl.Series("c", values, dtype=dtype), "t.csv")
+
+
+def numbers(values, dtype=None):
+    series = pl.Series("c", values, dtype=dtype)
+    column, _ = find_column(series, "t.csv")
+    return number_cells(series, column, "t.csv")[:, 0].tolist()
+
+
+NAN = "nan, which equals nothing, as text"
+
+
+def shown(values):
+    return [NAN if math.isnan(v) else v for v in values]
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "kind"),
+    [
+        (["1", "2.5", "-3e4", ".5", "+7"], None, "number"),
+        ([" 1", "2 ", "\t3"], None, "number"),
+        (["12345678901234567890123456789", "1"], None, "number"),
+        (["01234", "98765"], None, "number"),
+        ([1, 2], pl.UInt64, "number"),
+        ([1, 2], pl.Int8, "number"),
+        ([Decimal("1.5"), Decimal("2.5")], None, "number"),
+        ([1.0, None, float("nan"), 2.0], None, "number"),
+        ([dt.timedelta(1), dt.timedelta(2)], None, "number"),
+        ([dt.time(1), dt.time(2)], None, "number"),
+        ([True, False, None], None, "boolean"),
+        (["yes", "no", "", "YES"], None, "boolean"),
+        (["True", "FALSE"], None, "boolean"),
+        (["t", "F", "y", "n", "on", "off"], None, "boolean"),
+        (["red", "blue", "red"], None, "category"),
+        (["red", "blue", None], pl.Categorical, "category"),
+        (["red", "blue"], pl.Enum(["blue", "red"]), "category"),
+        (["yes", "no", "maybe"], None, "category"),
+        (["2024-01-02", "2024-02-03"], None, "date"),
+        (["2024-01-02 03:04:05", "2024-02-03 00:00:00.5"], None, "date"),
+        (["2024-01-02T03:04:05Z", "2024-01-02T03:04:05+02:00"], None, "date"),
+        (["31.12.2024", "1.1.2025"], None, "date"),
+        ([dt.date(2024, 1, 2), dt.date(2024, 1, 3)], None, "date"),
+        ([dt.datetime(2024, 1, 2), dt.datetime(2024, 1, 3)], pl.Datetime("ns", "Europe/Berlin"), "date"),
+    ],
+)
+def test_kinds(values, dtype, kind):
+    assert found(values, dtype)[0].kind == kind
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "why"),
+    [
+        (["", "NA", None], None, "column 'c' is empty and left out"),
+        ([None, None], pl.Null, "is empty and left out"),
+        ([float("nan")], None, "is empty and left out"),
+        (["7", "7", ""], None, "has one value (7) and is left out"),
+        ([True, True], None, "has one value (True)"),
+        ([f"name {i}" for i in range(30)], None, "has another text in nearly every row"),
+        ([[1], [2]], None, "column 'c' holds List(Int64), which is not read, and is left out"),
+        ([{"x": 1}, {"x": 2}], None, "holds Struct"),
+        ([b"1", b"2"], None, "holds Binary"),
+    ],
+)
+def test_columns_that_say_nothing_are_left_out_and_named(values, dtype, why):
+    column, notes = found(values, dtype)
+    assert column is None and why in notes[0]
+
+
+def test_missing_cells_in_every_spelling():
+    spelled = [s for w in MISSING for s in (w, w.upper(), w.title(), f" {w} ")]
+    assert clean_cells(pl.Series("c", [*spelled, None, "x"])).to_list() == [None] * (len(spelled) + 1) + ["x"]
+
+
+def test_numbers():
+    assert shown(numbers(["1", "NA", " 2.5 ", None, "-3e2"])) == [1, NAN, 2.5, NAN, -300]
+    assert shown(numbers([1.5, None, float("nan"), 2.0])) == [1.5, NAN, NAN, 2.0]
+    assert shown(numbers([2**63, None, 1], pl.UInt64)) == [2.0**63, NAN, 1]
+    assert numbers([Decimal("1.25"), Decimal("-2.5")]) == [1.25, -2.5]
+    assert numbers([dt.timedelta(minutes=1), dt.timedelta(seconds=0.5)]) == [60.0, 0.5]
+    assert numbers([dt.time(1), dt.time(0, 0, 1)]) == [3600.0, 1.0]
+    assert numbers(["12345678901234567890123456789", "1"])[0] == 12345678901234567890123456789.0
+
+
+def test_booleans_in_every_spelling_and_as_numbers():
+    assert shown(numbers(["Yes", "no", "", "TRUE", "f"])) == [1, 0, NAN, 1, 0]
+    assert shown(numbers([True, None, False])) == [1, NAN, 0]
+    column = Column(name="c", kind="boolean")
+    for values in (["1", "0", "true", "NO"], [1, 0, 1, 0], [1.0, 0.0, 1.0, 0.0], [True, False, True, False]):
+        assert number_cells(pl.Series("c", values), column, "t")[:, 0].tolist() == [1, 0, 1, 0]
+    for value in ("7", "perhaps", 2, 0.5):
+        with pytest.raises(
+            DataError, match=rf"new, row 2: column 'c' held booleans in training; got '{value}'"
+        ):
+            number_cells(pl.Series("c", [type(value)(1), value]), column, "new")
+
+
+def test_a_few_texts_among_numbers_are_missing_and_remembered():
+    values = [*map(str, range(30)), "unknown", "n.d."]
+    column, notes = found(values)
+    assert column == Column(name="c", kind="number", strays=("n.d.", "unknown"))
+    assert notes == ["column 'c' holds numbers, but 2 cells are none ('unknown' …): they count as missing"]
+    assert shown(numbers(values)) == [*map(float, range(30)), NAN, NAN]
+    assert shown(number_cells(pl.Series("c", ["unknown", "4"]), column, "new")[:, 0]) == [NAN, 4]
+
+
+def test_text_in_a_column_of_numbers_at_prediction_is_named():
+    column = Column(name="[red]\x1b[31m", kind="number")
+    with pytest.raises(DataError) as caught:
+        number_cells(pl.Series("c", ["1", None, "\x1b[2Jlots"]), column, "new.csv")
+    assert str(caught.value) == (
+        "new.csv, row 3: column '[red]\\x1b[31m' held numbers in training; got '\\x1b[2Jlots' "
+        "(leave the cell empty if the value is missing)"
+    )
+
+
+@pytest.mark.parametrize("value", ["inf", "-inf", "Infinity", "1e400", "1e200"])
+def test_infinite_numbers_are_refused_with_row_and_column(value):
+    for values in (["1", "2", value], [1.0, 2.0, float(value)]):
+        with pytest.raises(
+            DataError, match=r"^t\.csv, row 3: column 'c' is (infinite|1e\+200, too large to compute)"
+        ):
+            found(values)
+        with pytest.raises(DataError, match=r"^new, row 3: column 'c' is (infinite|1e\+200, too large)"):
+            number_cells(pl.Series("c", values), Column(name="c", kind="number"), "new")
+
+
+def test_categories_and_their_codes():
+    column, notes = found(["b", "a", "b", None, ""])
+    assert column.values == ("a", "b") and notes == []
+    codes, unseen = category_codes(pl.Series("c", ["a", " b ", "c", None, "NA"]), column)
+    assert codes.tolist() == [2, 3, 1, 0, 0] and unseen == 1
+    assert category_codes(pl.Series("c", [1, 2]), column)[0].tolist() == [1, 1]
+
+
+def test_the_most_frequent_categories_are_told_apart():
+    values = [f"{i:03d}x" for i in range(150) for _ in range(150 - i)]
+    column, notes = found(values)
+    assert column.values == tuple(f"{i:03d}x" for i in range(100))
+    assert notes == ["column 'c' has 150 values; the 100 most frequent are told apart"]
+
+
+def test_days_and_places_on_circles():
+    column, _ = found(["2024-01-01", "2024-01-02"])
+    cells = number_cells(pl.Series("c", ["1970-01-01", "2000-01-01", None]), column, "t")
+    assert cells[0].tolist() == [0, 0, 1, 0, 1]
+    assert cells[1][0] == 10957 and np.isnan(cells[2]).all()
+    assert column.numbers[0] == "c (days)" and len(column.numbers) == cells.shape[1] == 5
+
+
+def test_a_date_means_the_same_as_text_and_as_a_type():
+    moment = dt.datetime(2024, 3, 4, 5, 6, 7, tzinfo=dt.UTC)
+    column, _ = find_column(pl.Series("c", [moment, dt.datetime(2024, 1, 1, tzinfo=dt.UTC)]), "t")
+    assert column.format == "native"
+    plain = pl.Series("c", [moment.replace(tzinfo=None)])
+    forms = [
+        pl.Series("c", [moment]),
+        pl.Series("c", [moment]).dt.convert_time_zone("Asia/Tokyo"),
+        plain.cast(pl.Datetime("ms")),
+        plain.cast(pl.Datetime("ns")),
+        pl.Series("c", ["2024-03-04 05:06:07"]),
+        pl.Series("c", ["2024-03-04T05:06:07Z"]),
+        pl.Series("c", ["2024-03-04T07:06:07+02:00"]),
+    ]
+    days = [number_cells(form, column, "t")[0, 0] for form in forms]
+    assert days == [moment.timestamp() / 86_400] * len(forms)
+
+
+def test_text_that_is_no_date_is_named():
+    column, _ = found(["2024-01-01", "2024-01-02"])
+    for values in (["2024-01-01", "soon"], [1, 2]):
+        with pytest.raises(
+            DataError, match=r"new, row [12]: column 'c' held dates in training; got '(soon|1)'"
+        ):
+            number_cells(pl.Series("c", values), column, "new")
+
+
+@pytest.mark.parametrize(
+    ("value", "note"),
+    [("02/03/2024", "though month/day/year would fit too"), ("31/03/2024", "read as day/month/year")],
+)
+def test_the_order_of_day_and_month_is_said(value, note):
+    column, notes = found([value, "01/01/2024"])
+    assert column.format == "%d/%m/%Y" and note in notes[0]
+    assert "though" in note or "though" not in notes[0]
+
+
+def test_month_first_is_found():
+    column, notes = found(["03/31/2024", "01/02/2024"])
+    assert column.format == "%m/%d/%Y" and notes == ["column 'c': read as month/day/year"]
+
+
+def test_classes_that_are_numbers_stand_in_order_of_value():
+    assert natural_order(["10", "9", "-1", "2.5"]) == ["-1", "2.5", "9", "10"]
+
+
+WORDS = st.sampled_from(
+    ["1", "2.5", "-3", "", "NA", "yes", "no", "red", "blue", "2024-01-01", "?", "x y", "1e5"]
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.one_of(WORDS, st.text(max_size=3)), min_size=1, max_size=12))
+def test_any_texts_become_numbers_or_codes_or_nothing(values):
+    series = pl.Series("c", values, dtype=pl.String)
+    try:
+        column, notes = find_column(series, "t")
+    except DataError as error:
+        assert "infinite" in str(error) or "too large" in str(error)
+        return
+    if column is None:
+        assert notes
+    elif column.kind == "category":
+        codes, _ = category_codes(series, column)
+        assert codes.min() >= 0 and codes.max() < len(column.values) + 2
+    else:
+        read = number_cells(series, column, "t")
+        assert read.shape == (len(values), len(column.numbers)) and not np.isinf(read).any()
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.floats(-1e100, 1e100), min_size=2, max_size=8, unique=True))
+def test_numbers_survive_their_way_through_text(values):
+    assert numbers([repr(v) for v in values]) == values

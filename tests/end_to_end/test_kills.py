@@ -1,0 +1,118 @@
+"""SIGKILL, Ctrl-C, SIGTERM, a full disk, a second writer: real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
+from kills import Work, differences, kill_after
+
+CHAINRULE = [sys.executable, "-m", "chainrule"]
+SLOW_FIT = [*CHAINRULE, "fit", "digits", "--epochs", "4000", "--set", "hidden=8", "--checkpoint-seconds", "0"]
+
+
+def start(*arguments: str, **more) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}, **more
+    )
+
+
+def wait_for(process: subprocess.Popen[str], event: str) -> dict:
+    for line in process.stdout:
+        found = json.loads(line)
+        if found["event"] == event:
+            return found
+    raise AssertionError(f"no {event}: {process.stderr.read()}")
+
+
+@pytest.mark.slow
+def test_killed_and_resumed_runs_have_the_bits_of_the_undisturbed_one(tmp_path):
+    work = Work("iris", "mlp", 60, 0.0, tmp_path)
+    began = time.perf_counter()
+    assert work.start("undisturbed").wait() == 0
+    wall = time.perf_counter() - began
+    for label, moments in {"once": [0.6], "twice": [0.7, 0.5]}.items():
+        process = work.start(label)
+        for moment in moments:
+            kill_after(process, wall * moment)
+            process = work.resume(label)
+        assert process.wait() == 0
+        assert differences(tmp_path / "undisturbed", tmp_path / label) == []
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_training_saves_and_says_how_to_resume(tmp_path, number, code):
+    process = start(*SLOW_FIT, "--runs", str(tmp_path), "--json")
+    run = wait_for(process, "start")["run"]
+    wait_for(process, "epoch")
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == code, err
+    assert f"chainrule fit --resume {run}" in err
+    assert "Traceback" not in err
+    assert (Path(run) / "checkpoint.safetensors").exists()
+
+
+def test_a_signal_while_reading_leaves_nothing(tmp_path):
+    process = start(*SLOW_FIT, "--runs", str(tmp_path / "runs"), "--json")
+    wait_for(process, "note")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert [p for p in (tmp_path / "runs").glob("*") if p.name != ".cache"] == []
+
+
+def test_a_signal_before_anything_is_imported_is_no_traceback(tmp_path):
+    process = start(*CHAINRULE, "fit", "digits", "--runs", str(tmp_path))
+    time.sleep(0.4)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode in (143, -signal.SIGTERM)
+    assert "Traceback" not in err
+
+
+def test_a_second_process_on_the_same_run_is_refused_and_a_kill_leaves_no_lock(tmp_path):
+    first = start(*SLOW_FIT, "--runs", str(tmp_path), "--json")
+    run = wait_for(first, "start")["run"]
+    wait_for(first, "epoch")
+    second = subprocess.run([*CHAINRULE, "fit", "--resume", run], capture_output=True, text=True)
+    assert second.returncode == 2
+    assert "is being written by another process" in second.stderr
+    assert str(first.pid) in second.stderr
+    first.kill()
+    first.communicate()
+    third = start(*CHAINRULE, "fit", "--resume", run, "--json")
+    assert wait_for(third, "start")["step"] > 0
+    third.kill()
+    third.communicate()
+
+
+def test_a_disk_that_fills_in_the_middle_of_a_checkpoint_leaves_the_earlier_one_whole(tmp_path):
+    def small_files():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+
+    run = tmp_path / "full"
+    # The history in the checkpoint's header grows with the epochs until the file passes the limit.
+    process = start(
+        *CHAINRULE, "fit", "iris", "--epochs", "4000", "--batch-size", "105", "--set", "hidden=8", "--checkpoint-seconds", "0",
+        "--runs", str(tmp_path), "--name", "full", "--json", preexec_fn=small_files,
+    )  # fmt: skip
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 2, (out[-500:], err)
+    assert "checkpoint.safetensors could not be written (file too large)" in err
+    assert f"chainrule fit --resume {run}" in err
+    from chainrule.train.checkpoint import load_checkpoint
+
+    assert load_checkpoint(run / "checkpoint.safetensors")[1]["step"] > 10
+    assert not (run / ".checkpoint.safetensors.new").exists()

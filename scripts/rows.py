@@ -83,7 +83,9 @@ def table(rows: Iterable[Row], proven: Iterable[str]) -> str:
         without = [row for row in here if row.asks_for_no_code and row.id not in done]
         owed = [row for row in here if not row.asks_for_no_code and row.id not in done]
         count = len(here) - len(without) - len(owed)
-        lines.append(f"{area:<6}{count:>8}{len(owed):>10}{len(without):>9}{len(here):>7}  {_spans(owed)}".rstrip())
+        lines.append(
+            f"{area:<6}{count:>8}{len(owed):>10}{len(without):>9}{len(here):>7}  {_spans(owed)}".rstrip()
+        )
     count = sum(row.id in done for row in rows)
     lines += ["", f"rows: {count} proven, {len(rows) - count} unproven, {len(rows)} total"]
     return "\n".join(lines)
@@ -108,7 +110,9 @@ def main(root: Path = ROOT) -> int:
     except FileNotFoundError:
         print(f"{root / RECORD} is missing: run the tests first (make rows does)", file=sys.stderr)
         return 1
-    print(f"from a session of {record['tests']} tests: pytest {' '.join(record['arguments'])}".rstrip() + "\n")
+    print(
+        f"from a session of {record['tests']} tests: pytest {' '.join(record['arguments'])}".rstrip() + "\n"
+    )
     print(table(rows, proven_rows(record["outcomes"])))
     return 0
 

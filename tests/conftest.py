@@ -34,11 +34,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Hang each marked test's rows on it, where they survive the way from a worker of pytest-xdist."""
-    known = {row.id for row in curriculum.read_rows((config.rootpath / curriculum.CURRICULUM).read_text("utf-8"))}
+    known = {
+        row.id for row in curriculum.read_rows((config.rootpath / curriculum.CURRICULUM).read_text("utf-8"))
+    }
     for item in items:
         for mark in item.iter_markers("curriculum"):
             if not mark.args or mark.kwargs:
-                raise pytest.UsageError(f"{item.nodeid}: curriculum takes row IDs: curriculum('OUT-01', 'OUT-05')")
+                raise pytest.UsageError(
+                    f"{item.nodeid}: curriculum takes row IDs: curriculum('OUT-01', 'OUT-05')"
+                )
             for row in mark.args:
                 if row not in known:
                     close = difflib.get_close_matches(str(row), sorted(known), 1)

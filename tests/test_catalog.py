@@ -50,7 +50,9 @@ def test_entry_resolves_in_its_room(kind: str, name: str) -> None:
     value = catalog.load(kind, name)
     assert callable(value)
     assert getattr(value, "name", name) == name
-    assert attribute.lower().replace("-", "_") == name.replace("-", "_"), "a name and its attribute are one word"
+    assert attribute.lower().replace("-", "_") == name.replace("-", "_"), (
+        "a name and its attribute are one word"
+    )
 
 
 @pytest.mark.parametrize(("kind", "name"), ENTRIES)

@@ -18,8 +18,14 @@ SOURCES = sorted(Path(chainrule.__file__).parent.rglob("*.py"))
 
 def heavy_imports(*arguments: str) -> list[str]:
     """Run Python and return the heavy packages that it imported, as its own record of imports has them."""
-    ended = subprocess.run([sys.executable, "-X", "importtime", *arguments], capture_output=True, text=True, check=True)
-    imported = {line.rsplit("|", 1)[-1].strip() for line in ended.stderr.splitlines() if line.startswith("import time:")}
+    ended = subprocess.run(
+        [sys.executable, "-X", "importtime", *arguments], capture_output=True, text=True, check=True
+    )
+    imported = {
+        line.rsplit("|", 1)[-1].strip()
+        for line in ended.stderr.splitlines()
+        if line.startswith("import time:")
+    }
     assert "chainrule" in imported
     return sorted(imported & set(HEAVY))
 
@@ -38,7 +44,9 @@ def test_help_is_light(command: str) -> None:
 
 
 def test_listing_names_is_light() -> None:
-    assert heavy_imports("-c", "from chainrule import catalog\nfor k in catalog.KINDS: catalog.names(k)") == []
+    assert (
+        heavy_imports("-c", "from chainrule import catalog\nfor k in catalog.KINDS: catalog.names(k)") == []
+    )
 
 
 @pytest.mark.parametrize("name", chainrule.__all__)
@@ -52,7 +60,11 @@ def test_public_names_resolve(name: str) -> None:
 
 def test_no_room_hides_a_public_name() -> None:
     """Importing chainrule.x.y binds chainrule.x to the room: a public name x would be gone from then on."""
-    rooms = {path.parent.name for path in SOURCES if path.name == "__init__.py" and path.parent != SOURCES[0].parent}
+    rooms = {
+        path.parent.name
+        for path in SOURCES
+        if path.name == "__init__.py" and path.parent != SOURCES[0].parent
+    }
     modules = {path.stem for path in SOURCES if path.parent == Path(chainrule.__file__).parent}
     assert not set(chainrule.__all__) & (rooms | modules)
 
@@ -61,7 +73,13 @@ def test_type_checkers_see_the_same_names() -> None:
     """mypy reads the imports under TYPE_CHECKING, Python the table: both must name the same."""
     tree = ast.parse(Path(chainrule.__file__).read_text("utf-8"))
     blocks = [node for node in tree.body if isinstance(node, ast.If)]
-    shown = {alias.asname: node.module for block in blocks for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    shown = {
+        alias.asname: node.module
+        for block in blocks
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
     assert shown == chainrule._PUBLIC
 
 

@@ -54,7 +54,10 @@ def test_values_stay_within_the_bounds_and_reach_for_them(name: str) -> None:
     low, high = f.bounds
     values = f(torch.linspace(-50, 50, 200_001, dtype=torch.float64))
     assert low <= values.min() and values.max() <= high
-    for bound, extreme in ((low, values.min()), (high, values.max())):  # a bound that nothing comes near says nothing
+    for bound, extreme in (
+        (low, values.min()),
+        (high, values.max()),
+    ):  # a bound that nothing comes near says nothing
         assert abs(extreme) >= 0.49 if math.isinf(bound) else abs(extreme - bound) < 1e-3
 
 

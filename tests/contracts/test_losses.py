@@ -17,7 +17,9 @@ BATCHES = [(6,), (3, 6), (2, 3, 6)]  # examples alone; members × examples; and 
 pytestmark = pytest.mark.parametrize("name", LOSSES)
 
 
-def pair(name: str, batch: tuple[int, ...] = (6,), dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
+def pair(
+    name: str, batch: tuple[int, ...] = (6,), dtype: torch.dtype = torch.float64
+) -> tuple[Tensor, Tensor]:
     """Return outputs and targets that the loss takes."""
     generator = torch.Generator().manual_seed(1)
     units = 1 if name == "binary-cross-entropy" else 4
@@ -52,7 +54,9 @@ def test_derivative_equals_autograd(name: str, batch: tuple[int, ...]) -> None:
     outputs, targets = pair(name, batch)
     outputs.requires_grad_()
     (gradient,) = torch.autograd.grad(loss(name)(outputs, targets).sum(), outputs)
-    torch.testing.assert_close(loss(name).derivative(outputs, targets).detach(), gradient, atol=1e-12, rtol=1e-12)
+    torch.testing.assert_close(
+        loss(name).derivative(outputs, targets).detach(), gradient, atol=1e-12, rtol=1e-12
+    )
 
 
 def test_derivative_equals_the_numerical_one(name: str) -> None:

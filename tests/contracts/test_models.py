@@ -82,7 +82,10 @@ def test_start_is_a_function_of_the_seed(name: str, inputs: Any, units: int) -> 
     torch.manual_seed(0)
     first = started(name, inputs, units).state_dict()
     torch.manual_seed(1)
-    again, other = started(name, inputs, units).state_dict(), started(name, inputs, units, seed=1).state_dict()
+    again, other = (
+        started(name, inputs, units).state_dict(),
+        started(name, inputs, units, seed=1).state_dict(),
+    )
     assert all(torch.equal(first[key], again[key]) for key in first)
     assert any(not torch.equal(first[key], other[key]) for key in first)
 
@@ -103,7 +106,8 @@ def test_overfits_eight_examples(name: str) -> None:
     x = rows(shapes[0])
     y = torch.arange(8) % (2 if units == 1 else units)
     settings, _ = suggest(
-        name, Question(kind="multi-class", rows=8, inputs=shapes[0], is_pictures=not isinstance(shapes[0], int))
+        name,
+        Question(kind="multi-class", rows=8, inputs=shapes[0], is_pictures=not isinstance(shapes[0], int)),
     )
     model = started(name, shapes[0], units)
     names = [str(k) for k in range(int(y.max()) + 1)]
@@ -125,7 +129,9 @@ def test_unknown_setting_gets_the_nearest(name: str) -> None:
     with pytest.raises(UnknownNameError) as caught:
         build(name, inputs=inputs, units=1, **{wrong: 1})
     assert f"no setting of {name} is called {wrong!r}" in str(caught.value)
-    assert (f"did you mean {wrong[:-1]!r}" if settings else f"there are no settings of {name}") in str(caught.value)
+    assert (f"did you mean {wrong[:-1]!r}" if settings else f"there are no settings of {name}") in str(
+        caught.value
+    )
     assert "inputs" not in str(caught.value), "what the data decides is no setting"
 
 

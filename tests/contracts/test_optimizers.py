@@ -18,7 +18,9 @@ from chainrule.optim.rules import Rule, optimizer
 REFERENCES: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
     "sgd": lambda groups: torch.optim.SGD(groups, lr=1, foreach=False, fused=False),
     "momentum": lambda groups: torch.optim.SGD(groups, lr=1, momentum=0.9, foreach=False, fused=False),
-    "nesterov": lambda groups: torch.optim.SGD(groups, lr=1, momentum=0.9, nesterov=True, foreach=False, fused=False),
+    "nesterov": lambda groups: torch.optim.SGD(
+        groups, lr=1, momentum=0.9, nesterov=True, foreach=False, fused=False
+    ),
     "adagrad": lambda groups: torch.optim.Adagrad(groups, foreach=False, fused=False),
     "adadelta": lambda groups: torch.optim.Adadelta(groups, foreach=False),
     "rmsprop": lambda groups: torch.optim.RMSprop(groups, alpha=0.9, foreach=False),
@@ -26,7 +28,14 @@ REFERENCES: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
     "adamw": lambda groups: torch.optim.AdamW(groups, foreach=False, fused=False),
     "nadam": lambda groups: torch.optim.NAdam(groups, foreach=False),
 }
-GOOD_RATES = {"sgd": 0.05, "momentum": 0.01, "nesterov": 0.01, "adagrad": 0.5, "adadelta": 50.0, "rmsprop": 0.02}
+GOOD_RATES = {
+    "sgd": 0.05,
+    "momentum": 0.01,
+    "nesterov": 0.01,
+    "adagrad": 0.5,
+    "adadelta": 50.0,
+    "rmsprop": 0.02,
+}
 
 pytestmark = pytest.mark.parametrize("name", OPTIMIZERS)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given
@@ -12,7 +14,13 @@ from chainrule.optim.schedules import schedule
 
 pytestmark = pytest.mark.parametrize("name", SCHEDULES)
 
-ENDS = {"constant": (1, 1), "step": (1, 0.01), "exponential": (1, 0.00674), "cosine": (0.02, 0), "linear": (0.02, 0)}
+ENDS = {
+    "constant": (1, 1),
+    "step": (1, 0.01),
+    "exponential": (1, 0.00674),
+    "cosine": (0.02, 0),
+    "linear": (0.02, 0),
+}
 
 
 @given(steps=st.integers(1, 10_000), data=st.data())
@@ -40,8 +48,8 @@ def test_falls_once_it_is_warm(name: str) -> None:
     factors = [made(step) for step in range(1001)]
     top = factors.index(max(factors))
     assert top <= 50 and max(factors) == pytest.approx(1, abs=1e-6)
-    assert all(a <= b for a, b in zip(factors[:top], factors[1 : top + 1], strict=True))
-    assert all(a >= b for a, b in zip(factors[top:-1], factors[top + 1 :], strict=True))
+    assert all(a <= b for a, b in pairwise(factors[: top + 1]))
+    assert all(a >= b for a, b in pairwise(factors[top:]))
 
 
 def test_length_scales_the_shape(name: str) -> None:

@@ -10,7 +10,8 @@ from chainrule.core.errors import SettingError
 
 
 @pytest.mark.parametrize(
-    ("cuda", "mps", "kind"), [(False, False, "cpu"), (True, False, "cuda"), (True, True, "cuda"), (False, True, "mps")]
+    ("cuda", "mps", "kind"),
+    [(False, False, "cpu"), (True, False, "cuda"), (True, True, "cuda"), (False, True, "mps")],
 )
 def test_auto_takes_the_fastest(monkeypatch: pytest.MonkeyPatch, cuda: bool, mps: bool, kind: str) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)

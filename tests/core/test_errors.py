@@ -16,7 +16,9 @@ NAMES = st.lists(st.text("abcdefg-", min_size=1, max_size=8), max_size=6)
 
 
 def test_every_error_is_drawn() -> None:
-    leaves = {c.__name__ for c in vars(errors).values() if isinstance(c, type) and issubclass(c, ChainruleError)}
+    leaves = {
+        c.__name__ for c in vars(errors).values() if isinstance(c, type) and issubclass(c, ChainruleError)
+    }
     assert {name for name, _, _ in DRAWN} == leaves - {"ChainruleError"}
 
 
@@ -24,7 +26,9 @@ def test_every_error_is_drawn() -> None:
 def test_error_is_what_is_drawn(name: str, builtin: str, codes: str) -> None:
     error = getattr(errors, name)
     assert issubclass(error, ChainruleError)
-    assert issubclass(error, __builtins__[builtin] if isinstance(__builtins__, dict) else getattr(__builtins__, builtin))
+    assert issubclass(
+        error, __builtins__[builtin] if isinstance(__builtins__, dict) else getattr(__builtins__, builtin)
+    )
     if name == "Interrupted":
         assert codes == "130/143"
         assert [Interrupted("", number).exit_code for number in (2, 15)] == [130, 143]

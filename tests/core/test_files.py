@@ -66,7 +66,9 @@ def test_order_of_calls(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("after", [False, True], ids=["before the call", "after the call"])
 @pytest.mark.parametrize("place", range(9))
-def test_crash_leaves_old_or_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: int, after: bool) -> None:
+def test_crash_leaves_old_or_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: int, after: bool
+) -> None:
     path = tmp_path / "checkpoint"
     path.write_bytes(OLD)
     with monkeypatch.context() as patch:
@@ -90,7 +92,10 @@ def test_disk_error_is_named_and_leaves_a_whole_file(
         break_at(patch, place, OSError(errno.ENOSPC, "No space left on device"), after=False)
         with pytest.raises(StorageError) as caught:
             write_atomic(path, NEW)
-    assert str(caught.value) == f"{path} could not be written (no space left on device); what stands there is whole"
+    assert (
+        str(caught.value)
+        == f"{path} could not be written (no space left on device); what stands there is whole"
+    )
     assert path.read_bytes() == (NEW if place > 5 else OLD)
     assert [p.name for p in tmp_path.iterdir()] == ["checkpoint"], "the unfinished file is cleared away"
 
@@ -146,10 +151,13 @@ def test_folder_without_permission() -> None:
     with folder_without_permission() as folder:
         with pytest.raises(StorageError, match=r"could not be written \(permission denied\)"):
             write_atomic(folder / "file", b"content")
-        with pytest.raises(StorageError, match=r"cannot be created \(permission denied\); choose another with --runs"):
+        with pytest.raises(
+            StorageError, match=r"cannot be created \(permission denied\); choose another with --runs"
+        ):
             make_folder(folder / "runs" / "a")
-        with pytest.raises(StorageError, match=r"cannot be opened for writing \(permission denied\)"), lock(
-            folder / ".lock", "the run"
+        with (
+            pytest.raises(StorageError, match=r"cannot be opened for writing \(permission denied\)"),
+            lock(folder / ".lock", "the run"),
         ):
             pass
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from chainrule.core.errors import Interrupted
-from chainrule.core.signals import SIGNALS, held_back, raise_on_signals
+from chainrule.core.signals import SIGNALS, held_back, said
 
 
 @pytest.fixture(autouse=True)
@@ -40,14 +40,25 @@ def test_second_signal_raises_and_handlers_return() -> None:
     assert [signal.getsignal(number) for number in SIGNALS] == before
 
 
+def test_second_signal_also_does_what_it_did_before() -> None:
+    """On the command line that is: leave at once. Whatever the earlier handler does, the block ends."""
+    heard: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
+    with pytest.raises(Interrupted, match="stopped by Ctrl-C") as caught, held_back():
+        os.kill(os.getpid(), signal.SIGINT)
+        assert heard == []
+        os.kill(os.getpid(), signal.SIGINT)
+    assert heard == [signal.SIGINT]
+    assert caught.value.exit_code == 130 and isinstance(caught.value, KeyboardInterrupt)
+
+
 def test_handlers_return_after_the_block() -> None:
-    raise_on_signals()
+    heard: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
     with held_back():
         pass
-    with pytest.raises(Interrupted, match="stopped by Ctrl-C") as caught:
-        os.kill(os.getpid(), signal.SIGINT)
-    assert caught.value.exit_code == 130
-    assert isinstance(caught.value, KeyboardInterrupt)
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert heard == [signal.SIGTERM]
 
 
 def test_outside_the_main_thread_nothing_is_touched() -> None:
@@ -63,16 +74,20 @@ def test_outside_the_main_thread_nothing_is_touched() -> None:
     assert found == [False]
 
 
-def test_sigterm_ends_a_process_through_its_finally_blocks() -> None:
-    code = """
-import os, signal
-from chainrule.core.signals import raise_on_signals
-raise_on_signals()
-try:
-    os.kill(os.getpid(), signal.SIGTERM)
-finally:
-    print("cleaned up", flush=True)
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_command_line_leaves_with_one_line(number: signal.Signals, code: int) -> None:
+    program = f"""
+import os, time
+from chainrule.core.signals import leave_on_signals
+leave_on_signals()
+os.kill(os.getpid(), {int(number)})
+time.sleep(10)
+print("still here")
 """
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert ended.stdout == "cleaned up\n"
-    assert ended.returncode != 0 and "Interrupted" in ended.stderr
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (code, "")
+    assert ended.stderr == f"chainrule: stopped by {said(number)}\n"
+
+
+def test_signals_by_the_names_that_people_use() -> None:
+    assert [said(number) for number in SIGNALS] == ["Ctrl-C", "SIGTERM"]

@@ -24,7 +24,13 @@ def test_plain_text_stays(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "shown"),
-    [("\x1b]0;title\x07", r"\x1b]0;title\x07"), ("a\u202eb", r"a\u202eb"), ("\ud800", r"\ud800"), (b"x", "b'x'"), (3, "3")],
+    [
+        ("\x1b]0;title\x07", r"\x1b]0;title\x07"),
+        ("a\u202eb", r"a\u202eb"),
+        ("\ud800", r"\ud800"),
+        (b"x", "b'x'"),
+        (3, "3"),
+    ],
 )
 def test_control_characters_are_written_out(text: object, shown: str) -> None:
     assert visible(text) == shown

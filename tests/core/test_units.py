@@ -51,7 +51,14 @@ def test_number_keeps_four_digits(value: float) -> None:
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(0.0, "0"), (math.nan, "nan"), (-math.inf, "-inf"), (123456.0, "123500"), (-0.5, "-0.5"), (1e20, "1e+20")],
+    [
+        (0.0, "0"),
+        (math.nan, "nan"),
+        (-math.inf, "-inf"),
+        (123456.0, "123500"),
+        (-0.5, "-0.5"),
+        (1e20, "1e+20"),
+    ],
 )
 def test_number(value: float, shown: str) -> None:
     assert show_number(value) == shown

@@ -44,7 +44,9 @@ def test_mnist_is_resized_to_16_by_16(fit: Fit, tmp_path: Path) -> None:
     assert (dense.model[1].in_features, dense.model[-1].out_features) == (256, 10)
     assert dense.metrics["test"]["accuracy"] > 0.4, "a tenth would be chance"
     convolutional = fit(source, model="lenet", epochs=1)
-    assert convolutional.model(convolutional._loaded[1].tensors(convolutional.recipe.schema.encode(source))).shape == (200, 10)
+    assert convolutional.model(
+        convolutional._loaded[1].tensors(convolutional.recipe.schema.encode(source))
+    ).shape == (200, 10)
 
 
 @pytest.mark.curriculum("DAT-14")
@@ -56,7 +58,11 @@ def test_cat_or_no_cat_by_logistic_regression(fit: Fit, tmp_path: Path) -> None:
     for picture, cat in zip(pictures, is_cat, strict=True):
         x, y = random.integers(-2, 3, 2)
         picture[9 + y : 17 + y, 5 + x : 15 + x] += 120
-        ears = (slice(5 + y, 9 + y), [5 + x, 6 + x, 13 + x, 14 + x]) if cat else (slice(17 + y, 18 + y), slice(2, 18))
+        ears = (
+            (slice(5 + y, 9 + y), [5 + x, 6 + x, 13 + x, 14 + x])
+            if cat
+            else (slice(17 + y, 18 + y), slice(2, 18))
+        )
         picture[ears] += 120
     folder = save(tmp_path / "cats", pictures, ["cat" if cat else "no cat" for cat in is_cat])
     run = fit(folder, model="logistic-regression")
@@ -70,7 +76,9 @@ def test_tables_and_pictures_come_through_one_door(fixtures: Path, tmp_path: Pat
     table = read(fixtures / "ads.csv")
     assert table.frame is not None and table.array is None and not table.is_pictures
     random = np.random.default_rng(0)
-    folder = save(tmp_path / "animals", random.integers(0, 256, (6, 20, 30), dtype=np.uint8), ["cat", "dog"] * 3)
+    folder = save(
+        tmp_path / "animals", random.integers(0, 256, (6, 20, 30), dtype=np.uint8), ["cat", "dog"] * 3
+    )
     pictures = read(folder)
     assert pictures.is_pictures and pictures.frame is None
     assert pictures.array.shape == (6, 1, 20, 30) and pictures.class_names == ("cat", "dog")

@@ -139,8 +139,8 @@ def test_study_table(fixtures: Path, least_squares: Fit) -> None:
     assert (examples.numbers.mean(0) / [1, 1, 100]).tolist() == pytest.approx([41.75, 7.1875, 0.7225])
     assert examples.targets.mean() / 100 == pytest.approx(0.785)
     assert source.frame is not None
-    shares = source.frame.with_columns((pl.col("quiz", "exam").cast(pl.Float64) / 100))
-    exam = torch.from_numpy(shares["exam"].to_numpy())[:, None]
+    shares = source.frame.with_columns(pl.col("quiz", "exam").cast(pl.Float64) / 100)
+    exam = torch.tensor(shares["exam"].to_list(), dtype=torch.float64)[:, None]
 
     hours = least_squares(shares.drop("quiz"), target="exam")
     base, study, sleep = values(hours, {"study": [0.0, 1, 0], "sleep": [0.0, 0, 1]})
@@ -163,7 +163,20 @@ def test_spam_by_a_bag_of_words(fit: Fit) -> None:
     is_spam = random.random(400) < 0.4
     often = np.where(is_spam[:, None], [2.0] * 4 + [0.5] * 8, [0.2] * 4 + [0.8] * 8)
     counts = random.poisson(often)
-    words = ["win", "free", "prize", "cash", "hello", "meeting", "report", "lunch", "thanks", "monday", "draft", "team"]
+    words = [
+        "win",
+        "free",
+        "prize",
+        "cash",
+        "hello",
+        "meeting",
+        "report",
+        "lunch",
+        "thanks",
+        "monday",
+        "draft",
+        "team",
+    ]
     table = {word: counts[:, i] for i, word in enumerate(words)} | {"kind": np.where(is_spam, "spam", "mail")}
     run = fit(pl.DataFrame(table), target="kind", model="logistic-regression")
     assert run.metrics["test"]["accuracy"] >= 0.95
@@ -182,7 +195,9 @@ def test_rent_is_a_graded_value(fit: Fit) -> None:
     predicted = values(run, {"area": [50.0, 50.5], "rooms": [2, 2]})
     assert predicted[0] != round(predicted[0]) and 0 < predicted[1] - predicted[0] < 10
     yes_or_no = fit(
-        {"area": area, "rooms": rooms, "dear": (rent > np.median(rent)).astype(int)}, target="dear", model="perceptron"
+        {"area": area, "rooms": rooms, "dear": (rent > np.median(rent)).astype(int)},
+        target="dear",
+        model="perceptron",
     )
     assert set(yes_or_no.predict({"area": area, "rooms": rooms}).probabilities.unique().tolist()) == {0, 1}
 
@@ -192,7 +207,9 @@ def test_loans_are_approved_from_one_half(fit: Fit) -> None:
     random = np.random.default_rng(0)
     income, debt = random.uniform(10, 90, 300), random.uniform(0, 50, 300)
     approved = (income - debt + random.normal(0, 8, 300) > 25).astype(int)
-    run = fit({"income": income, "debt": debt, "approved": approved}, target="approved", model="logistic-regression")
+    run = fit(
+        {"income": income, "debt": debt, "approved": approved}, target="approved", model="logistic-regression"
+    )
     found = run.predict({"income": income, "debt": debt})
     assert found.probabilities is not None and found.labels is not None
     chance = found.probabilities[:, 1]

@@ -85,6 +85,11 @@ def test_a_column_without_a_name_is_refused():
     assert refusal("a,,c\n1,2,3\n") == "t.csv: column 2 of 3 has no name in the header"
 
 
+def test_names_are_no_patterns():
+    frame, _ = read(",*,^a$,column 0\n0,1,2,3\n")
+    assert frame.rows(named=True) == [{"*": "1", "^a$": "2", "column 0": "3"}]
+
+
 def test_short_lines_are_filled_and_said():
     frame, notes = read("a,b,c\n1,2,3\n4,5\n6,7,8\n9\n")
     assert frame.rows() == [("1", "2", "3"), ("4", "5", None), ("6", "7", "8"), ("9", None, None)]

@@ -49,6 +49,12 @@ def test_every_cell_of_every_type_counts(name):
     assert of(pl.DataFrame([column.alias("other")])) != before
 
 
+@pytest.mark.parametrize("name", ["*", "^a$", "^.*$", ""])
+def test_names_are_no_patterns(name):
+    frames = [pl.DataFrame({name: values, "b": ["x", "y"]}) for values in (["p", "q"], ["p", "r"], [1, None])]
+    assert len({of(frame) for frame in frames}) == 3
+
+
 def test_categories_count_by_their_text():
     text = pl.DataFrame({"c": ["x", "y", "y"]}, schema={"c": pl.Categorical})
     assert of(text) == of(text.reverse().reverse()) != of(text.reverse())

@@ -90,7 +90,11 @@ def operations(tmp_path_factory) -> list[tuple]:
     patch.setattr(files, "os", recorder)
     settings = Settings(model="mlp", epochs=2, batch_size=32, device="cpu")
     request = Request(
-        data="iris", settings=settings, model_settings={"hidden": (4,)}, runs=tmp_path_factory.mktemp("runs"), checkpoint_seconds=0
+        data="iris",
+        settings=settings,
+        model_settings={"hidden": (4,)},
+        runs=tmp_path_factory.mktemp("runs"),
+        checkpoint_seconds=0,
     )
     for _ in run_fit(request):
         pass
@@ -113,7 +117,9 @@ def test_every_prefix_of_the_writes_leaves_the_old_checkpoint_or_the_new(operati
         for state in [disk.after_kill(), *disk.after_power_cut()]:
             if CHECKPOINT in state:
                 step = _step(state[CHECKPOINT], tmp_path)
-                assert step in durable_before, f"step {step} after {operation[:2]}, expected one of {durable_before}"
+                assert step in durable_before, (
+                    f"step {step} after {operation[:2]}, expected one of {durable_before}"
+                )
                 checked += 1
     assert checked > 50
 

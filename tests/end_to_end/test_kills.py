@@ -22,7 +22,12 @@ SLOW_FIT = [*CHAINRULE, "fit", "digits", "--epochs", "4000", "--set", "hidden=8"
 
 def start(*arguments: str, **more) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}, **more
+        arguments,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        **more,
     )
 
 

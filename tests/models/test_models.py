@@ -57,7 +57,9 @@ def test_an_activation_per_layer() -> None:
     assert torch.autograd.gradcheck(lambda x: model(x), (x.requires_grad_(),))
     parameters = tuple(model.parameters())
     assert torch.autograd.gradcheck(
-        lambda *ps: torch.func.functional_call(model, dict(zip(dict(model.named_parameters()), ps, strict=True)), x),
+        lambda *ps: torch.func.functional_call(
+            model, dict(zip(dict(model.named_parameters()), ps, strict=True)), x
+        ),
         parameters,
     )
 
@@ -91,15 +93,32 @@ def test_lenet_is_the_one_of_the_paper() -> None:
 
 @pytest.mark.parametrize("side", range(12, 33))
 def test_lenet_takes_every_size_from_twelve(side: int) -> None:
-    assert build("lenet", inputs=(1, side, 40 - side + 12), units=2)(torch.zeros(2, 1, side, 40 - side + 12)).shape == (2, 2)
+    assert build("lenet", inputs=(1, side, 40 - side + 12), units=2)(
+        torch.zeros(2, 1, side, 40 - side + 12)
+    ).shape == (2, 2)
 
 
 @pytest.mark.parametrize(
     ("name", "settings", "error", "said"),
     [
-        ("lenet", {"inputs": (1, 8, 8)}, ShapeError, "pictures of at least 12 × 12; got 8 × 8 (mlp takes them)"),
-        ("lenet", {"inputs": 30}, ShapeError, "lenet needs pictures (channels, height, width); got inputs of shape 30"),
-        ("lenet", {"inputs": (1, 28, 28), "pooling": "mean"}, SettingError, "pooling must be max or average; got 'mean'"),
+        (
+            "lenet",
+            {"inputs": (1, 8, 8)},
+            ShapeError,
+            "pictures of at least 12 × 12; got 8 × 8 (mlp takes them)",
+        ),
+        (
+            "lenet",
+            {"inputs": 30},
+            ShapeError,
+            "lenet needs pictures (channels, height, width); got inputs of shape 30",
+        ),
+        (
+            "lenet",
+            {"inputs": (1, 28, 28), "pooling": "mean"},
+            SettingError,
+            "pooling must be max or average; got 'mean'",
+        ),
         ("mlp", {"inputs": 3, "hidden": (4, 0)}, SettingError, "at least one unit each; got hidden=4,0"),
         (
             "mlp",
@@ -109,11 +128,18 @@ def test_lenet_takes_every_size_from_twelve(side: int) -> None:
         ),
         ("mlp", {"inputs": 3, "activation": "rellu"}, UnknownNameError, "did you mean 'relu'"),
         ("mlp", {"inputs": 3, "dropout": 1.0}, SettingError, "dropout must be at least 0 and below 1; got 1"),
-        ("mlp", {"inputs": 3, "dropout": -0.5}, SettingError, "dropout must be at least 0 and below 1; got -0.5"),
+        (
+            "mlp",
+            {"inputs": 3, "dropout": -0.5},
+            SettingError,
+            "dropout must be at least 0 and below 1; got -0.5",
+        ),
         ("logistic-regression", {"inputs": 3}, SettingError, "tells two classes apart; this target has 2"),
     ],
 )
-def test_what_a_model_cannot_be_built_from(name: str, settings: dict[str, Any], error: type, said: str) -> None:
+def test_what_a_model_cannot_be_built_from(
+    name: str, settings: dict[str, Any], error: type, said: str
+) -> None:
     with pytest.raises(error) as caught:
         build(name, units=2, **settings)
     assert said in str(caught.value)

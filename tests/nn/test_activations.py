@@ -119,11 +119,15 @@ def test_sigmoid_is_smooth_where_the_step_jumps() -> None:
 
 @pytest.mark.curriculum("ACT-16")
 @pytest.mark.parametrize(
-    ("activation", "bounds"), [(SIGMOID, (0, 1)), (TANH, (-1, 1)), (RELU, (0, math.inf))], ids=["sigmoid", "tanh", "relu"]
+    ("activation", "bounds"),
+    [(SIGMOID, (0, 1)), (TANH, (-1, 1)), (RELU, (0, math.inf))],
+    ids=["sigmoid", "tanh", "relu"],
 )
 def test_ranges_of_the_comparison_table(activation: Activation, bounds: tuple[float, float]) -> None:
     assert activation.bounds == bounds
-    values = activation(torch.randn(10_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 3)
+    values = activation(
+        torch.randn(10_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 3
+    )
     assert bounds[0] <= values.min() and values.max() <= bounds[1]
     assert activation.purpose
 

@@ -44,7 +44,11 @@ def test_leaves_the_global_generator_alone() -> None:
 
 def test_a_layer_depends_on_its_place_alone() -> None:
     """A wider layer further on, or dropout in between, does not move the start of the layers before it."""
-    plain, wider, noisy = weights(0, hidden=(8, 8)), weights(0, hidden=(8, 16)), weights(0, hidden=(8, 8), dropout=0.5)
+    plain, wider, noisy = (
+        weights(0, hidden=(8, 8)),
+        weights(0, hidden=(8, 16)),
+        weights(0, hidden=(8, 8), dropout=0.5),
+    )
     assert torch.equal(plain["0.weight"], wider["0.weight"])
     assert torch.equal(plain["2.weight"], noisy["3.weight"])
 

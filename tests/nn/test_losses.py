@@ -105,7 +105,11 @@ def test_target_is_one_hot_at_the_digit() -> None:
     logits = torch.randn(3, 10, dtype=torch.float64)
     digits = torch.tensor([0, 1, 4])
     target = torch.softmax(logits, -1) - CROSS_ENTROPY.derivative(logits, digits)
-    expected = [[1, 0, 0, 0, 0, 0, 0, 0, 0, 0], [0, 1, 0, 0, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 1, 0, 0, 0, 0, 0]]
+    expected = [
+        [1, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        [0, 1, 0, 0, 0, 0, 0, 0, 0, 0],
+        [0, 0, 0, 0, 1, 0, 0, 0, 0, 0],
+    ]
     torch.testing.assert_close(target, torch.tensor(expected, dtype=torch.float64))
     by_hand = -(target * torch.log_softmax(logits, -1)).sum(-1)
     torch.testing.assert_close(CROSS_ENTROPY(logits, digits), by_hand)

@@ -45,6 +45,14 @@ def test_names_that_mean_something_elsewhere(text: str) -> None:
     assert texts.count(text) == 4
 
 
+def test_formula_of_a_figure_made_elsewhere_is_text() -> None:
+    figure = Figure(figsize=(3, 2), dpi=72)
+    figure.text(0.5, 0.5, "$x^2$")
+    assert [t for tag, t in read_page(inline_svg(figure, "one", "d").html).texts if tag == "text"] == [
+        "$x^2$"
+    ]
+
+
 def test_two_texts_change_no_places() -> None:
     figure = drawn("日本")
     figure.axes[0].set_ylabel("@0@")

@@ -50,7 +50,11 @@ def test_what_goes_in_comes_out(path: Path) -> None:
     assert state == STATE
     assert found.keys() == tensors().keys()
     for name, tensor in tensors().items():
-        assert (found[name].dtype, found[name].shape, bits(found[name])) == (tensor.dtype, tensor.shape, bits(tensor)), name
+        assert (found[name].dtype, found[name].shape, bits(found[name])) == (
+            tensor.dtype,
+            tensor.shape,
+            bits(tensor),
+        ), name
 
 
 def test_history_keeps_every_digit(tmp_path: Path) -> None:
@@ -69,7 +73,11 @@ def test_tied_weights_are_written_for_each_name(tmp_path: Path) -> None:
     tied = torch.randn(3, 3)
     save_checkpoint(tmp_path / "c", {"a": tied, "b": tied, "c": tied.T, "d": tied[0]}, {})
     found, _ = load_checkpoint(tmp_path / "c")
-    assert torch.equal(found["a"], found["b"]) and torch.equal(found["c"], tied.T) and torch.equal(found["d"], tied[0])
+    assert (
+        torch.equal(found["a"], found["b"])
+        and torch.equal(found["c"], tied.T)
+        and torch.equal(found["d"], tied[0])
+    )
 
 
 def test_parameters_under_training_are_written_as_they_stand(tmp_path: Path) -> None:
@@ -117,7 +125,9 @@ def test_damage_to_the_header_never_passes_unseen(path: Path) -> None:
         except RunError as error:
             assert str(path) in str(error)
             continue
-        changed += state != STATE or {k: bits(v) for k, v in found.items()} != {k: bits(v) for k, v in tensors().items()}
+        changed += state != STATE or {k: bits(v) for k, v in found.items()} != {
+            k: bits(v) for k, v in tensors().items()
+        }
     assert changed == 0
 
 

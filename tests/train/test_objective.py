@@ -49,5 +49,7 @@ def test_parameters_of_the_model_are_the_objectives() -> None:
     ids=["too few outputs", "an axis too many", "no tensor"],
 )
 def test_outputs_that_do_not_fit_the_task(model: nn.Module, came: str) -> None:
-    with pytest.raises(ShapeError, match=rf"3 outputs per row for a multi-class task: \(2, 3\) for 2 rows; got {came}"):
+    with pytest.raises(
+        ShapeError, match=rf"3 outputs per row for a multi-class task: \(2, 3\) for 2 rows; got {came}"
+    ):
         check_outputs(model, MultiClass(["a", "b", "c"]), torch.randn(2, 4))

@@ -18,7 +18,14 @@ from chainrule.train.recipe import RECORDED, Recipe, versions_here
 from chainrule.train.settings import Settings
 
 SCHEMA, _ = find_schema(
-    read({"a": [1.0, 2, 3, None], "b": ["x", "y", "x", "y"], "day": ["2024-01-01", "2024-02-01", "2024-03-01", "2024-03-02"], "y": [1, 2, 1, 2]})
+    read(
+        {
+            "a": [1.0, 2, 3, None],
+            "b": ["x", "y", "x", "y"],
+            "day": ["2024-01-01", "2024-02-01", "2024-03-01", "2024-03-02"],
+            "y": [1, 2, 1, 2],
+        }
+    )
 )
 RECIPE = Recipe(
     data={"kind": "memory", "name": "table", "target": None, "fingerprint": "0"},
@@ -46,9 +53,14 @@ def test_survives_json() -> None:
     st.floats(1e-9, 1e9),
     st.integers(0, 2**63),
 )
-def test_survives_json_with_any_inputs(inputs: Any, given_objects: tuple[str, ...], rate: float, seed: int) -> None:
+def test_survives_json_with_any_inputs(
+    inputs: Any, given_objects: tuple[str, ...], rate: float, seed: int
+) -> None:
     recipe = replace(
-        RECIPE, inputs=inputs, given=given_objects, settings=Settings(learning_rate=rate, seed=seed, clip_norm=rate)
+        RECIPE,
+        inputs=inputs,
+        given=given_objects,
+        settings=Settings(learning_rate=rate, seed=seed, clip_norm=rate),
     )
     assert through_json(recipe) == recipe
 

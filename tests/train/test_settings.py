@@ -16,7 +16,18 @@ from chainrule.core.errors import ChainruleError, SettingError, UnknownNameError
 from chainrule.train.settings import Settings, help_text, parse_settings, parse_value
 
 MODEL = {"hidden": Sequence[int], "activation": str | Sequence[str], "bias": bool, "pooling": str}
-KINDS = [int, float, str, bool, int | None, float | None, str | None, Sequence[int], str | Sequence[str], Sequence[float]]
+KINDS = [
+    int,
+    float,
+    str,
+    bool,
+    int | None,
+    float | None,
+    str | None,
+    Sequence[int],
+    str | Sequence[str],
+    Sequence[float],
+]
 
 
 def parse(*pairs: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -170,7 +181,10 @@ def test_limits(name: str, value: Any, said: str) -> None:
     assert str(caught.value) == said
 
 
-@pytest.mark.parametrize(("name", "value"), [("epochs", "ten"), ("epochs", 2.5), ("seed", 0.5), ("batch_size", "32"), ("test", "a")])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("epochs", "ten"), ("epochs", 2.5), ("seed", 0.5), ("batch_size", "32"), ("test", "a")],
+)
 def test_values_of_another_type(name: str, value: Any) -> None:
     """From Python, where nothing parses text: text for a number and fractions for a count are refused."""
     with pytest.raises(SettingError, match="--" + name.replace("_", "-")):

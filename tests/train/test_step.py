@@ -126,7 +126,10 @@ def failing(model: nn.Module, x: Tensor, number: int = 4) -> str:
 def test_names_the_layer_with_bad_weights() -> None:
     model = build("mlp", inputs=3, units=2, hidden=(4, 5))
     model[2].weight.data[0, 0] = math.nan
-    assert failing(model, torch.randn(2, 3)) == "the loss is not finite at step 5; first in the weights of layer 2 (Linear)"
+    assert (
+        failing(model, torch.randn(2, 3))
+        == "the loss is not finite at step 5; first in the weights of layer 2 (Linear)"
+    )
 
 
 def test_names_the_layer_with_bad_outputs() -> None:
@@ -146,5 +149,7 @@ def test_a_loss_that_fails_by_itself() -> None:
     model = nn.Linear(1, 1)
     objective = Objective(model, Regression(["v"], lambda o, t: (o - o.detach()).squeeze(-1) / 0))
     step = AutogradStep(objective, optimizer("sgd", model.parameters(), learning_rate=0.1))
-    with pytest.raises(TrainingFailed, match="first in the loss itself: the outputs of every layer are finite"):
+    with pytest.raises(
+        TrainingFailed, match="first in the loss itself: the outputs of every layer are finite"
+    ):
         step(torch.ones(2, 1), torch.zeros(2, 1))

@@ -14,7 +14,9 @@ from chainrule.train.suggestions import SMALLEST_FOR_LENET, Question, suggest, s
 
 PICTURES = st.tuples(st.sampled_from([1, 3]), st.integers(12, 64), st.integers(12, 64))
 QUESTIONS = st.builds(
-    lambda kind, rows, inputs: Question(kind=kind, rows=rows, inputs=inputs, is_pictures=isinstance(inputs, tuple)),
+    lambda kind, rows, inputs: Question(
+        kind=kind, rows=rows, inputs=inputs, is_pictures=isinstance(inputs, tuple)
+    ),
     st.sampled_from(["regression", "binary", "multi-class"]),
     st.integers(1, 10**7),
     st.integers(1, 1000) | PICTURES,
@@ -59,4 +61,9 @@ def test_more_rows_never_mean_fewer_rows_per_update() -> None:
 
 def test_perceptron_is_trained_by_its_rule() -> None:
     chosen, _ = suggest("perceptron", Question(kind="binary", rows=100, inputs=9, is_pictures=False))
-    assert (chosen["loss"], chosen["optimizer"], chosen["batch_size"], chosen["learning_rate"]) == ("perceptron", "sgd", 1, 1.0)
+    assert (chosen["loss"], chosen["optimizer"], chosen["batch_size"], chosen["learning_rate"]) == (
+        "perceptron",
+        "sgd",
+        1,
+        1.0,
+    )

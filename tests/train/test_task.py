@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from torch import Tensor
 
-from chainrule import Binary, Batches, MultiClass, Objective, Regression, build
+from chainrule import Batches, Binary, MultiClass, Objective, Regression, build
 from chainrule.core.errors import SettingError, ShapeError, UnknownNameError
 from chainrule.data.read import read
 from chainrule.data.schema import find_schema
@@ -30,7 +30,9 @@ def numbers(*values: float) -> Tensor:
 def head(name: str, weights: list[list[float]], biases: list[float]) -> torch.nn.Module:
     """Return a model of one layer with these weights, a row per unit."""
     model = build(name, inputs=len(weights[0]), units=len(weights)).double()
-    model.load_state_dict({"0.weight": numbers(*sum(weights, [])).reshape(len(weights), -1), "0.bias": numbers(*biases)})
+    model.load_state_dict(
+        {"0.weight": torch.tensor(weights, dtype=torch.float64), "0.bias": numbers(*biases)}
+    )
     return model
 
 
@@ -65,7 +67,9 @@ def test_multi_output_regression_head() -> None:
 def test_values_are_scaled_by_training_rows_and_scaled_back() -> None:
     task = Regression(["a", "b"]).fit(np.array([[10.0, 5], [20, 5], [30, 5]]))
     assert task.mean.tolist() == [20, 5]
-    assert task.scale.tolist() == pytest.approx([np.std([10, 20, 30]), 1]), "what does not vary is not blown up"
+    assert task.scale.tolist() == pytest.approx([np.std([10, 20, 30]), 1]), (
+        "what does not vary is not blown up"
+    )
     new = np.array([[25.0, 6], [1e6, -3]])
     torch.testing.assert_close(task.decode(task.encode(new)).values, torch.from_numpy(new), atol=0, rtol=1e-6)
 
@@ -141,7 +145,9 @@ def test_movie_decision_by_threshold_and_by_sigmoid() -> None:
 
 
 @pytest.mark.curriculum("NEU-08", "NEU-11", "NEU-12")
-@pytest.mark.parametrize(("threshold", "fires"), [(0.5, [0, 1, 1, 1]), (1.5, [0, 0, 0, 1])], ids=["OR", "AND"])
+@pytest.mark.parametrize(
+    ("threshold", "fires"), [(0.5, [0, 1, 1, 1]), (1.5, [0, 0, 0, 1])], ids=["OR", "AND"]
+)
 def test_threshold_units(threshold: float, fires: list[int]) -> None:
     table = numbers(0, 0, 0, 1, 1, 0, 1, 1).reshape(4, 2)
     found = Binary(["0", "1"], "perceptron").decode(head("perceptron", [[1, 1]], [-threshold])(table))
@@ -189,7 +195,9 @@ def test_softmax() -> None:
 @pytest.mark.curriculum("OUT-05")
 def test_sigmoid_output_layer_does_not_sum_to_one() -> None:
     """Units squashed one by one, as `per-class-cross-entropy` reads them."""
-    layer = torch.nn.Sequential(head("softmax-regression", [[1, 0], [0, 1], [-1, 0]], [0, 0, 0]), activate("sigmoid"))
+    layer = torch.nn.Sequential(
+        head("softmax-regression", [[1, 0], [0, 1], [-1, 0]], [0, 0, 0]), activate("sigmoid")
+    )
     found = layer(numbers(3, 1)[None])[0]
     assert found.tolist() == pytest.approx([0.952574, 0.731059, 0.047426], abs=EXACT)
     assert found.sum().item() == pytest.approx(1.731, abs=0.0005)
@@ -273,12 +281,19 @@ def test_thousand_objects() -> None:
     ("kind", "names", "loss", "read_through"),
     [
         ("regression", ["price"], SQUARED_ERROR, lambda z: z),
-        ("binary", ["no", "yes"], BINARY_CROSS_ENTROPY, lambda z: torch.cat([1 - torch.sigmoid(z), torch.sigmoid(z)], 1)),
+        (
+            "binary",
+            ["no", "yes"],
+            BINARY_CROSS_ENTROPY,
+            lambda z: torch.cat([1 - torch.sigmoid(z), torch.sigmoid(z)], 1),
+        ),
         ("multi-class", ["a", "b", "c"], CROSS_ENTROPY, lambda z: torch.softmax(z, 1)),
     ],
     ids=["linear, squared error", "sigmoid, binary cross-entropy", "softmax, cross-entropy"],
 )
-def test_output_layer_and_loss_by_question(kind: str, names: list[str], loss: object, read_through: object) -> None:
+def test_output_layer_and_loss_by_question(
+    kind: str, names: list[str], loss: object, read_through: object
+) -> None:
     task = build_task(kind, names)
     assert task.loss is loss
     outputs = torch.randn(6, task.units, dtype=torch.float64)
@@ -294,7 +309,9 @@ def test_absolute_error_is_the_other_loss_of_values() -> None:
 
 @pytest.mark.curriculum("ACT-17")
 def test_hidden_layers_are_relu_and_can_be_tanh() -> None:
-    assert {str(layer) for layer in build("mlp", inputs=2, units=1) if "Activate" in str(layer)} == {"Activate(relu)"}
+    assert {str(layer) for layer in build("mlp", inputs=2, units=1) if "Activate" in str(layer)} == {
+        "Activate(relu)"
+    }
     assert "Activate(tanh)" in map(str, build("mlp", inputs=2, units=1, activation="tanh"))
 
 
@@ -348,7 +365,9 @@ def test_what_a_task_refuses() -> None:
         Binary(["a", "b", "c"])
     with pytest.raises(SettingError, match="a task is one of regression, binary, multi-class; got 'ranking'"):
         build_task("ranking", ["a"])
-    with pytest.raises(UnknownNameError, match="no loss is called 'crossentropy'; did you mean 'cross-entropy'"):
+    with pytest.raises(
+        UnknownNameError, match="no loss is called 'crossentropy'; did you mean 'cross-entropy'"
+    ):
         MultiClass(["a", "b", "c"], "crossentropy")
 
 

@@ -60,8 +60,8 @@ def held_back() -> Iterator[Stop]:
     try:
         yield stop
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for held, handler in before.items():
+            signal.signal(held, handler)
 
 
 def said(number: int) -> str:

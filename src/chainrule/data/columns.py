@@ -77,7 +77,7 @@ def find_column(series: pl.Series, where: str) -> tuple[Column | None, list[str]
     if cells.dtype != pl.String:
         _refuse_infinite(_as_numbers(cells), name, where)
         return Column(name=name, kind="number"), []
-    return _find_in_text(cells, seen, where)
+    return _find_in_text(name, cells, where)
 
 
 def number_cells(series: pl.Series, column: Column, where: str) -> np.ndarray:
@@ -113,12 +113,16 @@ def codes_of(cells: pl.Series, names: Sequence[str], *, start: int, other: int) 
 
 
 def clean_cells(series: pl.Series, missing: Words = MISSING) -> pl.Series:
-    """Strip text, and make what stands for a missing value null."""
+    """Strip text, and make what stands for a missing value null.
+
+    The column is called "cells" from here on: polars would take names such as * and ^a$ for patterns.
+    """
+    name, series = series.name, series.alias("cells")
     if series.dtype.is_float():
         return series.fill_nan(None)
     if series.dtype.is_nested() or series.dtype in (pl.Binary, pl.Object):
         raise DataError(
-            f"column '{visible(series.name)}' holds {series.dtype}; a column needs numbers, text, booleans or dates"
+            f"column '{visible(name)}' holds {series.dtype}; a column needs numbers, text, booleans or dates"
         )
     if series.dtype in (pl.Categorical, pl.Enum, pl.Null):
         series = series.cast(pl.String)
@@ -127,7 +131,7 @@ def clean_cells(series: pl.Series, missing: Words = MISSING) -> pl.Series:
     text = series.str.strip_chars()
     gone = text.is_in([spelling for word in missing for spelling in _spellings(word)])
     return (
-        text.zip_with(~gone.fill_null(True), pl.Series(series.name, [None], dtype=pl.String))
+        text.zip_with(~gone.fill_null(True), pl.Series("cells", [None], dtype=pl.String))
         if gone.any()
         else text
     )
@@ -138,18 +142,19 @@ def _spellings(word: str) -> list[str]:
     return ["".join(letters) for letters in product(*({c.lower(), c.upper()} for c in word))]
 
 
-def _find_in_text(cells: pl.Series, seen: pl.Series, where: str) -> tuple[Column | None, list[str]]:
+def _find_in_text(name: str, cells: pl.Series, where: str) -> tuple[Column | None, list[str]]:
+    seen = cells.drop_nulls()
     numbers = seen.cast(pl.Float64, strict=False)
     if (strays := _strays(seen, numbers)) is not None:
-        _refuse_infinite(cells.cast(pl.Float64, strict=False), cells.name, where)
-        return _with_strays(Column(name=cells.name, kind="number", strays=strays), seen, numbers)
+        _refuse_infinite(cells.cast(pl.Float64, strict=False), name, where)
+        return _with_strays(Column(name=name, kind="number", strays=strays), seen, numbers)
     pattern, note = find_format(seen, lambda cells, times: _strays(cells, times) is not None)
-    if pattern:
-        times = read_dates(seen, pattern)
-        dates = Column(name=cells.name, kind="date", format=pattern, strays=_strays(seen, times) or ())
-        column, notes = _with_strays(dates, seen, times)
-        return column, [f"column '{visible(cells.name)}': {note}"] * bool(note) + notes
-    return _category(seen)
+    if not pattern:
+        return _category(name, seen)
+    times = read_dates(seen, pattern)
+    dates = Column(name=name, kind="date", format=pattern, strays=_strays(seen, times) or ())
+    column, notes = _with_strays(dates, seen, times)
+    return column, [f"column '{visible(name)}': {note}"] * bool(note) + notes
 
 
 def _strays(seen: pl.Series, read: pl.Series) -> tuple[str, ...] | None:
@@ -172,8 +177,8 @@ def _with_strays(column: Column, seen: pl.Series, read: pl.Series) -> tuple[Colu
     ]
 
 
-def _category(seen: pl.Series) -> tuple[Column | None, list[str]]:
-    shown = visible(seen.name)
+def _category(name: str, seen: pl.Series) -> tuple[Column | None, list[str]]:
+    shown = visible(name)
     counts = seen.alias("value").value_counts(name="count")
     if counts.height > 20 and counts.height > NEARLY_ALL * seen.len():
         return None, [
@@ -185,7 +190,7 @@ def _category(seen: pl.Series) -> tuple[Column | None, list[str]]:
         notes = [
             f"column '{shown}' has {len(ordered)} values; the {MOST_CATEGORIES} most frequent are told apart"
         ]
-    return Column(name=seen.name, kind="category", values=tuple(sorted(ordered[:MOST_CATEGORIES]))), notes
+    return Column(name=name, kind="category", values=tuple(sorted(ordered[:MOST_CATEGORIES]))), notes
 
 
 def _are_words(seen: pl.Series, words: Words) -> bool:

@@ -48,7 +48,6 @@ def parse(content: bytes, separator: str, name: str) -> tuple[pl.DataFrame, list
         notes += _read_irregular(content, found, len(names), name)[1]
     if not frame.height:
         raise DataError(f"{name} has a header ({listed(names)}) but no rows below it")
-    frame.columns = [f"column {i}" for i in range(len(names))]
     return _named(frame, names, name, notes), notes
 
 
@@ -112,7 +111,9 @@ def _named(frame: pl.DataFrame, names: list[str], name: str, notes: list[str]) -
     if any(re.fullmatch(r"[+-]?\d*\.\d+", title) for title in names):
         first = listed(names, 3)
         notes.append(f"{name}: the first line is taken for the header, though it looks like a row ({first})")
-    return frame.select(list(kept)).rename(kept)
+    frame = frame.select(list(kept))
+    frame.columns = list(kept.values())
+    return frame
 
 
 def _is_regular(content: bytes, separator: str) -> bool:
@@ -146,7 +147,12 @@ def _read_regular(content: bytes, separator: str, width: int) -> pl.DataFrame | 
         frame = pl.read_csv(content, separator=separator, infer_schema=False)
     except (pl.exceptions.PolarsError, ValueError):
         return None
-    return frame if frame.width == width else None
+    if frame.width != width:
+        return None
+    frame.columns = [
+        f"column {i}" for i in range(width)
+    ]  # polars would take names such as * and ^a$ for patterns
+    return frame
 
 
 def _lacks_cells(frame: pl.DataFrame, content: bytes, separator: str, names: list[str]) -> bool:

@@ -125,7 +125,7 @@ class Schema:
         if array.dtype.kind not in "biuf":
             raise DataError(f"{source.name}: inputs must be numbers; got {array.dtype}")
         if array.dtype.kind == "f" and array.size:
-            low, high = np.fmin.reduce(array, None), np.fmax.reduce(array, None)
+            low, high = float(np.fmin.reduce(array, None)), float(np.fmax.reduce(array, None))
             if low < -LARGEST or high > LARGEST:
                 place = tuple(int(i) for i in np.argwhere(np.abs(array) > LARGEST)[0])
                 raise DataError(
@@ -176,7 +176,7 @@ def find_schema(
     found, more = find_target(source, names, task)
     notes += more
     columns, left_out = [], []
-    inputs = source.frame.drop(names).get_columns()
+    inputs = [series for series in source.frame.get_columns() if series.name not in names]
     looked_at = each_column(lambda series: find_column(series, source.name), inputs, len(source))
     for series, (column, said) in zip(inputs, looked_at, strict=True):
         notes += said

@@ -69,6 +69,7 @@ def _content(series: pl.Series) -> tuple[bytes, ...]:
     """Return what a column holds as bytes that depend on nothing else: which cells are null, and the others' content."""
     import polars as pl
 
+    series = series.alias("cells")  # polars would take names such as * and ^a$ for patterns
     nulls = np.packbits(series.is_null().to_numpy()).tobytes()
     if series.dtype.is_temporal():
         series = series.to_physical()

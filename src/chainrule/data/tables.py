@@ -70,7 +70,9 @@ def from_dataframe(data: Any, name: str = "dataframe") -> Source:
                 "a dict of columns or a map-style data set are"
             ) from error
         except nw.exceptions.DuplicateError as error:
-            raise DataError(f"{name}: two columns are called {listed(repeated(list(map(str, data.columns))))}; rename one") from error
+            raise DataError(
+                f"{name}: two columns are called {listed(repeated(list(map(str, data.columns))))}; rename one"
+            ) from error
         columns = [_from_narwhals(wrapped[:, i], notes) for i in range(wrapped.shape[1])]
     if twice := repeated([c.name for c in columns]):
         raise DataError(f"{name}: two columns are called {listed(twice)}; rename one")
@@ -137,4 +139,7 @@ def _checked(frame: pl.DataFrame, name: str) -> pl.DataFrame:
     if not frame.height:
         raise DataError(f"{name} has a header ({listed(frame.columns)}) but no rows below it")
     stripped = [title.strip() for title in frame.columns]
-    return frame if repeated(stripped) else frame.rename(dict(zip(frame.columns, stripped, strict=True)))
+    if not repeated(stripped):
+        frame = frame.clone()
+        frame.columns = stripped
+    return frame

@@ -39,11 +39,11 @@ def summarise(
     return RunSummary(
         name=folder.name,
         folder=str(folder.path),
-        question=f"{task.kind} of {listed(list(recipe.schema.target.names))}",
+        question=f"{'regression' if task.kind == 'regression' else 'classification'} of {listed(list(recipe.schema.target.names))}",
         metric=task.metric,
         data=_data(recipe, material),
         columns=_columns(recipe),
-        notes=list(material.source.notes),
+        notes=[*material.source.notes, *_about_losses(recipe)],
         rows=material.split.counts(),
         layers=layers_of(training.step.objective.model, material.inputs[:2]),
         history=training.history,
@@ -84,6 +84,15 @@ def layers_of(model: nn.Module, inputs: Tensor) -> list[Layer]:
     for handle in handles:
         handle.remove()
     return found
+
+
+def _about_losses(recipe: Recipe) -> list[str]:
+    smoothing = recipe.settings.label_smoothing
+    if not smoothing or recipe.schema.target.kind == "regression":
+        return []
+    return [
+        f"the training loss in the curves is with label smoothing {smoothing:g}, the validation loss without: they need not meet"
+    ]
 
 
 def _data(recipe: Recipe, material: Material) -> dict[str, str]:

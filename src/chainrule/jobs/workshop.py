@@ -42,9 +42,10 @@ class Material:
     inputs: Tensor
     kind: str
 
-    def rows(self, part: str) -> Any:
+    def rows(self, part: str) -> np.ndarray:
         """Return the row numbers of a part of the split: train, validation or test."""
-        return getattr(self.split, part)
+        found: np.ndarray = getattr(self.split, part)
+        return found
 
 
 def make_material(source: Source, examples: Examples, recipe_schema: Any, settings: Settings) -> Material:

@@ -25,7 +25,9 @@ Groups = list[dict[str, Any]]  # params, weight_decay, lr: as in torch.optim
 class Rule(Protocol):
     """An update rule bound to parameters. `param_groups` is as in torch.optim: rates may be changed between updates."""
 
-    param_groups: Groups
+    @property
+    def param_groups(self) -> Groups:
+        """Groups of parameters with their rates and decays."""
 
     def step(self) -> None:
         """Update the parameters in place from their gradients."""
@@ -64,7 +66,7 @@ class Fused:
     names: tuple[str, ...] = ()
 
     def __init__(self, groups: Groups) -> None:
-        self.param_groups = groups
+        self._groups = groups
         self._state = [
             {
                 name: [torch.zeros_like(p, memory_format=torch.preserve_format) for p in group["params"]]
@@ -75,10 +77,15 @@ class Fused:
         # The kernels want the number of updates as a tensor per parameter: one tensor serves all.
         self._count = torch.zeros((), dtype=torch.float32, device=groups[0]["params"][0].device)
 
+    @property
+    def param_groups(self) -> Groups:
+        """Groups of parameters with their rates and decays."""
+        return self._groups
+
     def step(self) -> None:
         """Update the parameters in place from their gradients; one without a gradient stays."""
         self._count += 1
-        for group, state in zip(self.param_groups, self._state, strict=True):
+        for group, state in zip(self._groups, self._state, strict=True):
             parameters = group["params"]
             gradients = [p.grad for p in parameters]
             if any(g is None for g in gradients):

@@ -233,6 +233,7 @@ def _draw_bar(axes: Axes, row: int, name: str, bar: tuple[float, float, str], *,
     look: dict[str, Any] = {"weight": "bold", "color": COLOURS["ours"]} if is_ours else {}
     axes.text(0, top + 14, fit_text(visible(name), NARROW - 4), va="baseline", **look)
     axes.barh(top + 29, length, left=zero, height=14, color=COLOURS["ours" if is_ours else "rival"])
-    axes.plot([zero, zero], [top + 20, top + 38], color=COLOURS["muted"], lw=1)
+    if zero > 1:  # bars on both sides
+        axes.plot([zero, zero], [top + 20, top + 38], color=COLOURS["muted"], lw=1)
     side, end = ("right", zero + length - 6) if length < 0 else ("left", zero + length + 6)
     axes.text(end, top + 29 + _BASELINE, label, ha=side, va="baseline", **look)

@@ -14,6 +14,7 @@ from chainrule.report.html import (
     Column,
     Markup,
     Page,
+    aligned,
     bullets,
     code,
     columns,
@@ -63,12 +64,15 @@ def run_page(summary: RunSummary) -> str:
 
 def _tiles(summary: RunSummary) -> Markup:
     split, score = score_of(summary)
-    rivals = rivals_of(summary)
-    shown: dict[str, Child] = {}
+    scores: dict[str, float] = {}
     if split is not None:
-        shown[f"{split} {say(summary.metric)}"] = _bare(summary.metric, score)
-    if rivals:
-        shown["best yardstick"] = _bare(summary.metric, max(rivals.values()))
+        scores[f"{split} {say(summary.metric)}"] = score
+    if rivals := rivals_of(summary):
+        scores["best yardstick"] = max(rivals.values())
+    written = (
+        map(percent, scores.values()) if summary.metric == "accuracy" else aligned(list(scores.values()))
+    )
+    shown: dict[str, Child] = dict(zip(scores, written, strict=True))
     shown["parameters"] = f"{_parameters(summary):,}"
     shown["training time"] = _time(summary.fit_seconds)
     return facts(shown, role="tiles")

@@ -65,7 +65,7 @@ def _mlp(question: Question) -> dict[str, Any]:
         return {**common, "weight_decay": 10.0, "decay_with_loss": True, "dropout": 0.0}
     return {
         **common,
-        "weight_decay": min(3.0, 300 / question.rows),
+        "weight_decay": float(f"{min(3.0, 300 / question.rows):.2g}"),
         "dropout": 0.1 if _is_table_of_classes(question) else 0.3,
         "label_smoothing": 0.1,
     }

@@ -27,7 +27,7 @@ _PUBLIC = {
     "MultiClass": "chainrule.train.task",
     "optimizer": "chainrule.optim.rules",
     "schedule": "chainrule.optim.schedules",
-    "train": "chainrule.train.loop",
+    "updates": "chainrule.train.loop",
     "epochs": "chainrule.train.loop",
 }
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from chainrule.optim.rules import optimizer as optimizer
     from chainrule.optim.schedules import schedule as schedule
     from chainrule.train.loop import epochs as epochs
-    from chainrule.train.loop import train as train
+    from chainrule.train.loop import updates as updates
     from chainrule.train.objective import Objective as Objective
     from chainrule.train.objective import Outcome as Outcome
     from chainrule.train.step import AutogradStep as AutogradStep

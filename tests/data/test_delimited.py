@@ -71,6 +71,8 @@ def test_another_separator_is_said():
     assert "separated by ';', not by ','" in " ".join(read("a;b\n1;2\n")[1])
     assert rows("a;b\n1,5;2,5\n3;4,5\n") == [("1,5", "2,5"), ("3", "4,5")]
     assert read("a\tb\n1\t2\n", "\t")[1] == []
+    assert rows("a;b;c\n1;2;3\n4;5\n6;7;8\n")[1] == ("4", "5", None)
+    assert rows("a, x|b\n1,2|3\n4,5|6\n") == [("1", "2|3"), ("4", "5|6")]
 
 
 def test_one_column_needs_no_separator():

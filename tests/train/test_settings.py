@@ -169,8 +169,8 @@ LIMITS = [
     ("test", 1.0, "--test must be below 1; got 1"),
     ("patience", 0, "--patience must be at least 1; got 0"),
     ("seed", -1, "--seed must be at least 0; got -1"),
-    ("epochs", True, "--epochs takes a number; got True"),
-    ("epochs", [5], "--epochs takes a number; got [5]"),
+    ("epochs", True, "--epochs takes a whole number; got True"),
+    ("epochs", [5], "--epochs takes a whole number; got [5]"),
 ]
 
 

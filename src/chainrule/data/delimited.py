@@ -70,20 +70,22 @@ def _lines(content: bytes, name: str) -> bytes:
 
 
 def _find_separator(content: bytes, usual: str) -> str:
-    """Return the usual separator, or another that cuts the first lines into equally many cells where it does not."""
+    """Return the separator that cuts the most of the first lines as it cuts the header; the usual one if it ties."""
     head = content[:HEAD_BYTES]
     if len(content) > HEAD_BYTES:
         head = head[: head.rfind(b"\n") + 1] or head
     text = head.decode("utf-8-sig", errors="replace")
-    for separator in (usual, *(s for s in SEPARATORS if s != usual)):
-        rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-        try:
-            widths = {len(row) for _, row in zip(range(HEAD_ROWS), rows, strict=False) if row}
-        except csv.Error:
-            continue
-        if len(widths) == 1 and widths.pop() > 1:
-            return separator
-    return usual
+    return max((usual, *SEPARATORS), key=lambda separator: _lines_cut_alike(text, separator))
+
+
+def _lines_cut_alike(text: str, separator: str) -> int:
+    """Count the first lines that have as many cells as the header; none if that has one cell only."""
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    try:
+        widths = [len(row) for _, row in zip(range(HEAD_ROWS), rows, strict=False) if row]
+    except csv.Error:
+        return 0
+    return widths.count(widths[0]) if widths and widths[0] > 1 else 0
 
 
 def _names(content: bytes, separator: str, name: str) -> list[str]:

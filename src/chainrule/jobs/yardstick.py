@@ -133,7 +133,8 @@ def _training_rows(material: Material, numbers: int) -> tuple[np.ndarray, np.nda
 
 def _predict(model: Any, material: Material, task: Task) -> np.ndarray:
     inputs = material.inputs[torch.from_numpy(material.split.test)].flatten(1).numpy()
-    return np.asarray(model.predict(inputs))
+    predicted: np.ndarray = np.asarray(model.predict(inputs))
+    return predicted
 
 
 def _targets(material: Material, part: str) -> np.ndarray:

@@ -33,6 +33,7 @@ def save_checkpoint(path: Path, tensors: dict[str, Tensor], state: dict[str, Any
         seen.add(place)
     sums = {name: _checksum(t) for name, t in owned.items()}
     header = {"format": FORMAT, "state": json.dumps(state, allow_nan=False), "crc32": json.dumps(sums)}
+    header["seal"] = _seal(header)
     write_atomic(path, save(owned, header))
 
 
@@ -47,6 +48,8 @@ def load_checkpoint(path: Path, *prefixes: str) -> tuple[dict[str, Tensor], dict
             if header.get("format") != FORMAT:
                 raise RunError(f"{path} is not a checkpoint of this version of chainrule")
             sums, state = json.loads(header["crc32"]), json.loads(header["state"])
+            if header["seal"] != _seal(header) or sums.keys() != set(file.keys()):
+                raise RunError(f"{path} is damaged: its header is not what was written")
             names = [n for n in file.keys() if not prefixes or n.startswith(prefixes)]  # noqa: SIM118
             tensors = {name: file.get_tensor(name) for name in names}
     except FileNotFoundError:
@@ -71,7 +74,12 @@ def under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {prefix + name: t for name, t in tensors.items()}
 
 
+def _seal(header: dict[str, str]) -> str:
+    return str(zlib.crc32((header["state"] + header["crc32"]).encode()))
+
+
 def _checksum(tensor: Tensor) -> int:
+    kind = zlib.crc32(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
     if not tensor.numel():
-        return 0
-    return zlib.crc32(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        return kind
+    return zlib.crc32(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data, kind)

@@ -47,7 +47,7 @@ class EpochReport:
         return self.validation["loss"]
 
 
-def train(step: Step, batches: Batches, schedule: Schedule, *, start: int = 0) -> Iterator[Report]:
+def updates(step: Step, batches: Batches, schedule: Schedule, *, start: int = 0) -> Iterator[Report]:
     """Make the updates `start`, `start` + 1, … of a run and report each.
 
     What update k does depends on the weights, the optimizer's state and k alone: so a run can be taken up anywhere.
@@ -73,7 +73,7 @@ def epochs(
     losses: list[Tensor] = []
     rows: list[int] = []
     began = time.perf_counter()
-    for report in train(step, train_batches, schedule):
+    for report in updates(step, train_batches, schedule):
         losses.append(report.loss)
         rows.append(report.rows)
         if not report.ends_epoch:

@@ -69,7 +69,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         for item in fields(self):
-            _check(item.name, getattr(self, item.name), item.metadata)
+            _check(item.name, str(item.type), getattr(self, item.name), item.metadata)
 
     def filled(self, chosen: Mapping[str, Any]) -> Settings:
         """Return these settings with `chosen` where nothing was said."""
@@ -144,12 +144,22 @@ def _scalar(text: str, kind: Any) -> Any:
     return kind(text)
 
 
-def _check(name: str, value: Any, limits: Mapping[str, Any]) -> None:
-    if value is None or isinstance(value, str) or (isinstance(value, bool) and name == "decay_with_loss"):
-        return
+def _check(name: str, kind: str, value: Any, limits: Mapping[str, Any]) -> None:
+    """Refuse a value of another type, or outside its limits. `kind` is the annotation, such as "int | None"."""
     flag = "--" + name.replace("_", "-")
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise SettingError(f"{flag} takes a number; got {value!r}")
+    if value is None and "None" in kind:
+        return
+    wanted, article = next(found for found in _KINDS if found[0] in kind)
+    fits = {
+        "bool": isinstance(value, bool),
+        "str": isinstance(value, str),
+        "int": isinstance(value, int) and not isinstance(value, bool),
+        "float": isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value),
+    }
+    if not fits[wanted]:
+        raise SettingError(f"{flag} takes {article}; got {value!r}")
+    if wanted in ("bool", "str"):
+        return
     low, high, above = limits["low"], limits["high"], limits["above"]
     if low is not None and value < low:
         raise SettingError(f"{flag} must be at least {low:g}; got {value:g}")
@@ -157,3 +167,6 @@ def _check(name: str, value: Any, limits: Mapping[str, Any]) -> None:
         raise SettingError(f"{flag} must be below {high:g}; got {value:g}")
     if above is not None and value <= above:
         raise SettingError(f"{flag} must be above {above:g}; got {value:g}")
+
+
+_KINDS = (("bool", "true or false"), ("float", "a number"), ("int", "a whole number"), ("str", "a name"))

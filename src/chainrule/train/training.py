@@ -14,7 +14,7 @@ from chainrule.core.errors import TrainingFailed
 from chainrule.data.batches import Batches
 from chainrule.optim.schedules import Schedule
 from chainrule.train.checkpoint import part, under
-from chainrule.train.loop import Report, evaluate, mean_loss, train
+from chainrule.train.loop import Report, evaluate, mean_loss, updates
 from chainrule.train.step import AutogradStep, first_bad_layer
 
 READ_EVERY = 64  # updates between two looks at the losses on a device where reading one stalls it
@@ -80,7 +80,7 @@ class Training:
 
     def _updates(self) -> Iterator[Report]:
         try:
-            yield from train(self.step, self.batches, self.schedule, start=self.number)
+            yield from updates(self.step, self.batches, self.schedule, start=self.number)
         except TrainingFailed as failure:
             epoch = self.step.number // len(self.batches) + 1
             raise TrainingFailed(f"{failure} (epoch {epoch})") from None

@@ -1,0 +1,495 @@
+"""What the command line says to wrong input: one message that names the place, exit code 2, nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from chainrule.apps import cli
+
+FAST = ("--epochs", "2", "--set", "hidden=4")
+MARKUP = ("[red]", "[/]", "<script>alert(1)</script>", "\x1b[31mred\x1b[0m", "two\nlines", "&amp; {x}")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    error: str
+
+
+@pytest.fixture
+def chainrule(monkeypatch, capsys):
+    """Run the command line in this process, as `python -m chainrule` does."""
+
+    def run(*arguments: object) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["chainrule", *map(str, arguments)])
+        monkeypatch.setenv("COLUMNS", "200")
+        capsys.readouterr()
+        code = cli.run()
+        shown = capsys.readouterr()
+        return Ended(code, shown.out, shown.err)
+
+    return run
+
+
+@pytest.fixture
+def refused(chainrule, tmp_path):
+    """Run a command that must be refused, and return what it said; the folder must look as before."""
+
+    def run(*arguments: object) -> str:
+        before = tree(tmp_path)
+        ended = chainrule(*arguments)
+        assert ended.code == 2, ended
+        assert "Traceback" not in ended.error + ended.out
+        assert ended.error.startswith(("chainrule: ", "Usage: ")), ended.error
+        assert tree(tmp_path) - before <= {"runs"}  # the folder for runs may be made before the data is read
+        return ended.error
+
+    return run
+
+
+def tree(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+
+def houses(rows: int = 60) -> list[dict[str, str]]:
+    random = np.random.default_rng(0)
+    return [
+        {
+            "size": f"{random.normal():.3f}",
+            "colour": ("red", "blue")[i % 2],
+            "is new": ("yes", "no")[i % 3 == 0],
+            "sold": f"2024-01-{i % 28 + 1:02d}",
+            "price": f"{random.normal():.3f}",
+        }
+        for i in range(rows)
+    ]
+
+
+def write(path: Path, rows: list[dict[str, str]]) -> Path:
+    pl.DataFrame(rows).write_csv(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run on a small table."""
+    from chainrule.jobs.fit import fit
+
+    folder = tmp_path_factory.mktemp("trained")
+    data = write(folder / "houses.csv", houses())
+    return fit(
+        data,
+        target="price",
+        epochs=2,
+        model_settings={"hidden": (4,)},
+        runs=folder / "runs",
+        name="r",
+        quiet=True,
+    ).path
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+# ---- files
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "t.csv is empty; a table needs a header line and rows below it"),
+        (b"\n\n", "t.csv is empty"),
+        (b"a,b\n", "t.csv has a header ('a', 'b') but no rows below it"),
+        (b"a,a,b\n1,2,3\n", "t.csv: the header has 'a' more than once; every column needs a name of its own"),
+        (b"a,,b\n1,2,3\n", "t.csv: column 2 of 3 has no name in the header"),
+        (b"a,b\n1,2\n3,4,5\n", "t.csv, line 3: 3 cells, but the header has 2"),
+        (b'a,b\n1,2\n"3,4\n5,6\n', "t.csv, line 3: a quotation mark opens here and is never closed"),
+        (b"a,b\n1,2\n3,\xe9\n", "t.csv, line 3 is not UTF-8 text (byte 0xe9); save the file as UTF-8"),
+        ("a,b\n1,2\n".encode("utf-16"), "t.csv is UTF-16 text; save it as UTF-8"),
+        (b"a,b\n1,\x00\n", "t.csv holds binary data, not text (a null byte in line 2)"),
+        (bytes(range(256)), "t.csv holds binary data"),
+        (b"PK\x03\x04", "t.csv is a ZIP archive, perhaps an Excel workbook; a text table is needed"),
+        (b"a,y\n1,2\n2,inf\n3,4\n", "t.csv, row 2: the target 'y' is infinite"),
+        (b"a,y\n1,2\n-inf,3.5\n3,4\n", "t.csv, row 2: column 'a' is infinite; leave the cell empty"),
+        (b"a,y\n1,\n2,NA\n", "t.csv: the target 'y' is missing in every row"),
+        (b"a,y\n1,u\n2,u\n3,u\n", "t.csv: the target 'y' has one class ('u'); two are needed to tell apart"),
+        (b"a,y\n1,u\n2,u\n3,v\n4,v\n5,w\n", "the class 'w' has one row, which cannot both train and test"),
+        (b"y\n1.5\n2.5\n", "t.csv has no column to learn from beside the target 'y'"),
+        (b"a,y\n5,1.5\n5,2.5\n", "beside the target 'y' (left out: 'a')"),
+        (b"a,y\n1,1.5\n2,2.5\n", "2 rows are too few"),
+    ],
+)
+def test_tables_that_cannot_be_learned_from(refused, tmp_path, content, message):
+    (tmp_path / "t.csv").write_bytes(content)
+    assert message in refused("fit", "t.csv")
+
+
+def test_files_that_are_not_there_or_of_another_kind(refused, tmp_path):
+    write(tmp_path / "houses.csv", houses(5))
+    assert "house.csv does not exist; did you mean houses.csv?" in refused("fit", "house.csv")
+    assert "iriss does not exist; did you mean iris?" in refused("fit", "iriss")
+    (tmp_path / "t.xlsx").write_bytes(b"PK")
+    assert "t.xlsx: files of this kind are not read; CSV, TSV, Parquet, .npz, IDX" in refused("fit", "t.xlsx")
+    (tmp_path / "t.parquet").write_bytes(b"PAR1junk")
+    assert "t.parquet cannot be read as Parquet" in refused("fit", "t.parquet")
+    assert "no data: name a built-in data set, a file or a folder" in refused("fit")
+    assert "file name too long" in refused("fit", "x" * 5000)
+
+
+def test_a_file_name_is_shown_as_text(refused, tmp_path):
+    (tmp_path / "[red]\x1b[31m.csv").write_text("a,b\n")
+    assert "chainrule: [red]\\x1b[31m.csv has a header" in refused("fit", "[red]\x1b[31m.csv")
+
+
+# ---- columns
+
+
+def test_targets_that_are_not_there(refused, tmp_path):
+    write(tmp_path / "houses.csv", houses())
+    said = refused("fit", "houses.csv", "--target", "prize")
+    assert "houses.csv has no column 'prize' to predict; did you mean 'price'" in said
+    assert "no column 'zzz' to predict; it has 'size'" in refused(
+        "fit", "houses.csv", "--target", "price,zzz"
+    )
+    assert "classification takes one target column; got 'price', 'size'" in refused(
+        "fit", "houses.csv", "--target", "price,size", "--task", "classification"
+    )
+    assert "--task takes regression or classification; got 'ranking'" in refused(
+        "fit", "houses.csv", "--task", "ranking"
+    )
+    assert "the target 'colour' must be a number; got 'red'" in refused(
+        "fit", "houses.csv", "--target", "colour", "--task", "regression"
+    )
+
+
+def predict(chainrule, trained, path, *more) -> Ended:
+    return chainrule("predict", trained, path, *more)
+
+
+def test_text_among_numbers_at_prediction(refused, tmp_path, trained):
+    rows = houses(5)
+    rows[2]["size"] = "lots"
+    said = refused("predict", trained, write(tmp_path / "new.csv", rows))
+    assert "new.csv, row 3: column 'size' held numbers in training; got 'lots'" in said
+    rows[2]["size"], rows[3]["sold"] = "1", "soon"
+    said = refused("predict", trained, write(tmp_path / "new.csv", rows), "--output", "out.csv")
+    assert "new.csv, row 4: column 'sold' held dates in training; got 'soon'" in said
+    rows[3]["sold"], rows[4]["is new"] = "2024-02-01", "perhaps"
+    said = refused("predict", trained, write(tmp_path / "new.csv", rows))
+    assert "new.csv, row 5: column 'is new' held booleans in training; got 'perhaps'" in said
+
+
+def test_columns_missing_at_prediction(refused, tmp_path, trained):
+    rows = [{k.replace("colour", "color"): v for k, v in row.items()} for row in houses(5)]
+    said = refused("predict", trained, write(tmp_path / "new.csv", rows))
+    assert "new.csv has no column 'colour', which the network was trained on; did you mean 'color'?" in said
+
+
+def values_of(ended: Ended) -> list[float]:
+    assert ended.code == 0, ended
+    lines = ended.out.splitlines()
+    return [float(line) for line in lines[lines.index("price") + 1 :]]
+
+
+def test_columns_moved_added_or_without_the_target_predict_the_same(chainrule, tmp_path, trained):
+    rows = houses(5)
+    plain = values_of(predict(chainrule, trained, write(tmp_path / "plain.csv", rows)))
+    assert len(plain) == 5
+    moved = [dict(reversed(row.items())) for row in rows]
+    added = [{"extra": "x", **row, "more": "1"} for row in rows]
+    bare = [{k: v for k, v in row.items() if k != "price"} for row in rows]
+    ones = [{**row, "is new": {"yes": "1", "no": "0"}[row["is new"]]} for row in rows]
+    for name, table in (("moved", moved), ("added", added), ("bare", bare), ("ones", ones)):
+        ended = predict(chainrule, trained, write(tmp_path / f"{name}.csv", table))
+        assert values_of(ended) == plain, name
+
+
+def test_parquet_types_predict_what_text_predicts(chainrule, tmp_path, trained):
+    rows = houses(5)
+    plain = values_of(predict(chainrule, trained, write(tmp_path / "plain.csv", rows)))
+    typed = pl.DataFrame(rows).with_columns(
+        pl.col("size").cast(pl.Float64),
+        pl.col("colour").cast(pl.Categorical),
+        pl.col("is new") == "yes",
+        pl.col("sold").str.to_date(),
+    )
+    typed.write_parquet(tmp_path / "typed.parquet")
+    assert values_of(predict(chainrule, trained, tmp_path / "typed.parquet")) == plain
+
+
+def test_unseen_categories_and_missing_cells_predict(chainrule, tmp_path, trained):
+    rows = houses(5)
+    rows[0]["colour"], rows[1]["colour"], rows[2]["size"], rows[3]["sold"] = "green", "", "", "NA"
+    values = values_of(predict(chainrule, trained, write(tmp_path / "new.csv", rows)))
+    assert len(values) == 5 and np.isfinite(values).all()
+
+
+def test_one_row_at_a_time_predicts_what_all_rows_predict(trained, tmp_path):
+    from chainrule.jobs.run import load
+
+    run, rows = load(trained), pl.DataFrame(houses(8))
+    rows = rows.with_columns(size=pl.when(pl.int_range(8) == 3).then(None).otherwise("size"))
+    whole = run.predict(rows).values
+    for i in range(8):
+        np.testing.assert_allclose(run.predict(rows[i : i + 1]).values[0], whole[i], rtol=1e-5)
+
+
+def test_evaluation_needs_the_target_and_its_classes(refused, tmp_path, trained, chainrule):
+    bare = [{k: v for k, v in row.items() if k != "price"} for row in houses(5)]
+    said = refused("evaluate", trained, write(tmp_path / "bare.csv", bare))
+    assert "bare.csv has no column 'price', the target; it has 'size', 'colour'" in said
+    nothing = [{**row, "price": ""} for row in houses(5)]
+    assert "has no rows with a target" in refused("evaluate", trained, write(tmp_path / "none.csv", nothing))
+
+
+def test_outputs_that_cannot_be_written(refused, tmp_path, trained):
+    rows = write(tmp_path / "new.csv", houses(5))
+    assert "--output takes a file ending in .csv, .tsv, .parquet, .json; got out.xls" in refused(
+        "predict", trained, rows, "--output", "out.xls"
+    )
+    said = refused("predict", trained, rows, "--output", "no/folder/out.csv")
+    assert "no/folder/out.csv could not be written (no such file or directory)" in said
+
+
+# ---- names and settings
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--model", "lennet"), "no model is called 'lennet'; did you mean 'lenet'"),
+        (("--model", "no_such_module:Net"), "the model 'no_such_module:Net' cannot be imported"),
+        (("--model", "a b:c"), "a model of your own is written package.module:Name; got 'a b:c'"),
+        (("--optimizer", "adm"), "no optimizer is called 'adm'; did you mean 'adam'"),
+        (("--schedule", "cosin"), "no schedule is called 'cosin'; did you mean 'cosine'"),
+        (("--set", "loss=squared-eror"), "did you mean 'squared-error'"),
+        (("--set", "hiden=4"), "no setting is called 'hiden'; did you mean 'hidden'"),
+        (("--set", "hidden"), "--set takes KEY=VALUE; got 'hidden'"),
+        (("--set", "=4"), "--set takes KEY=VALUE; got '=4'"),
+        (("--set", "hidden=wide"), "got 'wide'"),
+        (("--set", "hidden=0"), "hidden"),
+        (("--set", "hidden=-4"), "hidden"),
+        (("--set", "activation=rellu"), "no activation is called 'rellu'; did you mean 'relu'"),
+        (("--set", "epochs=2.5"), "epochs takes int; got '2.5'"),
+        (("--learning-rate", "-1"), "--learning-rate must be above 0; got -1"),
+        (("--learning-rate", "0"), "--learning-rate must be above 0; got 0"),
+        (("--learning-rate", "nan"), "--learning-rate takes a number; got nan"),
+        (("--learning-rate", "inf"), "--learning-rate takes a number; got inf"),
+        (("--learning-rate", "fast"), "Invalid value for '--learning-rate'"),
+        (("--epochs", "0"), "--epochs must be at least 1; got 0"),
+        (("--epochs", "many"), "Invalid value for '--epochs'"),
+        (("--epochs", "1.5"), "Invalid value for '--epochs'"),
+        (("--batch-size", "-1"), "--batch-size must be at least 1; got -1"),
+        (("--weight-decay", "-0.1"), "--weight-decay must be at least 0; got -0.1"),
+        (("--dropout", "1"), "--dropout must be below 1; got 1"),
+        (("--dropout", "nan"), "--dropout takes a number; got nan"),
+        (("--patience", "0"), "--patience must be at least 1; got 0"),
+        (("--seed", "-1"), "--seed must be at least 0; got -1"),
+        (("--validation", "1"), "--validation must be below 1; got 1"),
+        (("--validation", "-0.1"), "--validation must be at least 0; got -0.1"),
+        (("--test", "nan"), "--test takes a number; got nan"),
+        (
+            ("--test", "0.6", "--validation", "0.4"),
+            "--test 0.6 and --validation 0.4 leave no rows to train on",
+        ),
+        (("--device", "tpu"), "--device takes auto, cpu, cuda, mps; got 'tpu'"),
+        (("--plan", "fast"), "--plan takes auto or plain; got 'fast'"),
+        (("--no-such-flag",), "No such option"),
+    ],
+)
+def test_names_and_values_of_settings(refused, tmp_path, arguments, message):
+    write(tmp_path / "houses.csv", houses())
+    assert message in refused("fit", "houses.csv", *arguments)
+    assert not (tmp_path / "runs").exists() or not tree(tmp_path / "runs")
+
+
+def test_unknown_commands_and_names_elsewhere(refused):
+    assert "No such command" in refused("fitt")
+    assert "no model is called 'mlpp'; did you mean 'mlp'" in refused("models", "mlpp")
+    assert "no dataset is called 'digit'; did you mean 'digits'" in refused("datasets", "digit")
+
+
+# ---- runs
+
+
+def test_runs_that_are_none(refused, tmp_path, trained):
+    write(tmp_path / "houses.csv", houses())
+    (tmp_path / "empty").mkdir()
+    for command in (("fit", "--resume"), ("evaluate",), ("verify",)):
+        assert "there is no run at nothing" in refused(*command, "nothing")
+        assert "there is no run at houses.csv" in refused(*command, "houses.csv")
+        assert "empty is not a run: it holds no recipe.json" in refused(*command, "empty")
+    near = refused("evaluate", "rr", "--runs", trained.parent)
+    assert f"there is no run at rr; did you mean {trained}?" in near
+
+
+def test_nothing_stands_beside_resume(refused, trained):
+    said = refused("fit", "houses.csv", "--resume", trained, "--epochs", "5", "--set", "hidden=4")
+    assert (
+        "--resume takes everything from the run's recipe; leave out DATA (houses.csv), --epochs, --set"
+        in said
+    )
+
+
+@pytest.mark.parametrize("name", ["a/b", "../up", "", ".", "..", "/abs", "-x", "a\nb", "\x1b[31m"])
+def test_names_that_are_no_folder(refused, tmp_path, name):
+    write(tmp_path / "houses.csv", houses())
+    assert "--name must be a plain folder name; got" in refused("fit", "houses.csv", f"--name={name}", *FAST)
+
+
+def test_a_name_that_is_taken(refused, tmp_path, trained):
+    write(tmp_path / "houses.csv", houses())
+    before = {path: path.stat().st_mtime_ns for path in trained.rglob("*")}
+    said = refused("fit", "houses.csv", "--runs", trained.parent, "--name", "r", *FAST)
+    assert (
+        f"the run {trained} exists already; choose another --name, or continue it with --resume {trained}"
+        in said
+    )
+    assert before == {path: path.stat().st_mtime_ns for path in trained.rglob("*")}
+
+
+def test_a_runs_folder_that_is_a_file(refused, tmp_path):
+    write(tmp_path / "houses.csv", houses())
+    (tmp_path / "file").write_text("kept")
+    said = refused("fit", "houses.csv", "--runs", "file", *FAST)
+    assert "file should be a folder, but a file of that name stands there" in said
+    assert refused("fit", "houses.csv", "--runs", "file/below", *FAST)
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+WITHOUT_POWERS = """
+import os, sys
+from chainrule.apps import cli
+sys.argv = ["chainrule", "fit", "houses.csv", "--epochs", "1", "--quiet", "--runs", "first"]
+assert cli.run() == 0  # loads every module: an ordinary user may not be able to read this installation
+if os.geteuid() == 0:
+    os.setgid(65534)
+    os.setuid(65534)
+sys.argv = ["chainrule", *ARGUMENTS]
+sys.exit(cli.run())
+"""
+
+
+def as_nobody(folder: Path, *arguments: str) -> Ended:
+    """Run a command without root's powers, which no mode of a folder would stop."""
+    if not hasattr(os, "setuid"):
+        pytest.skip("needs users")
+    for above in folder.parents:
+        if os.geteuid() == 0 and not above.stat().st_mode & 0o001:
+            above.chmod(above.stat().st_mode | 0o011)
+    program = f"ARGUMENTS = {list(arguments)!r}\n{WITHOUT_POWERS}"
+    command = [sys.executable, "-c", program]
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+
+def test_a_runs_folder_that_may_not_be_written(tmp_path):
+    write(tmp_path / "houses.csv", houses())
+    (tmp_path / "runs").mkdir(mode=0o555)
+    tmp_path.chmod(0o755)
+    ended = as_nobody(tmp_path, "fit", "houses.csv", *FAST)
+    assert ended.code == 2 and "Traceback" not in ended.error, ended
+    assert re.search(r"^chainrule: .*runs.* \(permission denied\)", ended.error, re.M), ended.error
+    assert not list((tmp_path / "runs").iterdir())
+    said = as_nobody(tmp_path, "fit", "houses.csv", "--runs", "elsewhere", *FAST)
+    assert said.code == 2 and "the folder elsewhere cannot be created (permission denied)" in said.error
+
+
+# ---- what is shown as text
+
+
+def test_names_and_classes_that_are_markup_pass_as_text(chainrule, tmp_path):
+    random = np.random.default_rng(0)
+    classes = [MARKUP[i % 3] for i in range(60)]
+    columns = {name: random.normal(size=60) for name in MARKUP}
+    texts = {"<b>category": [MARKUP[i % len(MARKUP)] for i in range(60)]}
+    pl.DataFrame({**columns, **texts, "[bold]class": classes}).write_csv(tmp_path / "markup.csv")
+    ended = chainrule("fit", "markup.csv", *FAST, "--name", "m", "--target", "[bold]class")
+    assert ended.code == 0, ended
+    assert "\x1b" not in ended.out + ended.error
+    assert "'[red]'" in ended.out and "'[/]'" in ended.out and "<script>alert(1)</script>" in ended.out
+    report = (tmp_path / "runs" / "m" / "report.html").read_text("utf-8")
+    assert "<script>alert" not in report and "&lt;script&gt;alert(1)&lt;/script&gt;" in report
+    assert "\x1b" not in report and "<b>category" not in report
+    recipe = json.loads((tmp_path / "runs" / "m" / "recipe.json").read_text("utf-8"))
+    assert [c["name"] for c in recipe["schema"]["columns"]] == [*MARKUP, "<b>category"]
+    assert recipe["schema"]["target"]["classes"] == sorted(MARKUP[:3])
+    predicted = chainrule("predict", "m", "markup.csv", "--output", "out.json")
+    assert predicted.code == 0, predicted
+    assert {row["label"] for row in json.loads((tmp_path / "out.json").read_text())} <= set(MARKUP)
+
+
+def test_with_json_every_line_is_an_object_also_for_markup_and_errors(chainrule, tmp_path):
+    rows = [{MARKUP[3]: str(i), "x": str(i % 7), "y": MARKUP[i % 2 + 2]} for i in range(40)]
+    write(tmp_path / "markup.csv", rows)
+    ended = chainrule("fit", "markup.csv", "--json", *FAST)
+    events = [json.loads(line) for line in ended.out.splitlines()]
+    assert ended.code == 0 and events[-1]["event"] == "done" and "\x1b" not in ended.out
+    ended = chainrule("fit", "markup.csv", "--json", "--target", "z\x1b[31m")
+    last = json.loads(ended.out.splitlines()[-1])
+    assert last["event"] == "error" and last["exit_code"] == ended.code == 2 and "\\x1b" in last["message"]
+
+
+# ---- what is said aloud, but no reason to stop
+
+
+def test_what_was_decided_about_a_table_is_said(chainrule, tmp_path):
+    lines = ["id;size;note;key;y"]
+    lines += [f"{i % 7};{i / 10};{'unknown' if i == 5 else i};k{i};{i % 2}" for i in range(40)]
+    lines[9] = "3;1.5"
+    (tmp_path / "t.csv").write_text("\n".join(lines) + "\n\n")
+    ended = chainrule("fit", "t.csv", *FAST)
+    assert ended.code == 0, ended
+    said = " ".join(ended.out.split())
+    for sentence in (
+        "t.csv: cells are separated by ';', not by ','",
+        "t.csv: 1 line has fewer cells than the header (line 10); what lacks counts as missing",
+        "column 'note' holds numbers, but 1 cell is none ('unknown'): it counts as missing",
+        "column 'key' has another text in nearly every row (a name or a key?) and is left out",
+        "target: column 'y' (by its name; --target names another)",
+        "(--task regression takes the numbers as values)",
+        "1 row has no target and is left out",
+    ):
+        assert sentence in said, sentence
+
+
+def test_resuming_on_a_changed_file_is_refused(chainrule, refused, tmp_path):
+    data = write(tmp_path / "houses.csv", houses())
+    assert chainrule("fit", "houses.csv", *FAST, "--name", "a").code == 0
+    rows = houses()
+    rows[7]["size"] = "9.999"
+    write(data, rows)
+    for command in (("fit", "--resume", "runs/a"), ("verify", "a"), ("evaluate", "a")):
+        assert "the data houses.csv has changed since the run was started" in refused(*command)
+    data.unlink()
+    assert "houses.csv does not exist" in refused("evaluate", "a")
+
+
+@pytest.mark.slow
+def test_a_real_process_ends_the_same_way(tmp_path, trained):
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n3,4,5\n")
+    command = [sys.executable, "-m", "chainrule", "fit", "t.csv"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (ended.returncode, ended.stderr) == (
+        2,
+        "chainrule: t.csv, line 3: 3 cells, but the header has 2\n",
+    )
+    assert ended.stdout.splitlines() == ["reading t.csv"]
+    command = [sys.executable, "-m", "chainrule", "fit", "t.csv", "--epochs", "-1"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (ended.returncode, ended.stdout) == (2, "") and "--epochs must be at least 1" in ended.stderr

@@ -85,20 +85,3 @@ def test_is_a_layer_under_its_name(name: str) -> None:
     assert torch.equal(layer(z), activation(name)(z))
     assert repr(layer) == f"Activate({name})"
     assert layer.activation.name == name and layer.activation.purpose
-
-
-def test_gain_keeps_a_signal_alive_through_layers(name: str) -> None:
-    """With weights of deviation gain/√fan_in, ten layers neither lose nor blow up their signal.
-
-    For the identity and the ReLU family the mean square is kept exactly on average; the others keep within a hundredfold.
-    """
-    f, generator = activation(name), torch.Generator().manual_seed(0)
-    if not f.is_trainable:
-        return
-    a = torch.randn(500, 400, generator=generator)
-    before = a.square().mean()
-    for _ in range(10):
-        a = f(a @ (torch.randn(400, 400, generator=generator) * f.gain / 20))
-    ratio = (a.square().mean() / before).item()
-    exact = name in ("identity", "relu", "leaky-relu")
-    assert 0.5 < ratio < 2 if exact else 0.01 < ratio < 100, ratio

@@ -11,12 +11,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from chainrule import AutogradStep, Batches, Binary, MultiClass, Objective, optimizer, schedule
+from chainrule import AutogradStep, Batches, Binary, MultiClass, Objective, optimizer, schedule, updates
 from chainrule.catalog import MODELS
 from chainrule.core.errors import SettingError, UnknownNameError
 from chainrule.models import build, model_settings
 from chainrule.nn.initial import initialise_
-from chainrule.train.loop import judge, outputs_of, train
+from chainrule.train.loop import judge, outputs_of
 from chainrule.train.suggestions import Question, suggest
 
 # The shapes of inputs that each model takes, and the outputs that it is asked for.
@@ -115,8 +115,8 @@ def test_overfits_eight_examples(name: str) -> None:
     batches = Batches(x, y, settings["batch_size"])
     rule = optimizer(settings["optimizer"], model.parameters(), learning_rate=settings["learning_rate"])
     step = AutogradStep(Objective(model, task), rule)
-    updates = 300 if settings["batch_size"] > 1 else 800
-    losses = [report.loss.item() for report in train(step, batches, schedule("constant", steps=updates))]
+    count = 300 if settings["batch_size"] > 1 else 800
+    losses = [report.loss.item() for report in updates(step, batches, schedule("constant", steps=count))]
     judged = judge(task, outputs_of(model, x), y)
     assert judged["accuracy"] == 1 and judged["loss"] < 0.1 * max(losses)
 

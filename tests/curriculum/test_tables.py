@@ -10,13 +10,13 @@ import polars as pl
 import pytest
 import torch
 
-from chainrule import AutogradStep, Batches, Binary, Objective, build, optimizer, schedule
+from chainrule import AutogradStep, Batches, Binary, Objective, build, optimizer, schedule, updates
 from chainrule.data.prepare import Prepare
 from chainrule.data.read import read
 from chainrule.data.schema import find_schema
 from chainrule.jobs.run import Run
 from chainrule.nn.losses import HALF_SQUARED_ERROR
-from chainrule.train.loop import outputs_of, train
+from chainrule.train.loop import outputs_of
 
 Fit = Callable[..., Run]
 
@@ -120,7 +120,7 @@ def test_ad_clicks_by_a_sigmoid_unit(fixtures: Path) -> None:
     task, model = Binary(["no click", "click"]), build("logistic-regression", inputs=2, units=1)
     rule = optimizer("adam", model.parameters(), learning_rate=0.1)
     step = AutogradStep(Objective(model, task), rule)
-    losses = [r.loss.item() for r in train(step, Batches(x, y, 4), schedule("constant", steps=200))]
+    losses = [r.loss.item() for r in updates(step, Batches(x, y, 4), schedule("constant", steps=200))]
     found = task.decode(outputs_of(model, x))
     assert found.probabilities is not None
     assert ((found.probabilities > 0) & (found.probabilities < 1)).all()

@@ -124,7 +124,8 @@ def test_one_row_at_a_time_is_all_rows_at_once(make, monkeypatch):
     schema = schema or Schema(shape=(3, 2, 2), is_pictures=True, target=TARGET)
     prepare = Prepare(schema).fit(examples, np.arange(len(examples)))
     whole = prepare.tensors(examples)
-    monkeypatch.setattr(prepare_file, "NUMBERS_AT_ONCE", 1)
+    for name in ("NUMBERS_AT_ONCE", "PREPARED_AT_ONCE"):
+        monkeypatch.setattr(prepare_file, name, 1)
     assert torch.equal(prepare.tensors(examples), whole)
     again = Prepare(schema).fit(examples, np.arange(len(examples)))
     torch.testing.assert_close(again.scale, prepare.scale)

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from chainrule.data.schema import Examples, Schema
 
-NUMBERS_AT_ONCE = 1 << 21  # keeps the float64 copies of a large set small
+NUMBERS_AT_ONCE = 1 << 21  # in NumPy; keeps the float64 copies of a large set small
+PREPARED_AT_ONCE = 1 << 23  # in torch, whose threads meet after every operation
 
 
 class Prepare(nn.Module):
@@ -98,7 +99,7 @@ class Prepare(nn.Module):
         """Prepare all rows, some at a time. Shapes: -> (N, features) or (N, C, H, W) float32."""
         features = self.features
         prepared = torch.empty(len(examples), *([features] if isinstance(features, int) else features))
-        at_once = max(1, NUMBERS_AT_ONCE // max(1, prepared[:1].numel()))
+        at_once = max(1, PREPARED_AT_ONCE // max(1, prepared[:1].numel()))
         with torch.no_grad():
             for start in range(0, len(examples), at_once):
                 part = slice(start, start + at_once)

@@ -100,7 +100,8 @@ class Schema:
                 f"{name} is a table, but the network was trained on {'pictures' if self.is_pictures else 'rows'} of the "
                 f"shape {self.shape}"
             )
-        missing = [c.name for c in self.columns if c.name not in frame.columns]
+        there = set(frame.columns)
+        missing = [c.name for c in self.columns if c.name not in there]
         if missing:
             close = nearest(missing[0], frame.columns)
             hint = f"; did you mean '{visible(close[0])}'?" if close else f"; it has {listed(frame.columns)}"

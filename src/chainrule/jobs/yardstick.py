@@ -133,13 +133,13 @@ def _training_rows(material: Material, numbers: int) -> tuple[np.ndarray, np.nda
 
 def _predict(model: Any, material: Material, task: Task) -> np.ndarray:
     inputs = material.inputs[torch.from_numpy(material.split.test)].flatten(1).numpy()
-    predicted: np.ndarray = np.asarray(model.predict(inputs))
-    return predicted
+    return np.asarray(model.predict(inputs))
 
 
 def _targets(material: Material, part: str) -> np.ndarray:
     assert material.examples.targets is not None
-    return material.examples.targets[material.rows(part)]
+    chosen: np.ndarray = material.examples.targets[material.rows(part)]
+    return chosen
 
 
 def _judge(task: Task, predicted: np.ndarray, true: np.ndarray) -> dict[str, float]:

@@ -23,8 +23,7 @@ INFINITY = math.inf
 class Activation:
     """An element-wise function with its derivative.
 
-    `bounds` is the closed hull of the range. `gain` is the standard deviation that keeps the variance of a layer's
-    outputs when weights have it over √fan_in (He et al. 2015 for the ReLU family, Glorot and Bengio 2010 else).
+    `bounds` is the closed hull of the range.
     """
 
     name: str
@@ -32,7 +31,6 @@ class Activation:
     derivative: Callable[[Tensor, Tensor], Tensor]
     bounds: tuple[float, float]
     purpose: str
-    gain: float = 1.0
     is_trainable: bool = True
 
     def __call__(self, z: Tensor) -> Tensor:
@@ -86,19 +84,14 @@ STEP = Activation(
 SIGMOID = Activation(
     "sigmoid", torch.sigmoid, lambda z, a: a * (1 - a), (0.0, 1.0), "probabilities of two classes"
 )
-TANH = Activation(
-    "tanh", torch.tanh, lambda z, a: 1 - a * a, (-1.0, 1.0), "hidden layers; zero-centred", gain=5 / 3
-)
-RELU = Activation(
-    "relu", F.relu, _relu_derivative, (0.0, INFINITY), "the usual hidden layer", gain=math.sqrt(2)
-)
+TANH = Activation("tanh", torch.tanh, lambda z, a: 1 - a * a, (-1.0, 1.0), "hidden layers; zero-centred")
+RELU = Activation("relu", F.relu, _relu_derivative, (0.0, INFINITY), "the usual hidden layer")
 LEAKY_RELU = Activation(
     "leaky-relu",
     lambda z: F.leaky_relu(z, 0.01),
     lambda z, a: torch.where(z > 0, 1.0, torch.full_like(z, 0.01)),
     (-INFINITY, INFINITY),
     "hidden layers whose units must not die",
-    gain=math.sqrt(2 / (1 + 0.01**2)),
 )
 SOFTPLUS = Activation(
     "softplus",
@@ -106,11 +99,6 @@ SOFTPLUS = Activation(
     lambda z, a: torch.sigmoid(z),
     (0.0, INFINITY),
     "a smooth ReLU; positive values",
-    gain=math.sqrt(2),
 )
-GELU = Activation(
-    "gelu", F.gelu, _gelu_derivative, (-0.17, INFINITY), "smooth hidden layers", gain=math.sqrt(2)
-)
-SILU = Activation(
-    "silu", F.silu, _silu_derivative, (-0.2785, INFINITY), "smooth hidden layers", gain=math.sqrt(2)
-)
+GELU = Activation("gelu", F.gelu, _gelu_derivative, (-0.17, INFINITY), "smooth hidden layers")
+SILU = Activation("silu", F.silu, _silu_derivative, (-0.2785, INFINITY), "smooth hidden layers")

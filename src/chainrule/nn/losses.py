@@ -26,13 +26,14 @@ class Loss:
 
     `value` takes outputs and targets. `derivative` is the gradient of one example's loss by its outputs: for
     softmax with cross-entropy, sigmoid with binary cross-entropy and identity with half the squared error alike it
-    is p − t.
+    is p − t. `tasks` are the kinds of task whose outputs and targets it takes.
     """
 
     name: str
     value: Callable[[Tensor, Tensor], Tensor]
     derivative: Callable[[Tensor, Tensor], Tensor]
     purpose: str
+    tasks: tuple[str, ...] = ()
 
     def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
         return self.value(outputs, targets)
@@ -103,26 +104,40 @@ def _units(outputs: Tensor) -> int:
     return outputs.shape[-1]
 
 
-SQUARED_ERROR = Loss("squared-error", _squared, lambda o, t: 2 * (o - t) / _units(o), "values")
+SQUARED_ERROR = Loss(
+    "squared-error", _squared, lambda o, t: 2 * (o - t) / _units(o), "values", tasks=("regression",)
+)
 HALF_SQUARED_ERROR = Loss(
-    "half-squared-error", _half_squared, lambda o, t: o - t, "values, as derived by hand"
+    "half-squared-error",
+    _half_squared,
+    lambda o, t: o - t,
+    "values, as derived by hand",
+    tasks=("regression",),
 )
 ABSOLUTE_ERROR = Loss(
-    "absolute-error", _absolute, lambda o, t: torch.sign(o - t) / _units(o), "values with outliers"
+    "absolute-error",
+    _absolute,
+    lambda o, t: torch.sign(o - t) / _units(o),
+    "values with outliers",
+    tasks=("regression",),
 )
 BINARY_CROSS_ENTROPY = Loss(
     "binary-cross-entropy",
     _binary,
     lambda o, t: torch.sigmoid(o) - t.to(o.dtype).unsqueeze(-1),
     "two classes",
+    tasks=("binary",),
 )
 CROSS_ENTROPY = Loss(
     "cross-entropy",
     _cross_entropy,
     lambda o, t: torch.softmax(o, -1) - F.one_hot(t, o.shape[-1]).to(o.dtype),
     "several classes that exclude each other",
+    tasks=("multi-class",),
 )
 PER_CLASS_CROSS_ENTROPY = Loss(
     "per-class-cross-entropy", _per_class, lambda o, t: torch.sigmoid(o) - t, "labels that may hold together"
 )
-PERCEPTRON = Loss("perceptron", _perceptron, _perceptron_derivative, "threshold units")
+PERCEPTRON = Loss(
+    "perceptron", _perceptron, _perceptron_derivative, "threshold units", tasks=("binary", "multi-class")
+)

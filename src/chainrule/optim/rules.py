@@ -74,8 +74,11 @@ class Fused:
             }
             for group in groups
         ]
-        # The kernels want the number of updates as a tensor per parameter: one tensor serves all.
-        self._count = torch.zeros((), dtype=torch.float32, device=groups[0]["params"][0].device)
+        # The kernels want the number of updates per parameter as a tensor; these are views of one per group.
+        self._counts = [
+            torch.zeros(len(g["params"]), dtype=torch.float32, device=g["params"][0].device) for g in groups
+        ]
+        self._views = [list(counts.unbind()) for counts in self._counts]
 
     @property
     def param_groups(self) -> Groups:
@@ -84,17 +87,27 @@ class Fused:
 
     def step(self) -> None:
         """Update the parameters in place from their gradients; one without a gradient stays."""
-        self._count += 1
-        for group, state in zip(self._groups, self._state, strict=True):
+        for group, state, counts, views in zip(
+            self._groups, self._state, self._counts, self._views, strict=True
+        ):
             parameters = group["params"]
             gradients = [p.grad for p in parameters]
             if any(g is None for g in gradients):
-                kept = [i for i, g in enumerate(gradients) if g is not None]
-                parameters, gradients = [parameters[i] for i in kept], [gradients[i] for i in kept]
-                state = {name: [tensors[i] for i in kept] for name, tensors in state.items()}
-            if parameters:
-                with torch.no_grad():
-                    self.kernel(parameters, gradients, state, [self._count] * len(parameters), group)
+                self._step_some(group, state, views)
+                continue
+            counts += 1
+            with torch.no_grad():
+                self.kernel(parameters, gradients, state, views, group)
+
+    def _step_some(self, group: dict[str, Any], state: dict[str, list[Tensor]], views: list[Tensor]) -> None:
+        kept = [i for i, p in enumerate(group["params"]) if p.grad is not None]
+        if not kept:
+            return
+        parameters = [group["params"][i] for i in kept]
+        counts = [views[i].add_(1) for i in kept]
+        some = {name: [tensors[i] for i in kept] for name, tensors in state.items()}
+        with torch.no_grad():
+            self.kernel(parameters, [p.grad for p in parameters], some, counts, group)
 
     def kernel(
         self,
@@ -115,7 +128,7 @@ class Fused:
             for name, tensors in state.items()
             for number, tensor in enumerate(tensors)
         }
-        return {**named, "count": self._count}
+        return {**named, **{f"{place}/updates": counts for place, counts in enumerate(self._counts)}}
 
     def load_(self, tensors: dict[str, Tensor]) -> None:
         """Put saved state back."""

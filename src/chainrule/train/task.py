@@ -16,8 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from chainrule.catalog import load
+from chainrule.catalog import load, names
 from chainrule.core.errors import SettingError, ShapeError
+from chainrule.nn.losses import Loss
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 
@@ -51,7 +52,16 @@ class Task(nn.Module):
 
     def __init__(self, loss: str | LossFunction | None) -> None:
         super().__init__()
-        self.loss: LossFunction = load("loss", loss or self.default_loss) if not callable(loss) else loss
+        self.loss: LossFunction = loss if callable(loss) else self._named(loss or self.default_loss)
+
+    def _named(self, name: str) -> Loss:
+        loss: Loss = load("loss", name)
+        if self.kind not in loss.tasks:
+            fitting = [other for other in names("loss") if self.kind in load("loss", other).tasks]
+            raise SettingError(
+                f"the loss {name} is not for a {self.kind} task; those that are: {', '.join(fitting)}"
+            )
+        return loss
 
     def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return one loss per example. Shapes: outputs (…, B, units), targets from `encode` -> (…, B)."""

@@ -52,7 +52,7 @@ Scores = dict[str, list[float]]
 
 def train_network(request: Request, source: Source) -> tuple[float, Recipe, Material]:
     """Train as `fit` does, without its folder, yardsticks and report; return the score on the test rows."""
-    recipe, material, _ = prepare_run(request, source)
+    recipe, material = prepare_run(request, source)[:2]
     with recipe.plan.applied() as device:
         training = make_training(recipe, material, device)
         for _ in training.reports():

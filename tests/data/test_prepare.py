@@ -1,5 +1,6 @@
 """Preparation: fitted on training rows, exact in float64, the same for one row as for all."""
 
+import math
 import warnings
 
 import numpy as np
@@ -10,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from chainrule.core.errors import SettingError
 from chainrule.data import prepare as prepare_file
+from chainrule.data.columns import Column
 from chainrule.data.prepare import Prepare
 from chainrule.data.schema import Examples, Schema, find_schema
 from chainrule.data.source import Source
@@ -114,7 +117,7 @@ def test_rows_beside_the_training_rows_do_not_matter():
     examples.numbers[3::4] = 1e9
     examples.codes[1::2] = 1
     after = Prepare(schema).fit(examples, train).state_dict()
-    assert before.keys() == after.keys() == {"mean", "scale", "tells_missing"}
+    assert before.keys() == after.keys() == {"mean", "scale", "fill", "tells_missing"}
     assert all(torch.equal(before[k], after[k]) for k in before)
 
 
@@ -172,3 +175,51 @@ def test_prepared_numbers_are_always_finite(numbers):
     prepare, examples = of_numbers(numbers)
     prepared = prepare.tensors(examples)
     assert torch.isfinite(prepared).all() and prepared.shape == (len(numbers), prepare.features)
+
+
+@pytest.mark.curriculum("PRE-03")
+@pytest.mark.parametrize(("scaling", "wanted"), [("range", [0, 0.5, 1]), ("symmetric", [-1, 0, 1])])
+def test_range_scaling_of_a_column(scaling, wanted):
+    schema = Schema(
+        columns=(Column(name="x", kind="number"),), target=Target(kind="regression", names=("y",))
+    )
+    numbers = np.array([[10.0], [20.0], [30.0], [math.nan], [50.0]])
+    examples = Examples(numbers=numbers, codes=np.empty((5, 0), np.int64), targets=None, rows=np.arange(5))
+    prepare = Prepare(schema).fit(examples, np.arange(4), scaling)
+    prepared = prepare.tensors(examples)
+    assert prepared[:3, 0].tolist() == wanted
+    assert prepared[3].tolist() == [wanted[1], 1.0]  # missing: the mean, and said
+    assert prepared[4, 0].item() == (2 if scaling == "range" else 3)  # beyond what training saw
+
+
+@pytest.mark.curriculum("PRE-04")
+def test_pixels_are_divided_by_255():
+    schema = Schema(
+        shape=(1, 1, 3), is_pictures=True, target=Target(kind="binary", names=("y",), classes=("a", "b"))
+    )
+    pixels = np.array([[[[0, 4, 246]]], [[[9, 9, 9]]]], np.uint8)
+    examples = Examples(numbers=pixels, codes=np.empty((2, 0), np.int64), targets=None, rows=np.arange(2))
+    prepared = Prepare(schema).fit(examples, np.arange(1), "range").tensors(examples)
+    assert prepared[0, 0, 0].tolist() == pytest.approx([0, 0.015686, 0.964706], abs=1e-6)
+
+
+def test_statistics_of_bytes_are_those_of_numbers():
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 3, 5, 4), np.uint8)
+    schema = Schema(
+        shape=(3, 5, 4), is_pictures=True, target=Target(kind="binary", names=("y",), classes=("a", "b"))
+    )
+
+    def fitted(array):
+        examples = Examples(
+            numbers=array, codes=np.empty((20, 0), np.int64), targets=None, rows=np.arange(20)
+        )
+        return Prepare(schema).fit(examples, np.arange(15))
+
+    of_bytes, of_floats = fitted(pixels), fitted(pixels.astype(np.float64))
+    assert torch.allclose(of_bytes.mean, of_floats.mean, rtol=1e-12)
+    assert torch.allclose(of_bytes.scale, of_floats.scale, rtol=1e-12)
+
+
+def test_unknown_scaling_is_refused():
+    with pytest.raises(SettingError, match="scaling takes standard, range, symmetric; got 'log'"):
+        Prepare(Schema(target=Target(kind="regression", names=("y",)))).fit(None, None, "log")

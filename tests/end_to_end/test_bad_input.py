@@ -285,7 +285,7 @@ def test_outputs_that_cannot_be_written(refused, tmp_path, trained):
         (("--set", "hidden=0"), "hidden"),
         (("--set", "hidden=-4"), "hidden"),
         (("--set", "activation=rellu"), "no activation is called 'rellu'; did you mean 'relu'"),
-        (("--set", "epochs=2.5"), "epochs takes int; got '2.5'"),
+        (("--set", "epochs=2.5"), "epochs takes a whole number; got '2.5'"),
         (("--learning-rate", "-1"), "--learning-rate must be above 0; got -1"),
         (("--learning-rate", "0"), "--learning-rate must be above 0; got 0"),
         (("--learning-rate", "nan"), "--learning-rate takes a number; got nan"),
@@ -405,7 +405,7 @@ def test_a_runs_folder_that_may_not_be_written(tmp_path):
     tmp_path.chmod(0o755)
     first, second = ended.stderr.split("ended with 2\n")[:2]
     assert re.search(r"^chainrule: .*runs.* \(permission denied\)", first, re.M), ended
-    assert "the folder elsewhere cannot be created (permission denied)" in second
+    assert "cannot be written (permission denied); choose another with --runs" in second
     assert "Traceback" not in ended.stderr and not list((tmp_path / "runs").iterdir())
 
 

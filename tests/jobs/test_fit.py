@@ -331,7 +331,10 @@ def test_pictures_from_folders_train_predict_and_resume(tmp_path):
 
 @pytest.mark.parametrize(
     ("data", "loss", "fitting"),
-    [("iris", "squared-error", "cross-entropy, perceptron"), ("diabetes", "cross-entropy", "squared-error, half-squared-error")],
+    [
+        ("iris", "squared-error", "cross-entropy, perceptron"),
+        ("diabetes", "cross-entropy", "squared-error, half-squared-error"),
+    ],
 )
 def test_a_loss_of_another_task_is_refused_with_those_that_fit(data, loss, fitting, tmp_path):
     with pytest.raises(SettingError, match=f"not for a .* task; those that are: {fitting}"):

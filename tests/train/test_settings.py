@@ -96,15 +96,15 @@ def test_values(text: str, kind: Any, value: object) -> None:
 @pytest.mark.parametrize(
     ("text", "kind", "wanted"),
     [
-        ("ten", int, "int"),
-        ("1.5", int, "int"),
-        ("nan", int, "int"),
-        ("inf", int, "int"),
-        ("1e400", int, "int"),
-        ("maybe", bool, "bool"),
-        ("a,b", Sequence[int], "Sequence"),
-        ("", int, "int"),
-        ("64,,x", Sequence[int], "Sequence"),
+        ("ten", int, "a whole number"),
+        ("1.5", int, "a whole number"),
+        ("nan", int, "a whole number"),
+        ("inf", int, "a whole number"),
+        ("1e400", int, "a whole number"),
+        ("maybe", bool, "true or false"),
+        ("a,b", Sequence[int], "a list like 128,64"),
+        ("", int, "a whole number"),
+        ("64,,x", Sequence[int], "a list like 128,64"),
     ],
 )
 def test_values_that_cannot_be_read(text: str, kind: Any, wanted: str) -> None:

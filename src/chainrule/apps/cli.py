@@ -180,7 +180,9 @@ def predict(
     with output.printer(json=False, quiet=quiet) as out:
         from chainrule.jobs.predict import predict_file
 
-        out.wrote(predict_file(run, input, output_file, runs))
+        text, notes = predict_file(run, input, output_file, runs)
+        out.notes(notes)
+        out.wrote(text)
 
 
 @app.command(
@@ -202,7 +204,9 @@ def evaluate(
     with output.printer(json=json, quiet=False) as out:
         from chainrule.jobs.predict import evaluate_on
 
-        out.record("evaluate", evaluate_on(run, data, runs))
+        metrics, notes = evaluate_on(run, data, runs)
+        out.notes(notes)
+        out.record("evaluate", metrics)
 
 
 @app.command(
@@ -303,8 +307,13 @@ def run() -> int:
     """Run the command line and return its exit code."""
     try:
         app(standalone_mode=True)
+    except output.Ended as end:
+        return int(end.code)
     except SystemExit as end:
-        return end.code if isinstance(end.code, int) else int(end.code is not None)
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        if code == 2 and "--json" in sys.argv:
+            output.say_error("the command line was not understood; standard error says why", code)
+        return code
     except ChainruleError as error:
         output.print_error(error)
         return error.exit_code

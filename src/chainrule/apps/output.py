@@ -25,6 +25,7 @@ class Printer(Protocol):
     def runs(self, table: Any, *, is_comparison: bool) -> None: ...
     def names(self, table: Any) -> None: ...
     def wrote(self, text: str) -> None: ...
+    def notes(self, texts: Iterable[str]) -> None: ...
 
 
 @contextlib.contextmanager
@@ -38,9 +39,20 @@ def printer(*, json: bool, quiet: bool) -> Iterator[Any]:
         yield _Json() if json else _Quiet() if quiet else _Text()
     except ChainruleError as error:
         if json:
-            _line({"event": "error", "message": str(error), "exit_code": error.exit_code})
+            say_error(str(error), error.exit_code)
         print_error(error)
-        raise SystemExit(error.exit_code) from None
+        raise Ended(error.exit_code) from None
+
+
+class Ended(SystemExit):
+    """A command has ended with an error that is told already."""
+
+    code: int
+
+
+def say_error(message: str, exit_code: int) -> None:
+    """Print an error as an object."""
+    _line({"event": "error", "message": message, "exit_code": exit_code})
 
 
 def print_error(error: ChainruleError) -> None:
@@ -82,10 +94,17 @@ class _Text:
     def wrote(self, text: str) -> None:
         sys.stdout.write(text)
 
+    def notes(self, texts: Iterable[str]) -> None:
+        for text in texts:  # beside the result, which may be redirected into a file
+            sys.stderr.write(f"note: {visible(text, 500)}\n")
+
 
 class _Quiet(_Text):
     def __init__(self) -> None:
         self.track = None
+
+    def notes(self, texts: Iterable[str]) -> None:
+        return None
 
     def show(self, events: Iterable[Any]) -> Iterator[Any]:
         yield from events
@@ -121,6 +140,10 @@ class _Json:
 
     def wrote(self, text: str) -> None:
         sys.stdout.write(text)
+
+    def notes(self, texts: Iterable[str]) -> None:
+        for text in texts:
+            _line({"event": "note", "text": text})
 
 
 def _line(value: dict[str, Any]) -> None:

@@ -83,7 +83,9 @@ def nearest(name: str, names: Iterable[str], most: int = 3) -> list[str]:
     known = {candidate.lower(): candidate for candidate in names}
     wanted = name.lower()
     found = difflib.get_close_matches(wanted, list(known), n=most, cutoff=0.5)
-    inside = [k for k in known if wanted and (wanted in k or k in wanted) and k not in found]
+    inside = [
+        k for k in known if min(len(k), len(wanted)) > 2 and (wanted in k or k in wanted) and k not in found
+    ]
     return [known[k] for k in [*found, *inside][:most]]
 
 

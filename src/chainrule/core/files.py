@@ -44,7 +44,11 @@ def write_atomic(path: Path, content: bytes | memoryview) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON atomically, indented, with a newline at the end."""
-    write_atomic(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+    try:
+        content = json.dumps(value, indent=2, ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # a file name that is not UTF-8 comes as text that cannot be encoded
+        content = json.dumps(value, indent=2).encode()
+    write_atomic(path, content + b"\n")
 
 
 def sync_folder(folder: Path) -> None:

@@ -19,5 +19,5 @@ def listed(names: list[str], most: int = 8) -> str:
     >>> listed(["a", "b", "c"], most=2)
     "'a', 'b' and 1 more"
     """
-    shown = ", ".join(repr(visible(n)) for n in names[:most])
+    shown = ", ".join(f"'{visible(n)}'" for n in names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

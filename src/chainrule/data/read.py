@@ -19,10 +19,13 @@ def read(
     data: Any,
     *,
     target: str | None = None,
+    picture_size: int | None = None,
     cache: Path | None = None,
     track: Callable[..., Any] | None = None,
 ) -> Source:
     """Read data from a built-in name, a path, arrays (x, y), a dataframe or a map-style dataset.
+
+    `picture_size` is what pictures of a folder are resized to, in pixels a side.
 
     Raises: DataError naming what is wrong; MissingExtraError for a data set of a package that is not installed
     """
@@ -32,7 +35,7 @@ def read(
         if str(data) in DATASETS and not Path(data).exists():
             source: Source = load("dataset", str(data))()
             return source
-        return read_path(Path(data), target=target, cache=cache, track=track)
+        return read_path(Path(data), target=target, picture_size=picture_size, cache=cache, track=track)
     from chainrule.data.arrays import from_arrays, from_dataset
 
     if isinstance(data, tuple) and len(data) == 2:
@@ -49,6 +52,7 @@ def read_path(
     path: Path,
     *,
     target: str | None = None,
+    picture_size: int | None = None,
     cache: Path | None = None,
     track: Callable[..., Any] | None = None,
 ) -> Source:
@@ -62,7 +66,12 @@ def read_path(
     if path.is_dir():
         if any(path.glob("*-images-idx3-ubyte*")) or any(path.glob("*-images.idx3-ubyte*")):
             return read_idx(path)
-        return read_pictures(path, cache=cache, size=None, workers=None, track=track)
+        return read_pictures(
+            path,
+            cache=cache,
+            size=None if picture_size is None else (picture_size, picture_size),
+            track=track,
+        )
     ending = path.suffix.lower()
     if ending == ".npz":
         return read_npz(path, target)

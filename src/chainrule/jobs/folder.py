@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -50,21 +51,42 @@ class RunFolder:
             yield
 
 
-def create(runs: Path, name: str | None, stem: str, recipe: Any) -> RunFolder:
-    """Make a new run folder with its recipe: `name`, or `stem`-1, `stem`-2, ….
+def check_place(runs: Path, name: str | None) -> None:
+    """See that a run can be kept here before any work is done, and leave no trace.
 
-    Raises: StorageError if the folder cannot be made; SettingError if the name is taken or no name for a folder
+    Raises: SettingError for a name that is no folder name or is taken; StorageError for a folder that cannot be written
     """
     if name is not None:
         if not re.fullmatch(r"[\w][\w. +=@-]*", name):
             raise SettingError(f"--name must be a plain folder name; got {visible(name)!r}")
+        if (runs / name).exists():
+            raise _taken(runs / name)
+    there = next(p for p in [runs, *runs.absolute().parents] if p.exists())
+    if not there.is_dir():
+        raise StorageError(f"{visible(there)} should be a folder, but a file of that name stands there")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise StorageError(
+            f"the folder {visible(there)} cannot be written (permission denied); choose another with --runs"
+        )
+
+
+def _taken(path: Path) -> SettingError:
+    return SettingError(
+        f"the run {visible(path)} exists already; choose another --name, or continue it with --resume {visible(path)}"
+    )
+
+
+def create(runs: Path, name: str | None, stem: str, recipe: Any) -> RunFolder:
+    """Make a new run folder with its recipe: `name`, or `stem`-1, `stem`-2, ….
+
+    Raises: StorageError if the folder cannot be made; SettingError if the name is taken
+    """
+    if name is not None:
         path = runs / name
         try:
             make_folder(path, exist_ok=False)
         except FileExistsError:
-            raise SettingError(
-                f"the run {path} exists already; choose another --name, or continue it with --resume {path}"
-            ) from None
+            raise _taken(path) from None
     else:
         path = _next(runs, re.sub(r"[^\w.-]+", "-", stem).strip("-.") or "run")
     folder = RunFolder(path)

@@ -43,7 +43,7 @@ def summarise(
         metric=task.metric,
         data=_data(recipe, material),
         columns=_columns(recipe),
-        notes=[*material.source.notes, *_about_losses(recipe)],
+        notes=[*recipe.notes, *_about_losses(recipe)],
         rows=material.split.counts(),
         layers=layers_of(training.step.objective.model, material.inputs[:2]),
         history=training.history,

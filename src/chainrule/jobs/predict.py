@@ -13,8 +13,8 @@ from chainrule.jobs.run import Run, predictions_frame
 ENDINGS = (".csv", ".tsv", ".parquet", ".json")
 
 
-def predict_file(run: str, rows: Path, output: Path | None, runs: Path) -> str:
-    """Predict for a file and write a table; returns what belongs on standard output.
+def predict_file(run: str, rows: Path, output: Path | None, runs: Path) -> tuple[str, tuple[str, ...]]:
+    """Predict for a file and write a table; returns what belongs on standard output, and what the user should hear.
 
     Raises: SettingError for an output whose ending says nothing; DataError for rows that cannot be read
     """
@@ -28,14 +28,15 @@ def predict_file(run: str, rows: Path, output: Path | None, runs: Path) -> str:
     )
     content = _as_bytes(table, ending)
     if output is None:
-        return content.decode()
+        return content.decode(), opened.notes
     write_atomic(output, content)
-    return f"{table.height} predictions in {visible(output)}\n"
+    return f"{table.height} predictions in {visible(output)}\n", opened.notes
 
 
-def evaluate_on(run: str, data: str | None, runs: Path) -> dict[str, float]:
-    """Return metrics on labelled rows, or on the run's own test rows."""
-    return Run(find(run, runs).path).evaluate(data)
+def evaluate_on(run: str, data: str | None, runs: Path) -> tuple[dict[str, float], tuple[str, ...]]:
+    """Return metrics on labelled rows, or on the run's own test rows, and what the user should hear."""
+    opened = Run(find(run, runs).path)
+    return opened.evaluate(data), opened.notes
 
 
 def _as_bytes(table: object, ending: str) -> bytes:

@@ -18,7 +18,7 @@ from chainrule.data.read import read
 from chainrule.data.source import Source
 from chainrule.jobs import folder as folders
 from chainrule.jobs.folder import find, read_json
-from chainrule.jobs.workshop import check_same_data, empty_task, make_material, make_model
+from chainrule.jobs.workshop import empty_task, make_material, make_model, read_again
 from chainrule.train.checkpoint import load_checkpoint, part
 from chainrule.train.loop import judge, outputs_of
 from chainrule.train.recipe import Recipe
@@ -42,6 +42,7 @@ class Run:
         self.path = self.folder.path
         self.recipe = Recipe.from_json(self.folder.recipe(), str(self.path / folders.RECIPE))
         self._given = model
+        self.notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r}, model={self.recipe.settings.model!r}, data={self.recipe.data['name']!r})"
@@ -109,6 +110,7 @@ class Run:
     def predict(self, rows: Any) -> Predictions:
         """Predict for new rows: a path, a dataframe, a dict of columns, or an array of the shape of training.
 
+        What the user should hear about the rows (values that training never saw, columns not used) is in `notes`.
         Raises: DataError naming file, column and row for what cannot be read as in training
         """
         return self.predict_source(self.read_inputs(rows))
@@ -117,6 +119,7 @@ class Run:
         """Predict for rows that are read already."""
         model, prepare, task = self._loaded
         examples = self.recipe.schema.encode_inputs(source)
+        self.notes = (*source.notes, *examples.notes)
         with self.recipe.plan_here().applied():
             return task.decode(outputs_of(model, prepare.tensors(examples)))
 
@@ -143,10 +146,7 @@ class Run:
         model, prepare, task = self._loaded
         schema = self.recipe.schema
         if data is None:
-            source = read(
-                self._own_data(), target=self.recipe.data["target"], cache=self.path.parent / ".cache"
-            )
-            check_same_data(self.recipe, source)
+            source = read_again(self.recipe, None, self.folder)
             examples = schema.encode(source)
             rows = make_material(source, examples, schema, self.recipe.settings).split.test
             if not len(rows):
@@ -155,17 +155,13 @@ class Run:
             source = data if isinstance(data, Source) else read(data, target=self.recipe.data["target"])
             examples = schema.encode(source)
             rows = np.arange(len(examples))
+            self.notes = (*source.notes, *examples.notes)
         assert examples.targets is not None
         if not len(rows):
             raise DataError(f"{source.name} has no rows with a target")
         with self.recipe.plan_here().applied():
             outputs = outputs_of(model, prepare.tensors(examples)[torch.from_numpy(rows)])
             return judge(task, outputs, task.encode(examples.targets[rows]))
-
-    def _own_data(self) -> Any:
-        from chainrule.jobs.fit import origin_of
-
-        return origin_of(self.recipe)
 
     def plot(self) -> Figure:
         """Draw the curves of loss and metric."""

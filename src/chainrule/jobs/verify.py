@@ -10,10 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from chainrule.core.errors import RunError
-from chainrule.data.read import read
-from chainrule.jobs.fit import origin_of
 from chainrule.jobs.run import Run
-from chainrule.jobs.workshop import check_same_data, make_material, make_training
+from chainrule.jobs.workshop import make_material, make_training, read_again
 from chainrule.train.checkpoint import load_checkpoint, part
 from chainrule.train.recipe import versions_here
 from chainrule.train.task import LossFunction
@@ -51,12 +49,7 @@ def verify(
     if not run.is_finished:
         raise RunError(f"the run {run.path} is not finished; go on with: chainrule fit --resume {run.path}")
     tensors, _ = load_checkpoint(run.folder.checkpoint)
-    source = read(
-        origin_of(recipe) if data is None else data,
-        target=recipe.data["target"],
-        cache=run.path.parent / ".cache",
-    )
-    check_same_data(recipe, source)
+    source = read_again(recipe, data, run.folder)
     material = make_material(source, recipe.schema.encode(source), recipe.schema, recipe.settings)
     with recipe.plan.applied() as device:
         training = make_training(recipe, material, device, model=model, loss=loss)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,9 +18,11 @@ from chainrule.core.seeds import mix
 from chainrule.core.text import visible
 from chainrule.data.batches import Batches
 from chainrule.data.prepare import Prepare
+from chainrule.data.read import read
 from chainrule.data.schema import Examples
 from chainrule.data.source import Source
 from chainrule.data.splits import Split, split_rows
+from chainrule.jobs.folder import RunFolder
 from chainrule.models import build
 from chainrule.nn.initial import initialise_
 from chainrule.optim.rules import optimizer
@@ -62,7 +66,7 @@ def make_material(source: Source, examples: Examples, recipe_schema: Any, settin
         seed=settings.seed,
         fixed=None if source.fixed_split is None else source.fixed_split[examples.rows],
     )
-    prepare = Prepare(recipe_schema).fit(examples, split.train)
+    prepare = Prepare(recipe_schema).fit(examples, split.train, settings.scaling)
     return Material(
         source=source,
         examples=examples,
@@ -194,3 +198,36 @@ def check_settings(settings: Settings, model_settings: dict[str, Any], accepted:
             return model_settings
         raise SettingError(f"the model {settings.model} has no dropout (models with dropout: mlp)")
     return {**model_settings, "dropout": settings.dropout}
+
+
+def read_again(
+    recipe: Recipe, data: Any, folder: RunFolder, track: Callable[..., Any] | None = None
+) -> Source:
+    """Read a run's data as it was read for training; `data` is what was in memory then.
+
+    Raises: RunError if it has changed, or was in memory and is not given
+    """
+    source = read(
+        _origin_of(recipe) if data is None else data,
+        target=recipe.data["target"],
+        picture_size=recipe.settings.picture_size,
+        cache=folder.path.parent / ".cache",
+        track=track,
+    )
+    check_same_data(recipe, source)
+    return source
+
+
+def _origin_of(recipe: Recipe) -> Any:
+    """Return what `read` takes to read a run's data again.
+
+    Raises: RunError for data that was handed over in memory
+    """
+    data = recipe.data
+    if data["kind"] == "built-in":
+        return data["name"]
+    if "path" in data:
+        return Path(data["path"])
+    raise RunError(
+        f"this run's data ({data['name']}) was in memory; hand it over again: cr.fit(data, resume=…)"
+    )

@@ -32,6 +32,7 @@ class Recipe:
     inputs: int | tuple[int, ...]
     plan: Plan
     versions: dict[str, str]
+    notes: tuple[str, ...] = ()  # what was said aloud about the data
     given: tuple[str, ...] = ()  # "model", "loss": handed over as objects
 
     def plan_here(self) -> Plan:
@@ -49,6 +50,7 @@ class Recipe:
             "inputs": self.inputs,
             "plan": self.plan.to_json(),
             "versions": self.versions,
+            "notes": list(self.notes),
             "given": list(self.given),
         }
 
@@ -70,6 +72,7 @@ class Recipe:
                 inputs=tuple(inputs) if isinstance(inputs, list) else int(inputs),
                 plan=Plan.from_json(value["plan"]),
                 versions=dict(value["versions"]),
+                notes=tuple(value["notes"]),
                 given=tuple(value["given"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -54,6 +54,10 @@ class Settings:
         None, "weight decay in proportion to the running training loss, at most 1"
     )
     clip_norm: float | None = _setting(None, "longest gradient; longer ones are shortened to it", above=0)
+    scaling: str = _setting(
+        "standard", "of numbers and pixels: standard, range (0 to 1) or symmetric (-1 to 1)"
+    )
+    picture_size: int | None = _setting(None, "pixels a side that pictures of a folder are resized to", low=1)
     validation: float = _setting(
         0.1, "part of all rows that validates; 0: none, no early stopping", low=0, high=1
     )
@@ -102,7 +106,7 @@ def parse_settings(
             continue
         of_model = model_hints()
         if key not in of_model:
-            raise unknown_name("setting", key, [*hints, *of_model])
+            raise unknown_name("setting", key, list(dict.fromkeys([*hints, *of_model])))
         model[key] = parse_value(key, text, of_model[key])
     return training, model
 
@@ -125,8 +129,17 @@ def parse_value(key: str, text: str, kind: Any) -> Any:
             return tuple(_scalar(part.strip(), inner) for part in text.split(",") if part.strip())
         return _scalar(text, singles[0] if singles else str)
     except ValueError:
-        wanted = " or ".join(getattr(o, "__name__", str(o)) for o in options if o is not type(None))
+        wanted = " or ".join(_in_words(o) for o in options if o is not type(None))
         raise SettingError(f"{key} takes {wanted}; got {visible(text)!r}") from None
+
+
+def _in_words(kind: Any) -> str:
+    words = {int: "a whole number", float: "a number", bool: "true or false", str: "a name"}
+    inner = typing.get_args(kind)
+    return f"a list like {_EXAMPLES.get(inner[0], 'a,b')}" if inner else words.get(kind, str(kind))
+
+
+_EXAMPLES = {int: "128,64", float: "0.1,0.2"}
 
 
 def _scalar(text: str, kind: Any) -> Any:

@@ -56,7 +56,11 @@ def loop_side(x: np.ndarray, y: np.ndarray, folder: Path) -> float:
     inputs = (inputs - inputs.mean()) / inputs.std()
     targets = torch.from_numpy(y).long()
     model = torch.nn.Sequential(
-        torch.nn.Linear(784, 128), torch.nn.ReLU(), torch.nn.Linear(128, 64), torch.nn.ReLU(), torch.nn.Linear(64, 10)
+        torch.nn.Linear(784, 128),
+        torch.nn.ReLU(),
+        torch.nn.Linear(128, 64),
+        torch.nn.ReLU(),
+        torch.nn.Linear(64, 10),
     )
     optimizer = torch.optim.Adam(model.parameters(), lr=RATE, fused=True)
     loss_function = torch.nn.CrossEntropyLoss()
@@ -77,7 +81,14 @@ def sklearn_side(x: np.ndarray, y: np.ndarray) -> float:
     began = time.perf_counter()
     flat = x.reshape(len(x), -1).astype(np.float32)
     flat = (flat - flat.mean()) / flat.std()
-    model = MLPClassifier((128, 64), batch_size=BATCH, learning_rate_init=RATE, max_iter=EPOCHS, alpha=0, n_iter_no_change=EPOCHS)
+    model = MLPClassifier(
+        (128, 64),
+        batch_size=BATCH,
+        learning_rate_init=RATE,
+        max_iter=EPOCHS,
+        alpha=0,
+        n_iter_no_change=EPOCHS,
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.fit(flat, y)

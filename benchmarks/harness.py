@@ -67,7 +67,11 @@ def machine() -> str:
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
-        names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        names = [
+            line.split(":", 1)[1].strip()
+            for line in cpuinfo.read_text().splitlines()
+            if line.startswith("model name")
+        ]
         model = names[0] if names else model
     return f"{model}, {os.cpu_count()} cores"
 
@@ -76,7 +80,9 @@ def versions() -> dict[str, str]:
     """Return the versions that figures depend on."""
     from importlib.metadata import version
 
-    return {"python": platform.python_version()} | {n: version(n) for n in ("torch", "numpy", "scikit-learn", "polars")}
+    return {"python": platform.python_version()} | {
+        n: version(n) for n in ("torch", "numpy", "scikit-learn", "polars")
+    }
 
 
 def timed(work: Callable[[], Any]) -> float:
@@ -88,7 +94,9 @@ def timed(work: Callable[[], Any]) -> float:
 
 def _commit() -> str:
     try:
-        found = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=RECORDS.parent)
+        found = subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=RECORDS.parent
+        )
     except OSError:
         return ""
     return found.stdout.strip()

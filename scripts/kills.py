@@ -65,7 +65,9 @@ def kill_after(process: subprocess.Popen[bytes], seconds: float) -> bool:
 def differences(one: Path, other: Path) -> list[str]:
     """Say where two finished runs differ in anything but times."""
     (a, state_a), (b, state_b) = (load_checkpoint(p / "checkpoint.safetensors") for p in (one, other))
-    found = [n for n in sorted(a.keys() | b.keys()) if n not in a or n not in b or not torch.equal(a[n], b[n])]
+    found = [
+        n for n in sorted(a.keys() | b.keys()) if n not in a or n not in b or not torch.equal(a[n], b[n])
+    ]
     for state in (state_a, state_b):
         for row in state["history"]:
             row.pop("seconds")
@@ -104,11 +106,18 @@ def run(work: Work, kills: int) -> int:
             writing += (work.folder / label / ".checkpoint.safetensors.new").exists()
             process = work.resume(label)
         code = process.wait()
-        found = differences(work.folder / "undisturbed", work.folder / label) if code == 0 else [f"exit code {code}"]
+        found = (
+            differences(work.folder / "undisturbed", work.folder / label)
+            if code == 0
+            else [f"exit code {code}"]
+        )
         inside += bool(writing)
         unequal += bool(found)
         where = "inside a checkpoint's write" if writing else "elsewhere"
-        print(f"{label}: after {', '.join(f'{m:.2f} s' for m in moments)}, {where}: {found or 'equal bits'}", flush=True)
+        print(
+            f"{label}: after {', '.join(f'{m:.2f} s' for m in moments)}, {where}: {found or 'equal bits'}",
+            flush=True,
+        )
     print(f"{kills} kills, {inside} inside a write, {kills - unequal} equal bit for bit")
     return int(unequal > 0 or inside < min(5, kills))
 

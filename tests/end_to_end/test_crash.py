@@ -79,7 +79,7 @@ class Recorder:
         self.operations.append(("fsync", name) if name else ("fsync folder",))
 
     def replace(self, old, new):
-        os.replace(old, new)
+        os.replace(old, new)  # noqa: PTH105
         self.operations.append(("replace", Path(old).name, Path(new).name))
 
 

@@ -60,7 +60,7 @@ def test_a_signal_while_training_saves_and_says_how_to_resume(tmp_path, number, 
     run = wait_for(process, "start")["run"]
     wait_for(process, "epoch")
     process.send_signal(number)
-    out, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == code, err
     assert f"chainrule fit --resume {run}" in err
     assert "Traceback" not in err

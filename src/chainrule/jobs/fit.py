@@ -1,3 +1,341 @@
 """`fit`: from data to a trained network in a run folder."""
 
 from __future__ import annotations
+
+import inspect
+import time
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from chainrule.catalog import load as load_named
+from chainrule.core import signals
+from chainrule.core.device import choose_device
+from chainrule.core.errors import Interrupted, RunError, SettingError, StorageError, TrainingFailed
+from chainrule.core.text import visible
+from chainrule.data.read import read
+from chainrule.data.schema import find_schema
+from chainrule.data.source import Source
+from chainrule.jobs import folder as folders
+from chainrule.jobs.derived import finish, write_model
+from chainrule.jobs.events import EpochEnded, Event, Finished, Opened, Said, Stepped
+from chainrule.jobs.folder import RunFolder
+from chainrule.jobs.run import Run
+from chainrule.jobs.show import consume
+from chainrule.jobs.workshop import Material, check_settings, make_material, make_training, read_again
+from chainrule.models import model_settings
+from chainrule.train.checkpoint import load_checkpoint, save_checkpoint, under
+from chainrule.train.plan import Plan, make_plan, multiply_adds
+from chainrule.train.recipe import Recipe, versions_here
+from chainrule.train.settings import Settings
+from chainrule.train.suggestions import Question, suggest, suggest_model
+from chainrule.train.task import LossFunction
+from chainrule.train.training import Training
+
+CHECKPOINT_SECONDS = 1.0  # least time between two checkpoints …
+CHECKPOINT_SHARE = 0.01  # … and the most of the run's time that they may take
+TELL_SECONDS = 0.1  # between two reports of single updates
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a user asked of `fit`."""
+
+    data: Any = None
+    target: str | None = None
+    settings: Settings = field(default_factory=Settings)
+    model_settings: Mapping[str, Any] = field(default_factory=dict)
+    model: nn.Module | None = None
+    loss: LossFunction | None = None
+    runs: Path = Path("runs")
+    name: str | None = None
+    resume: Path | None = None
+    checkpoint_seconds: float = CHECKPOINT_SECONDS
+    track: Callable[..., Any] | None = None
+    command: str | None = None
+
+
+def fit(
+    data: Any = None,
+    *,
+    target: str | None = None,
+    model: str | nn.Module | None = None,
+    model_settings: Mapping[str, Any] | None = None,
+    task: str | None = None,
+    loss: str | LossFunction | None = None,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    optimizer: str | None = None,
+    learning_rate: float | None = None,
+    schedule: str | None = None,
+    weight_decay: float | None = None,
+    dropout: float | None = None,
+    label_smoothing: float | None = None,
+    clip_norm: float | None = None,
+    decay_with_loss: bool | None = None,
+    validation: float = 0.1,
+    test: float = 0.2,
+    patience: int | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    plan: str = "auto",
+    runs: str | Path = "runs",
+    name: str | None = None,
+    resume: str | Path | None = None,
+    quiet: bool = False,
+) -> Run:
+    """Train a network on data, judge it on test rows, and keep it in a run folder.
+
+    `data` is a built-in name, a path, a pair of arrays (x, y), a dataframe or a map-style dataset; `model` a name of
+    the catalogue, `package.module:Name`, or a module (which is copied); `loss` a name or any callable on outputs and
+    targets. What is not given is chosen from the data and stands in the recipe. `resume` continues a run, bit for bit
+    on the CPU.
+    Raises: ChainruleError for what cannot be done, TrainingFailed if the loss is no longer finite,
+    Interrupted (a KeyboardInterrupt) after Ctrl-C with a checkpoint saved
+    """
+    settings = Settings(
+        model=model if isinstance(model, str) else None,
+        task=task,
+        loss=loss if isinstance(loss, str) else None,
+        epochs=epochs,
+        batch_size=batch_size,
+        optimizer=optimizer,
+        learning_rate=learning_rate,
+        schedule=schedule,
+        weight_decay=weight_decay,
+        dropout=dropout,
+        label_smoothing=label_smoothing,
+        clip_norm=clip_norm,
+        decay_with_loss=decay_with_loss,
+        validation=validation,
+        test=test,
+        patience=patience,
+        seed=seed,
+        device=device,
+        plan=plan,
+    )
+    request = Request(
+        data=data,
+        target=target,
+        settings=settings,
+        model_settings=model_settings or {},
+        model=model if isinstance(model, nn.Module) else None,
+        loss=None if loss is None or isinstance(loss, str) else loss,
+        runs=Path(runs),
+        name=name,
+        resume=None if resume is None else Path(resume),
+    )
+    finished = consume(run_fit(request), quiet=quiet)
+    return Run(finished.run, model=request.model)
+
+
+def run_fit(request: Request) -> Iterator[Event]:
+    """Do what a request asks, and tell of it as it happens."""
+    if request.resume is not None:
+        yield from _resume(request)
+        return
+    _check_names(request.settings)
+    folders.check_place(request.runs, request.name)
+    yield Said(text=f"reading {visible(_called(request.data))}")
+    source = read(
+        request.data,
+        target=request.target,
+        picture_size=request.settings.picture_size,
+        cache=request.runs / ".cache",
+        track=request.track,
+    )
+    began = time.perf_counter()
+    recipe, material = prepare_run(request, source)
+    for note in recipe.notes:
+        yield Said(text=note)
+    stem = f"{Path(source.name).stem}-{recipe.settings.model if request.model is None else type(request.model).__name__}"
+    device = choose_device(recipe.plan.device)
+    training = make_training(recipe, material, device, model=request.model, loss=request.loss)
+    recipe = replace(recipe, plan=_settled(recipe, training))
+    with recipe.plan.applied():
+        folder = folders.create(request.runs, request.name, stem, recipe.to_json())
+        with folder.locked():
+            if recipe.given:
+                _save(folder, training, material)
+            yield from _train(request, recipe, material, training, folder, began)
+
+
+def prepare_run(request: Request, source: Source) -> tuple[Recipe, Material]:
+    """Decide everything that a run depends on, before anything is trained."""
+    settings = request.settings
+    schema, notes = find_schema(source, target=request.target, task=settings.task)
+    examples = schema.encode(source)
+    material = make_material(source, examples, schema, settings)
+    inputs = material.prepare.features
+    question = Question(
+        kind=schema.target.kind, rows=len(material.split.train), inputs=inputs, is_pictures=schema.is_pictures
+    )
+    name = settings.model or ("" if request.model is not None else suggest_model(question))
+    chosen, of_model = suggest(name, question)
+    accepted = set(load_model_settings(name)) if name else set()
+    if settings.dropout is None and "dropout" not in accepted:
+        chosen.pop("dropout", None)
+    filled = settings.filled({**chosen, "model": name or type(request.model).__name__})
+    kept = {**{k: v for k, v in of_model.items() if k in accepted}, **request.model_settings}
+    recipe = Recipe(
+        data={
+            **source.origin,
+            "name": source.name,
+            "target": request.target,
+            "fingerprint": source.fingerprint(),
+        },
+        schema=schema,
+        settings=filled,
+        model_settings=check_settings(filled, kept, accepted) if name else kept,
+        inputs=inputs,
+        plan=make_plan(settings.plan, settings.device),
+        versions=versions_here(),
+        notes=(*source.notes, *notes, *examples.notes),
+        given=tuple(k for k, v in (("model", request.model), ("loss", request.loss)) if v is not None),
+    )
+    return recipe, material
+
+
+def _settled(recipe: Recipe, training: Training) -> Plan:
+    """Return the plan, now that the network is known."""
+    batches = training.batches
+    work = multiply_adds(training.step.objective.model, batches.inputs[:1]) * batches.batch_size
+    return make_plan(recipe.settings.plan, recipe.settings.device, work)
+
+
+def load_model_settings(name: str) -> dict[str, Any]:
+    """Return the settings of a model with their types."""
+    hints = typing.get_type_hints(_annotated(load_named("model", name)))
+    return {k: hints.get(k, str) for k in model_settings(name)}
+
+
+def _annotated(builder: Any) -> Any:
+    return inspect.getattr_static(builder, "__init__") if isinstance(builder, type) else builder
+
+
+def _resume(request: Request) -> Iterator[Event]:
+    assert request.resume is not None
+    folder = folders.find(request.resume, request.runs)
+    recipe = Recipe.from_json(folder.recipe(), str(folder.path / folders.RECIPE))
+    with folder.locked():
+        yield Said(text=f"resuming {folder.path}")
+        source = read_again(recipe, request.data, folder, track=request.track)
+        began = time.perf_counter()
+        material = make_material(source, recipe.schema.encode(source), recipe.schema, recipe.settings)
+        changed = {k: (v, w) for k, v in recipe.versions.items() if (w := versions_here().get(k)) != v}
+        for package, (then, now) in changed.items():
+            yield Said(text=f"{package} was {then} when the run was started and is {now}: bits may differ")
+        with recipe.plan.applied() as device:
+            training = make_training(recipe, material, device, model=request.model, loss=request.loss)
+            if folder.checkpoint.exists():
+                training.restore(*load_checkpoint(folder.checkpoint))
+            elif recipe.given:
+                raise RunError(
+                    f"{folder.checkpoint} is missing: the start of a model that was handed over is lost"
+                )
+            yield from _train(request, recipe, material, training, folder, began)
+
+
+def _train(
+    request: Request, recipe: Recipe, material: Material, training: Training, folder: RunFolder, began: float
+) -> Iterator[Event]:
+    settings = recipe.settings
+    assert settings.epochs is not None and settings.model is not None
+    yield Opened(
+        run=folder.path,
+        rows=material.split.counts(),
+        model=settings.model,
+        parameters=sum(p.numel() for p in training.step.objective.model.parameters()),
+        epochs=settings.epochs,
+        steps=training.schedule.steps,
+        step=training.number,
+        plan=str(recipe.plan),
+        metric=training.step.objective.task.metric,
+        settings={f.name: str(getattr(settings, f.name)) for f in fields(settings)},
+    )
+    with signals.held_back() as stop:
+        yield from _updates(request, training, material, folder, stop)
+        _save(folder, training, material)
+        training.restore_best_()
+        write_model(folder, training.step.objective, material.prepare)
+        fit_seconds = time.perf_counter() - began
+        for event in finish(folder, recipe, material, training, fit_seconds, request.command):
+            yield event
+            if stop and not isinstance(event, Finished):
+                raise Interrupted(
+                    f"stopped by {signals.said(stop.number)}; the network is trained and saved, what is missing of its "
+                    f"report comes with: chainrule fit --resume {folder.path}",
+                    stop.number,
+                )
+
+
+def _updates(
+    request: Request, training: Training, material: Material, folder: RunFolder, stop: signals.Stop
+) -> Iterator[Event]:
+    """Train, save now and then, and stop at a safe point when asked to."""
+    saved_at, told_at, cost = time.perf_counter(), 0.0, 0.0
+    with closing(training.reports()) as reports:
+        try:
+            for report in reports:
+                now = time.perf_counter()
+                if stop or now - saved_at >= max(request.checkpoint_seconds, cost / CHECKPOINT_SHARE):
+                    _save(folder, training, material)
+                    saved_at = time.perf_counter()
+                    cost = saved_at - now if request.checkpoint_seconds else 0.0
+                if stop:
+                    raise Interrupted(_how_to_resume(folder, training, stop.number), stop.number)
+                if now - told_at >= TELL_SECONDS:
+                    told_at = now
+                    yield Stepped(report.step, report.epoch)
+                if report.ends_epoch:
+                    yield EpochEnded(row=training.history[-1], is_best=training.best_epoch == report.epoch)
+        except TrainingFailed as failure:
+            raise TrainingFailed(
+                f"{failure}; a lower --learning-rate (it was {training.step.rate:g}), --set clip_norm=1 or scaled "
+                f"inputs usually mend it (run kept in {folder.path})"
+            ) from None
+
+
+def _how_to_resume(folder: RunFolder, training: Training, number: int) -> str:
+    return (
+        f"stopped by {signals.said(number)} at step {training.number} of {training.schedule.steps}; the checkpoint is saved, go on with: "
+        f"chainrule fit --resume {folder.path}"
+    )
+
+
+def _save(folder: RunFolder, training: Training, material: Material) -> None:
+    tensors = {
+        **training.tensors(),
+        **under("prepare/", material.prepare.state_dict()),
+        **under("task/", training.step.objective.task.state_dict()),
+    }
+    try:
+        save_checkpoint(folder.checkpoint, tensors, training.state())
+    except StorageError as error:
+        raise StorageError(f"{error}; free some space, then: chainrule fit --resume {folder.path}") from error
+
+
+def _check_names(settings: Settings) -> None:
+    """Refuse unknown names before any data is read."""
+    for kind, name in (
+        ("optimizer", settings.optimizer),
+        ("schedule", settings.schedule),
+        ("loss", settings.loss),
+        ("model", settings.model),
+    ):
+        if name is not None:
+            load_named(kind, name)
+    make_plan(settings.plan, settings.device)
+
+
+def _called(data: Any) -> str:
+    if data is None:
+        raise SettingError(
+            "no data: name a built-in data set, a file or a folder (chainrule datasets lists what is built in)"
+        )
+    return str(data) if isinstance(data, str | Path) else type(data).__name__

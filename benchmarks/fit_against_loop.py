@@ -104,21 +104,18 @@ def main() -> None:
     x, y = source.array[rows], np.asarray(source.targets)[rows].astype(np.int64)
     with tempfile.TemporaryDirectory() as name, contextlib.suppress(KeyboardInterrupt):
         folder = Path(name)
-        seconds = interleaved(
-            {
-                "chainrule": lambda: chainrule_side(source, folder),
-                "loop": lambda: loop_side(x, y, folder),
-                "sklearn": lambda: sklearn_side(x, y),
-            },
-            pairs,
-        )
-        medians = {side: float(np.median(s)) for side, s in seconds.items()}
-        result = {"pairs": pairs, "seconds": medians}
-        for peer in ("loop", "sklearn"):
+        peers = {"loop": lambda: loop_side(x, y, folder), "sklearn": lambda: sklearn_side(x, y)}
+        result: dict = {"pairs": pairs}
+        for (
+            peer,
+            side,
+        ) in peers.items():  # one peer at a time: what ran just before leaves its threads spinning
+            seconds = interleaved({"chainrule": lambda: chainrule_side(source, folder), peer: side}, pairs)
             ratio, low, high = ratio_interval(seconds["chainrule"], seconds[peer])
-            result[f"ratio to {peer}"] = [ratio, low, high]
-            print(f"chainrule / {peer}: {ratio:.3f} (95 % interval {low:.3f} to {high:.3f})")
-        print("medians:", ", ".join(f"{side} {s:.3f} s" for side, s in medians.items()))
+            medians = {name: float(np.median(s)) for name, s in seconds.items()}
+            result[peer] = {"ratio": ratio, "low": low, "high": high, "seconds": medians}
+            shown = ", ".join(f"{name} {s:.3f} s" for name, s in medians.items())
+            print(f"chainrule / {peer}: {ratio:.3f} (95 % interval {low:.3f} to {high:.3f}); medians {shown}")
         record("fit_against_loop", result)
 
 

@@ -65,7 +65,11 @@ def test_predict_takes_frames_dicts_and_files_and_gives_the_same(run, tmp_path):
     whole = run.predict(frame)
     assert whole.probabilities.shape == (150, 3)
     assert torch.allclose(whole.probabilities.sum(1), torch.ones(150, dtype=torch.float64))
-    for other in (frame.to_pandas(), file, {c: frame[c].to_numpy() for c in frame.columns}):
+    for other in (
+        pd.DataFrame({c: frame[c].to_numpy() for c in frame.columns}),
+        file,
+        {c: frame[c].to_numpy() for c in frame.columns},
+    ):
         assert torch.equal(run.predict(other).probabilities, whole.probabilities)
     assert run.predict(frame[3:4]).names == whole.names[3:4]
     right = np.mean(np.array(whole.names) == np.array(iris().frame["species"].to_list()))

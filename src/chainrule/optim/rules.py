@@ -11,7 +11,7 @@ normalisation's gains (tensors of one axis) are not decayed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -60,6 +60,16 @@ def optimizer(
     return rule([{"params": ps, "weight_decay": decay, "lr": learning_rate} for ps, decay in parts if ps])
 
 
+class Update(NamedTuple):
+    """What a kernel works on: the parameters of a group with their gradients, state and numbers of updates."""
+
+    parameters: list[Tensor]
+    gradients: list[Any]
+    state: dict[str, list[Tensor]]
+    counts: list[Tensor]
+    group: dict[str, Any]
+
+
 class Fused:
     """A rule made of one fused kernel. State is one tensor per parameter and name, zero at the start."""
 
@@ -97,7 +107,7 @@ class Fused:
                 continue
             counts += 1
             with torch.no_grad():
-                self.kernel(parameters, gradients, state, views, group)
+                self.kernel(Update(parameters, gradients, state, views, group))
 
     def _step_some(self, group: dict[str, Any], state: dict[str, list[Tensor]], views: list[Tensor]) -> None:
         kept = [i for i, p in enumerate(group["params"]) if p.grad is not None]
@@ -107,16 +117,9 @@ class Fused:
         counts = [views[i].add_(1) for i in kept]
         some = {name: [tensors[i] for i in kept] for name, tensors in state.items()}
         with torch.no_grad():
-            self.kernel(parameters, [p.grad for p in parameters], some, counts, group)
+            self.kernel(Update(parameters, [p.grad for p in parameters], some, counts, group))
 
-    def kernel(
-        self,
-        parameters: list[Tensor],
-        gradients: list[Any],
-        state: dict[str, list[Tensor]],
-        counts: list[Tensor],
-        group: dict[str, Any],
-    ) -> None:
+    def kernel(self, update: Update) -> None:
         """Update one group."""
         raise NotImplementedError
 
@@ -143,17 +146,10 @@ class FusedAdam(Fused):
     betas, epsilon = (0.9, 0.999), 1e-8
     _call = staticmethod(torch._fused_adam_)
 
-    def kernel(
-        self,
-        parameters: list[Tensor],
-        gradients: list[Any],
-        state: dict[str, list[Tensor]],
-        counts: list[Tensor],
-        group: dict[str, Any],
-    ) -> None:
+    def kernel(self, update: Update) -> None:
         self._call(
-            parameters, gradients, state["average"], state["square"], [], counts,
-            lr=group["lr"], beta1=self.betas[0], beta2=self.betas[1], weight_decay=group["weight_decay"],
+            update.parameters, update.gradients, update.state["average"], update.state["square"], [], update.counts,
+            lr=update.group["lr"], beta1=self.betas[0], beta2=self.betas[1], weight_decay=update.group["weight_decay"],
             eps=self.epsilon, amsgrad=False, maximize=False,
         )  # fmt: skip
 
@@ -169,17 +165,10 @@ class FusedSGD(Fused):
 
     momentum, is_nesterov = 0.0, False
 
-    def kernel(
-        self,
-        parameters: list[Tensor],
-        gradients: list[Any],
-        state: dict[str, list[Tensor]],
-        counts: list[Tensor],
-        group: dict[str, Any],
-    ) -> None:
+    def kernel(self, update: Update) -> None:
         torch._fused_sgd_(
-            parameters, gradients, state.get("velocity", []), weight_decay=group["weight_decay"],
-            momentum=self.momentum, lr=group["lr"], dampening=0.0, nesterov=self.is_nesterov, maximize=False,
+            update.parameters, update.gradients, update.state.get("velocity", []), weight_decay=update.group["weight_decay"],
+            momentum=self.momentum, lr=update.group["lr"], dampening=0.0, nesterov=self.is_nesterov, maximize=False,
             is_first_step=False,
         )  # fmt: skip
 
@@ -202,17 +191,10 @@ class FusedAdagrad(Fused):
 
     names = ("sum",)
 
-    def kernel(
-        self,
-        parameters: list[Tensor],
-        gradients: list[Any],
-        state: dict[str, list[Tensor]],
-        counts: list[Tensor],
-        group: dict[str, Any],
-    ) -> None:
+    def kernel(self, update: Update) -> None:
         torch._fused_adagrad_(
-            parameters, gradients, state["sum"], counts, lr=group["lr"], lr_decay=0.0,
-            weight_decay=group["weight_decay"], eps=1e-10, maximize=False,
+            update.parameters, update.gradients, update.state["sum"], update.counts, lr=update.group["lr"], lr_decay=0.0,
+            weight_decay=update.group["weight_decay"], eps=1e-10, maximize=False,
         )  # fmt: skip
 
 

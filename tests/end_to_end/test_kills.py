@@ -77,6 +77,28 @@ def test_a_signal_while_reading_leaves_nothing(tmp_path):
     assert [p for p in (tmp_path / "runs").glob("*") if p.name != ".cache"] == []
 
 
+def test_a_signal_after_training_keeps_the_network_and_says_how_to_get_the_report(tmp_path):
+    process = start(*CHAINRULE, "fit", "iris", "--runs", str(tmp_path), "--json")
+    run = Path(wait_for(process, "start")["run"])
+    for line in process.stdout:
+        if "comparing" in line:
+            break
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 143, err
+    assert "the network is trained and saved" in err and f"chainrule fit --resume {run}" in err
+    before = (run / "checkpoint.safetensors").stat().st_mtime_ns
+    resumed = subprocess.run(
+        [*CHAINRULE, "fit", "--resume", str(run), "--quiet"], capture_output=True, text=True, check=True
+    )
+    assert resumed.stderr == ""
+    assert (run / "report.html").exists() and (run / "metrics.json").exists()
+    assert (run / "checkpoint.safetensors").stat().st_mtime_ns >= before
+    assert (
+        "--resume" not in (run / "report.html").read_text()
+    )  # the command that gives the network is the first one
+
+
 def test_a_signal_before_anything_is_imported_is_no_traceback(tmp_path):
     process = start(*CHAINRULE, "fit", "digits", "--runs", str(tmp_path))
     time.sleep(0.4)

@@ -56,7 +56,6 @@ def finish(
     material: Material,
     training: Training,
     fit_seconds: float,
-    command: str | None,
 ) -> Iterator[Event]:
     """Judge the trained network and write what is derived."""
     objective = training.step.objective
@@ -83,7 +82,7 @@ def finish(
     }
     yield Said(text="writing the report")
     write_json(folder.path / folders.METRICS, json.loads(json.dumps(record)))
-    write_report(folder, recipe, material, training, outputs, record, command)
+    write_report(folder, recipe, material, training, outputs, record)
     yield Finished(
         run=folder.path,
         metrics=metrics,
@@ -103,12 +102,11 @@ def write_report(
     training: Training,
     outputs: dict[str, Tensor | None],
     record: dict[str, Any],
-    command: str | None,
 ) -> None:
     """Write report.html."""
     from chainrule.report.run_page import run_page
 
-    summary = summarise(folder, recipe, material, training, outputs.get("test"), record, command)
+    summary = summarise(folder, recipe, material, training, outputs.get("test"), record)
     write_atomic(folder.path / folders.REPORT, run_page(summary).encode())
 
 

@@ -196,6 +196,7 @@ def prepare_run(request: Request, source: Source) -> tuple[Recipe, Material]:
         plan=make_plan(settings.plan, settings.device),
         versions=versions_here(),
         notes=(*source.notes, *notes, *examples.notes),
+        command=request.command or "",
         given=tuple(k for k, v in (("model", request.model), ("loss", request.loss)) if v is not None),
     )
     return recipe, material
@@ -258,13 +259,14 @@ def _train(
         metric=training.step.objective.task.metric,
         settings={f.name: str(getattr(settings, f.name)) for f in fields(settings)},
     )
+    before = sum(row["seconds"] for row in training.history)  # of a run that is taken up again
     with signals.held_back() as stop:
         yield from _updates(request, training, material, folder, stop)
         _save(folder, training, material)
         training.restore_best_()
         write_model(folder, training.step.objective, material.prepare)
-        fit_seconds = time.perf_counter() - began
-        for event in finish(folder, recipe, material, training, fit_seconds, request.command):
+        fit_seconds = before + time.perf_counter() - began
+        for event in finish(folder, recipe, material, training, fit_seconds):
             yield event
             if stop and not isinstance(event, Finished):
                 raise Interrupted(

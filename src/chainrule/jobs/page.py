@@ -29,7 +29,6 @@ def summarise(
     training: Training,
     test_outputs: Tensor | None,
     record: dict[str, Any],
-    command: str | None,
 ) -> RunSummary:
     """Return the summary of a finished run."""
     task = training.step.objective.task
@@ -55,7 +54,7 @@ def summarise(
         versions=recipe.versions,
         plan=str(recipe.plan),
         fit_seconds=record["fit_seconds"],
-        command=command or f"chainrule verify {folder.path}",
+        command=recipe.command or f"chainrule verify {folder.path}",
         **judged,
     )
 

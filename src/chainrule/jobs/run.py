@@ -130,6 +130,10 @@ class Run:
             path = Path(rows)
             if path.is_dir() or path.suffix.lower() in PICTURE_ENDINGS:
                 return _pictures(path, schema.shape)
+        if isinstance(rows, str | Path) and schema.columns and Path(rows).is_dir():
+            raise DataError(
+                f"{visible(rows)} is a folder; this network was trained on a table and predicts for one"
+            )
         if isinstance(rows, np.ndarray | torch.Tensor | list):
             array = np.asarray(rows)
             if array.shape == schema.shape:

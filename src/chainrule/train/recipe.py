@@ -33,6 +33,7 @@ class Recipe:
     plan: Plan
     versions: dict[str, str]
     notes: tuple[str, ...] = ()  # what was said aloud about the data
+    command: str = ""  # as it was typed, for the report
     given: tuple[str, ...] = ()  # "model", "loss": handed over as objects
 
     def plan_here(self) -> Plan:
@@ -51,6 +52,7 @@ class Recipe:
             "plan": self.plan.to_json(),
             "versions": self.versions,
             "notes": list(self.notes),
+            "command": self.command,
             "given": list(self.given),
         }
 
@@ -73,6 +75,7 @@ class Recipe:
                 plan=Plan.from_json(value["plan"]),
                 versions=dict(value["versions"]),
                 notes=tuple(value["notes"]),
+                command=str(value["command"]),
                 given=tuple(value["given"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:

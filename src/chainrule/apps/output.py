@@ -29,7 +29,7 @@ class Printer(Protocol):
 
 
 @contextlib.contextmanager
-def printer(*, json: bool, quiet: bool) -> Iterator[Any]:
+def printer(*, json: bool, quiet: bool) -> Iterator[Printer]:
     """Give the printer that the flags ask for, and end the command with an error's exit code if there is one.
 
     Errors go to standard error; with --json they are also the last object. The command line's own framework must not

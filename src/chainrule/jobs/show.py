@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -30,7 +29,7 @@ def consume(events: Iterable[Event], *, quiet: bool) -> Finished:
 
 
 class Terminal:
-    """Events as text, on standard error's neighbour: plain lines where no terminal listens, a live bar where one does."""
+    """Events as text: plain lines where no terminal listens, and a live bar where one does."""
 
     def __init__(self, console: Console | None = None) -> None:
         from rich.console import Console
@@ -39,7 +38,6 @@ class Terminal:
         self._opened: Opened | None = None
         self._bar: Progress | None = None
         self._bar_task: Any = None
-        self._wide = False
 
     def show(self, events: Iterable[Event]) -> Iterator[Event]:
         """Show each event, and hand it on."""
@@ -135,8 +133,3 @@ def epoch_line(row: dict[str, float], metric: str, is_best: bool) -> str:
             f" {row['validation_loss']:>11.4f} {row[f'validation_{metric}']:>9.4f}{' *' if is_best else ''}"
         )
     return text
-
-
-def is_interactive() -> bool:
-    """Whether a person watches."""
-    return sys.stdout.isatty()

@@ -179,6 +179,7 @@ def test_several_regressions(tmp_path):
 
 
 def test_own_module_and_own_loss(tmp_path):
+    torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.1), nn.ReLU(), nn.Linear(8, 3))
     before = model[0].weight.clone()
 
@@ -202,6 +203,10 @@ def test_arrays_and_map_style_datasets(tmp_path):
     done = cr.fit((x, y), epochs=20, runs=tmp_path, quiet=True)
     assert done.metrics["test"]["accuracy"] > 0.8
     assert done.predict(x).labels.shape == (120,)
+    assert done.evaluate()["accuracy"] == done.metrics["test"]["accuracy"]
+    assert cr.load(done.path, data=(x, y)).evaluate() == done.evaluate()
+    with pytest.raises(RunError, match="was in memory"):
+        cr.load(done.path).evaluate()
     pairs = [(torch.from_numpy(row), int(label)) for row, label in zip(x, y, strict=True)]
 
     class Pairs(torch.utils.data.Dataset):

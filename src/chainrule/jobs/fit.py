@@ -131,7 +131,7 @@ def fit(
         resume=None if resume is None else Path(resume),
     )
     finished = consume(run_fit(request), quiet=quiet)
-    return Run(finished.run, model=request.model)
+    return Run(finished.run, model=request.model, data=data)
 
 
 def run_fit(request: Request) -> Iterator[Event]:

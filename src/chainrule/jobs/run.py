@@ -34,14 +34,15 @@ Row = dict[str, float]
 class Run:
     """A run folder with everything in it: `recipe`, `history`, `metrics`, `model`; it predicts and evaluates.
 
-    `model` hands over the network of a run whose model was an object.
+    `model` hands over the network of a run whose model was an object, `data` the rows of one whose data was in memory.
     """
 
-    def __init__(self, path: str | Path, *, model: nn.Module | None = None) -> None:
+    def __init__(self, path: str | Path, *, model: nn.Module | None = None, data: Any = None) -> None:
         self.folder = find(path)
         self.path = self.folder.path
         self.recipe = Recipe.from_json(self.folder.recipe(), str(self.path / folders.RECIPE))
         self._given = model
+        self._data = data
         self.notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
@@ -150,7 +151,7 @@ class Run:
         model, prepare, task = self._loaded
         schema = self.recipe.schema
         if data is None:
-            source = read_again(self.recipe, None, self.folder)
+            source = read_again(self.recipe, self._data, self.folder)
             examples = schema.encode(source)
             rows = make_material(source, examples, schema, self.recipe.settings).split.test
             if not len(rows):
@@ -174,9 +175,9 @@ class Run:
         return history_figure(self.history, self._state["best_epoch"])
 
 
-def load(path: str | Path, *, model: nn.Module | None = None) -> Run:
-    """Open a run folder. `model` is needed for a run whose model was handed over as an object."""
-    return Run(path, model=model)
+def load(path: str | Path, *, model: nn.Module | None = None, data: Any = None) -> Run:
+    """Open a run folder. What was handed over as an object in `fit` is needed again: `model`, and `data` to evaluate."""
+    return Run(path, model=model, data=data)
 
 
 def predictions_frame(

@@ -229,5 +229,5 @@ def _origin_of(recipe: Recipe) -> Any:
     if "path" in data:
         return Path(data["path"])
     raise RunError(
-        f"this run's data ({data['name']}) was in memory; hand it over again: cr.fit(data, resume=…)"
+        f"this run's data ({data['name']}) was in memory; hand it over again: cr.fit(data, resume=…) or cr.load(run, data=…)"
     )

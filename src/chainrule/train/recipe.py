@@ -74,8 +74,8 @@ class Recipe:
                 inputs=tuple(inputs) if isinstance(inputs, list) else int(inputs),
                 plan=Plan.from_json(value["plan"]),
                 versions=dict(value["versions"]),
-                notes=tuple(value["notes"]),
-                command=str(value["command"]),
+                notes=tuple(value.get("notes", ())),
+                command=str(value.get("command", "")),
                 given=tuple(value["given"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:

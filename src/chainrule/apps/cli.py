@@ -75,19 +75,19 @@ def fit(
         ),
     ] = None,
     validation: Annotated[
-        float,
+        float | None,
         typer.Option(
-            help="Part of all rows that validates; 0: none, no early stopping.",
+            help="Part of all rows that validates (0.1); 0: none, no early stopping.",
             metavar="FRACTION",
             rich_help_panel=DATA,
         ),
-    ] = 0.1,
+    ] = None,
     test: Annotated[
-        float,
+        float | None,
         typer.Option(
-            help="Part of all rows that is kept for the test.", metavar="FRACTION", rich_help_panel=DATA
+            help="Part of all rows that is kept for the test (0.2).", metavar="FRACTION", rich_help_panel=DATA
         ),
-    ] = 0.2,
+    ] = None,
     model: Annotated[str | None, _training("model", "NAME")] = None,
     set_: Annotated[
         list[str] | None,
@@ -106,9 +106,13 @@ def fit(
     weight_decay: Annotated[float | None, _training("weight_decay", "X")] = None,
     dropout: Annotated[float | None, _training("dropout", "X")] = None,
     patience: Annotated[int | None, _training("patience", "N")] = None,
-    seed: Annotated[int, _training("seed", "N")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.", rich_help_panel=RUN)] = "auto",
-    plan: Annotated[str, typer.Option(help="How to run: auto or plain.", rich_help_panel=RUN)] = "auto",
+    seed: Annotated[int | None, _training("seed", "N")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="auto (the default), cpu, cuda or mps.", rich_help_panel=RUN)
+    ] = None,
+    plan: Annotated[
+        str | None, typer.Option(help="How to run: auto (the default) or plain.", rich_help_panel=RUN)
+    ] = None,
     runs: RUNS = Path("runs"),
     name: Annotated[str | None, typer.Option(help="Name of the run folder.", rich_help_panel=RUN)] = None,
     resume: Annotated[
@@ -131,15 +135,14 @@ def fit(
     flags = {
         "model": model, "task": task, "epochs": epochs, "batch_size": batch_size, "optimizer": optimizer,
         "learning_rate": learning_rate, "schedule": schedule, "weight_decay": weight_decay, "dropout": dropout,
-        "patience": patience,
+        "patience": patience, "validation": validation, "test": test, "seed": seed, "device": device, "plan": plan,
     }  # fmt: skip
     with output.printer(json=json, quiet=quiet) as out:
         if resume is not None:
             _nothing_beside_resume(data, {**flags, "target": target, "name": name, "set": set_})
         model_hints = _hints_of(model, set_ or [])
         training, of_model = parse_settings(set_ or [], model_hints)
-        given = {"validation": validation, "test": test, "seed": seed, "device": device, "plan": plan}
-        settings = Settings(**{**given, **training, **{k: v for k, v in flags.items() if v is not None}})
+        settings = Settings(**{**training, **{k: v for k, v in flags.items() if v is not None}})
         from chainrule.jobs.fit import Request, run_fit
 
         request = Request(
@@ -255,6 +258,8 @@ def runs_command(
         from chainrule.jobs.compare import compare_runs, list_runs
 
         chosen = [*(names or []), *(compare or [])]
+        if not folder.is_dir() and (Path("runs") / folder).is_dir():  # names alone: those of ./runs
+            chosen, folder = [str(folder), *chosen], Path("runs")
         out.runs(compare_runs(folder, chosen) if chosen else list_runs(folder), is_comparison=bool(chosen))
 
 

@@ -84,7 +84,10 @@ class _Text:
     def runs(self, table: Any, *, is_comparison: bool) -> None:
         from chainrule.apps.tables import print_comparison, print_runs
 
-        (print_comparison if is_comparison else print_runs)(self._terminal.console, table)
+        console = self._terminal.console
+        if not console.is_terminal:  # a file or a pipe has no width to keep to
+            console.width = 240
+        (print_comparison if is_comparison else print_runs)(console, table)
 
     def names(self, table: Any) -> None:
         from chainrule.apps.tables import print_names

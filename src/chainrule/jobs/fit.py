@@ -257,7 +257,7 @@ def _train(
         step=training.number,
         plan=str(recipe.plan),
         metric=training.step.objective.task.metric,
-        settings={f.name: str(getattr(settings, f.name)) for f in fields(settings)},
+        settings={f.name: getattr(settings, f.name) for f in fields(settings)},
     )
     before = sum(row["seconds"] for row in training.history)  # of a run that is taken up again
     with signals.held_back() as stop:
@@ -298,7 +298,7 @@ def _updates(
                     yield EpochEnded(row=training.history[-1], is_best=training.best_epoch == report.epoch)
         except TrainingFailed as failure:
             raise TrainingFailed(
-                f"{failure}; a lower --learning-rate (it was {training.step.rate:g}), --set clip_norm=1 or scaled "
+                f"{failure}; a lower --learning-rate (it was {training.step.highest_rate:g}), --set clip_norm=1 or scaled "
                 f"inputs usually mend it (run kept in {folder.path})"
             ) from None
 

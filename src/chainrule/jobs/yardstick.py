@@ -40,13 +40,17 @@ def verdict(task: Task, metrics: dict[str, float], yardsticks: list[Yardstick]) 
     ours = metrics[task.metric]
     best = max(yardsticks, key=lambda y: y.metrics[task.metric])
     theirs = best.metrics[task.metric]
-    shown = f"test {_name(task.metric)} {ours:.3f}"
-    others = ", ".join(f"{y.name} {y.metrics[task.metric]:.3f}" for y in yardsticks)
+    shown = f"test {_name(task.metric)} {_score(ours)}"
+    others = ", ".join(f"{y.name} {_score(y.metrics[task.metric])}" for y in yardsticks)
     if ours > theirs:
         return f"{shown}, ahead of every yardstick ({others})"
     if ours == theirs:
         return f"{shown}, level with {best.name} ({others})"
     return f"{shown}, behind {best.name} ({others})"
+
+
+def _score(value: float) -> str:
+    return f"{value:.3f}".replace("-0.000", "0.000")
 
 
 def _name(metric: str) -> str:

@@ -41,7 +41,12 @@ def check_outputs(model: nn.Module, task: Task, inputs: Tensor) -> None:
 
     Raises: ShapeError naming both shapes
     """
-    outputs = model(inputs)
+    try:
+        outputs = model(inputs)
+    except RuntimeError as error:
+        raise ShapeError(
+            f"the model cannot take rows of the shape {tuple(inputs.shape[1:])}: {error}"
+        ) from error
     wanted = (len(inputs), task.units)
     if not isinstance(outputs, Tensor) or tuple(outputs.shape) != wanted:
         came = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__

@@ -66,6 +66,11 @@ class AutogradStep:
         self._checks = self._parameters[0].device.type == "cpu"
 
     @property
+    def highest_rate(self) -> float:
+        """The learning rate that the schedule scales."""
+        return float(self._rates[0])
+
+    @property
     def rate(self) -> float:
         """The learning rate of the latest update."""
         return float(self.optimizer.param_groups[0]["lr"])

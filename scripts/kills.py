@@ -1,10 +1,11 @@
 """Kill a training run with SIGKILL at moments spread over its wall time, resume it, and compare the bits.
 
-Command:  python scripts/kills.py [--kills 30] [--data digits] [--model mlp]
+Command:  python scripts/kills.py [--kills 30] [--data iris] [--model mlp]
 The network is large for its data, so that most of the time goes into checkpoints, which are written after every
 update. Every run starts afresh, is killed once (every fifth one twice) and is resumed to its end. Its weights, optimizer
-state, losses and history must equal those of the undisturbed run bit for bit; times do not count. A kill counts as
-inside a checkpoint's write if the half-written file is found beside the checkpoint.
+state, losses and history must equal those of the undisturbed run bit for bit; times do not count. Every third kill
+waits for the next write to begin. A kill counts as inside a write if the half-written file is found beside the
+checkpoint.
 Expected: every run equal; at least 5 kills inside a write
 """
 
@@ -52,14 +53,17 @@ class Work:
         return subprocess.Popen(command)
 
 
-def kill_after(process: subprocess.Popen[bytes], seconds: float) -> bool:
-    """Wait, then SIGKILL. Returns whether the process was still running."""
+def kill_after(process: subprocess.Popen[bytes], seconds: float, beside: Path | None = None) -> bool:
+    """Wait, then SIGKILL; with `beside`, as soon as that file is seen. Returns whether the process was still running."""
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        return True
+        while beside is not None and process.poll() is None and not beside.exists():
+            time.sleep(0.0002)
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            return True
     return False
 
 
@@ -78,9 +82,9 @@ def differences(one: Path, other: Path) -> list[str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=30)
-    parser.add_argument("--data", default="digits")
+    parser.add_argument("--data", default="iris")
     parser.add_argument("--model", default="mlp")
-    parser.add_argument("--epochs", type=int, default=25)
+    parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--checkpoint-seconds", type=float, default=0.0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -102,9 +106,10 @@ def run(work: Work, kills: int) -> int:
             moments.append(wall * 0.4)
         process, writing = work.start(label), 0
         for moment in moments:
-            if not kill_after(process, moment):
+            beside = work.folder / label / ".checkpoint.safetensors.new"
+            if not kill_after(process, moment, beside if number % 3 == 1 else None):
                 break
-            writing += (work.folder / label / ".checkpoint.safetensors.new").exists()
+            writing += beside.exists()
             process = work.resume(label)
         code = process.wait()
         found = (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -81,7 +80,7 @@ def finish(
         "verdict": said,
     }
     yield Said(text="writing the report")
-    write_json(folder.path / folders.METRICS, json.loads(json.dumps(record)))
+    write_json(folder.path / folders.METRICS, record)
     write_report(folder, recipe, material, training, outputs, record)
     yield Finished(
         run=folder.path,

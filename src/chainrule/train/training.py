@@ -43,7 +43,6 @@ class Training:
         self.best: dict[str, Tensor] = {}
         self.best_epoch: int | None = None
         self.best_loss = math.inf
-        self.seconds = 0.0
         self._unread: list[Tensor] = []
 
     @property
@@ -114,7 +113,6 @@ class Training:
             if measured["loss"] < self.best_loss and self._counts(epoch):
                 self.best_loss, self.best_epoch = measured["loss"], epoch
                 self._keep_best()
-        self.seconds += seconds
         self.history.append({**row, "seconds": seconds})
 
     def _counts(self, epoch: int) -> bool:

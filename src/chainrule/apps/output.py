@@ -117,12 +117,14 @@ class _Json:
     track: Callable[..., Any] | None = None
 
     def show(self, events: Iterable[Any]) -> Iterator[Any]:
-        from chainrule.jobs.events import EpochEnded, Finished, Opened, Said
+        from chainrule.jobs.events import EpochEnded, Finished, Opened, Said, Warned
 
         for event in events:
             match event:
                 case Said():
                     _line({"event": "note", "text": event.text})
+                case Warned():
+                    _line({"event": "warning", "text": event.text})
                 case Opened():
                     _line({"event": "start", **dataclasses.asdict(event)})
                 case EpochEnded():

@@ -45,6 +45,10 @@ class Source:
         assert self.array is not None
         return len(self.array)
 
+    def at(self, row: int) -> str:
+        """Say where a row stands, counted as a person counts: row 1 is the first."""
+        return f"{self.name}, row {row + 1}"
+
     def fingerprint(self) -> str:
         """Return a hash of the content, so that a resumed run knows its own rows."""
         if self.digest:

@@ -15,6 +15,13 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Warned:
+    """A sentence that the user should act on."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
     """Training begins, or goes on, in this folder."""
 
@@ -60,4 +67,4 @@ class Finished:
     verdict: str
 
 
-Event = Said | Opened | Stepped | EpochEnded | Finished
+Event = Said | Warned | Opened | Stepped | EpochEnded | Finished

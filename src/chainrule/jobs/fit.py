@@ -23,7 +23,7 @@ from chainrule.data.schema import find_schema
 from chainrule.data.source import Source
 from chainrule.jobs import folder as folders
 from chainrule.jobs.derived import finish, write_model
-from chainrule.jobs.events import EpochEnded, Event, Finished, Opened, Said, Stepped
+from chainrule.jobs.events import EpochEnded, Event, Finished, Opened, Said, Stepped, Warned
 from chainrule.jobs.folder import RunFolder
 from chainrule.jobs.run import Run
 from chainrule.jobs.show import consume
@@ -78,8 +78,8 @@ def fit(
     label_smoothing: float | None = None,
     clip_norm: float | None = None,
     decay_with_loss: bool | None = None,
-    validation: float = 0.1,
-    test: float = 0.2,
+    validation: float | None = None,
+    test: float | None = None,
     patience: int | None = None,
     seed: int = 0,
     device: str = "auto",
@@ -151,8 +151,8 @@ def run_fit(request: Request) -> Iterator[Event]:
     )
     began = time.perf_counter()
     recipe, material = prepare_run(request, source)
-    for note in recipe.notes:
-        yield Said(text=note)
+    yield from (Said(text=note) for note in recipe.notes)
+    yield from (Warned(text=warning) for warning in recipe.warnings)
     stem = f"{Path(source.name).stem}-{recipe.settings.model if request.model is None else type(request.model).__name__}"
     device = choose_device(recipe.plan.device)
     training = make_training(recipe, material, device, model=request.model, loss=request.loss)
@@ -167,7 +167,7 @@ def run_fit(request: Request) -> Iterator[Event]:
 
 def prepare_run(request: Request, source: Source) -> tuple[Recipe, Material]:
     """Decide everything that a run depends on, before anything is trained."""
-    settings = request.settings
+    settings = request.settings.filled({"validation": 0.1, "test": 0.2})
     schema, notes = find_schema(source, target=request.target, task=settings.task)
     examples = schema.encode(source)
     material = make_material(source, examples, schema, settings)

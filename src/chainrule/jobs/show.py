@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from chainrule.core.text import visible
 from chainrule.core.units import show_number, show_seconds
-from chainrule.jobs.events import EpochEnded, Event, Finished, Opened, Said, Stepped
+from chainrule.jobs.events import EpochEnded, Event, Finished, Opened, Said, Stepped, Warned
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -64,6 +64,8 @@ class Terminal:
         match event:
             case Said():
                 self.line(event.text, "dim")
+            case Warned():
+                self.line(f"warning: {event.text}", "yellow")
             case Opened():
                 self._open(event)
             case Stepped():

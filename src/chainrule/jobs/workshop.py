@@ -54,7 +54,7 @@ class Material:
 
 def make_material(source: Source, examples: Examples, recipe_schema: Any, settings: Settings) -> Material:
     """Split, and fit the preparation on the training rows."""
-    assert examples.targets is not None
+    assert examples.targets is not None and settings.test is not None and settings.validation is not None
     if examples.numbers.dtype.kind not in "fiub":
         raise DataError(f"{source.name}: inputs must be numbers; got {examples.numbers.dtype}")
     target = recipe_schema.target

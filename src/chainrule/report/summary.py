@@ -67,6 +67,7 @@ class RunSummary:
     plan: str
     fit_seconds: float
     command: str
+    warnings: list[str] = field(default_factory=list)
     classes: list[str] = field(default_factory=list)
     confusion: np.ndarray | None = None
     worst: list[Example] = field(default_factory=list)

@@ -33,6 +33,7 @@ class Recipe:
     plan: Plan
     versions: dict[str, str]
     notes: tuple[str, ...] = ()  # what was said aloud about the data
+    warnings: tuple[str, ...] = ()  # what a careful colleague would object to in the data
     command: str = ""  # as it was typed, for the report
     given: tuple[str, ...] = ()  # "model", "loss": handed over as objects
 
@@ -52,6 +53,7 @@ class Recipe:
             "plan": self.plan.to_json(),
             "versions": self.versions,
             "notes": list(self.notes),
+            "warnings": list(self.warnings),
             "command": self.command,
             "given": list(self.given),
         }
@@ -65,16 +67,16 @@ class Recipe:
                     f"{where} has format {value['format']}; this version of chainrule reads {FORMAT}"
                 )
             inputs = value["inputs"]
-            lists = {k: tuple(v) if isinstance(v, list) else v for k, v in value["model_settings"].items()}
             return cls(
                 data=value["data"],
                 schema=Schema.from_json(value["schema"]),
-                settings=Settings(**value["settings"]),
-                model_settings=lists,
+                settings=Settings(**_tuples(value["settings"])),
+                model_settings=_tuples(value["model_settings"]),
                 inputs=tuple(inputs) if isinstance(inputs, list) else int(inputs),
                 plan=Plan.from_json(value["plan"]),
                 versions=dict(value["versions"]),
                 notes=tuple(value.get("notes", ())),
+                warnings=tuple(value.get("warnings", ())),
                 command=str(value.get("command", "")),
                 given=tuple(value["given"]),
             )
@@ -84,6 +86,10 @@ class Recipe:
             raise RunError(
                 f"{where} is damaged or of another version: {type(error).__name__} {error}"
             ) from error
+
+
+def _tuples(value: dict[str, Any]) -> dict[str, Any]:
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
 
 
 @functools.cache

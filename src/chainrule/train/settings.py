@@ -58,10 +58,29 @@ class Settings:
         "standard", "of numbers and pixels: standard, range (0 to 1) or symmetric (-1 to 1)"
     )
     picture_size: int | None = _setting(None, "pixels a side that pictures of a folder are resized to", low=1)
-    validation: float = _setting(
-        0.1, "part of all rows that validates; 0: none, no early stopping", low=0, high=1
+    validation: float | None = _setting(
+        None, "part of all rows that validates (0.1); 0: none, no early stopping", low=0, high=1
     )
-    test: float = _setting(0.2, "part of all rows that is kept for the test", low=0, high=1)
+    test: float | None = _setting(None, "part of all rows that is kept for the test (0.2)", low=0, high=1)
+    split: str = _setting("random", "how rows are divided: random, time:COLUMN, group:COLUMN or predefined")
+    metric: str | None = _setting(
+        None, "score that early stopping and tables use; without it, the task's own"
+    )
+    class_weight: str | None = _setting(
+        None, "balanced: rare classes count as much as frequent ones in the loss"
+    )
+    by: str | None = _setting(None, "column whose groups are judged apart in the report")
+    columns: tuple[str, ...] = _setting(
+        (), "what columns are, as NAME=KIND: number, category, boolean, date or ignore"
+    )
+    decimal: str | None = _setting(None, "decimal sign of numbers in text tables: . or ,; without it, found")
+    encoding: str | None = _setting(None, "encoding of text tables, such as cp1252; without it, found")
+    merge_classes: bool | None = _setting(
+        None, "whether classes that differ in case and spaces alone are one class"
+    )
+    memory: str | None = _setting(
+        None, "most memory for the data, such as 1GB; what does not fit stays on disk"
+    )
     patience: int | None = _setting(
         None,
         "epochs without a better validation loss before training stops; without it all epochs are made",
@@ -168,10 +187,11 @@ def _check(name: str, kind: str, value: Any, limits: Mapping[str, Any]) -> None:
         "str": isinstance(value, str),
         "int": isinstance(value, int) and not isinstance(value, bool),
         "float": isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value),
+        "tuple": isinstance(value, tuple) and all(isinstance(item, str) for item in value),
     }
     if not fits[wanted]:
         raise SettingError(f"{flag} takes {article}; got {value!r}")
-    if wanted in ("bool", "str"):
+    if wanted in ("bool", "str", "tuple"):
         return
     low, high, above = limits["low"], limits["high"], limits["above"]
     if low is not None and value < low:
@@ -182,4 +202,10 @@ def _check(name: str, kind: str, value: Any, limits: Mapping[str, Any]) -> None:
         raise SettingError(f"{flag} must be above {above:g}; got {value:g}")
 
 
-_KINDS = (("bool", "true or false"), ("float", "a number"), ("int", "a whole number"), ("str", "a name"))
+_KINDS = (
+    ("tuple", "a list"),
+    ("bool", "true or false"),
+    ("float", "a number"),
+    ("int", "a whole number"),
+    ("str", "a name"),
+)

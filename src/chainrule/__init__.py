@@ -18,6 +18,7 @@ _PUBLIC = {
     "build": "chainrule.models",
     "ChainruleError": "chainrule.core.errors",
     "Batches": "chainrule.data.batches",
+    "Divided": "chainrule.data.reading",
     "Objective": "chainrule.train.objective",
     "Outcome": "chainrule.train.objective",
     "AutogradStep": "chainrule.train.step",
@@ -36,6 +37,7 @@ __all__ = [*_PUBLIC, "__version__"]
 if TYPE_CHECKING:
     from chainrule.core.errors import ChainruleError as ChainruleError
     from chainrule.data.batches import Batches as Batches
+    from chainrule.data.reading import Divided as Divided
     from chainrule.jobs.fit import fit as fit
     from chainrule.jobs.run import Run as Run
     from chainrule.jobs.run import load as load

@@ -347,3 +347,19 @@ def test_pictures_from_folders_train_predict_and_resume(tmp_path):
 def test_a_loss_of_another_task_is_refused_with_those_that_fit(data, loss, fitting, tmp_path):
     with pytest.raises(SettingError, match=f"not for a .* task; those that are: {fitting}"):
         cr.fit(data, loss=loss, runs=tmp_path, quiet=True)
+
+
+def test_parts_given_apart_are_read_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, rows in (("a", 30), ("b", 30), ("c", 12)):
+        lines = [f"{i},{i % 7},{2 * i + 3 * (i % 7) + rows}" for i in range(rows)]
+        (tmp_path / f"{name}.csv").write_text("x,z,y\n" + "\n".join(lines) + "\n" + f"1,2,{ord(name)}\n")
+    run = cr.fit(["a.csv", "b.csv"], test_data="c.csv", target="y", epochs=3, quiet=True)
+    assert run.recipe.data["test_data"]["path"].endswith("c.csv")
+    assert cr.verify(run.path).outcome == "equal bits"
+    assert cr.load(run.path).evaluate() == run.metrics["test"] == cr.load(run.path).evaluate("c.csv")
+    with pytest.raises(cr.ChainruleError, match=r"--test 0\.3 draws rows for what --test-data gives"):
+        cr.fit("a.csv", test_data="c.csv", test=0.3)
+    (tmp_path / "c.csv").write_text("x,z,y\n1,2,3\n2,3,4\n")
+    with pytest.raises(cr.ChainruleError, match="has changed since the run was started"):
+        cr.load(run.path).evaluate()

@@ -30,12 +30,16 @@ RUNS = Annotated[Path, typer.Option("--runs", help="Folder of the run folders.",
 
 
 def _training(name: str, metavar: str) -> typer.models.OptionInfo:
+    return _setting(name, metavar, TRAINING)
+
+
+def _setting(name: str, metavar: str, panel: str) -> typer.models.OptionInfo:
     text = help_text(name)
     option: typer.models.OptionInfo = typer.Option(
         "--" + name.replace("_", "-"),
         help=text[0].upper() + text[1:] + ".",
         metavar=metavar,
-        rich_help_panel=TRAINING,
+        rich_help_panel=panel,
     )
     return option
 
@@ -47,6 +51,8 @@ chainrule fit digits
 
 chainrule fit houses.csv --target price --epochs 50
 
+chainrule fit 'sales/*.csv' --test-data sales-2026.csv
+
 chainrule fit houses.csv --target price,rent --model linear-regression
 
 chainrule fit pictures/ --model lenet   (one folder per class)
@@ -57,9 +63,10 @@ chainrule fit --resume runs/digits-mlp-1"""
 )
 def fit(
     data: Annotated[
-        str | None,
+        list[str] | None,
         typer.Argument(
-            help="A built-in name, a CSV, TSV, Parquet, .npz or IDX file, or a folder of class folders."
+            help="A built-in name, a CSV, TSV, Parquet, .npz or IDX file, or a folder of class folders. Several tables "
+            "with the same columns are read as one, also by a quoted pattern: 'sales/*.csv'."
         ),
     ] = None,
     target: Annotated[
@@ -88,6 +95,22 @@ def fit(
             help="Part of all rows that is kept for the test (0.2).", metavar="FRACTION", rich_help_panel=DATA
         ),
     ] = None,
+    validation_data: Annotated[
+        str | None,
+        typer.Option(
+            help="Data that validates, of the same kind; instead of --validation.",
+            metavar="DATA",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    test_data: Annotated[
+        str | None,
+        typer.Option(
+            help="Data to test on, of the same kind; instead of --test.", metavar="DATA", rich_help_panel=DATA
+        ),
+    ] = None,
+    encoding: Annotated[str | None, _setting("encoding", "NAME", DATA)] = None,
+    sheet: Annotated[str | None, _setting("sheet", "NAME", DATA)] = None,
     model: Annotated[str | None, _training("model", "NAME")] = None,
     set_: Annotated[
         list[str] | None,
@@ -136,17 +159,20 @@ def fit(
         "model": model, "task": task, "epochs": epochs, "batch_size": batch_size, "optimizer": optimizer,
         "learning_rate": learning_rate, "schedule": schedule, "weight_decay": weight_decay, "dropout": dropout,
         "patience": patience, "validation": validation, "test": test, "seed": seed, "device": device, "plan": plan,
+        "encoding": encoding, "sheet": sheet,
     }  # fmt: skip
     with output.printer(json=json, quiet=quiet) as out:
         if resume is not None:
-            _nothing_beside_resume(data, {**flags, "target": target, "name": name, "set": set_})
+            _nothing_beside_resume(data, {**flags, "target": target, "name": name, "set": set_,
+                "validation_data": validation_data, "test_data": test_data})  # fmt: skip
         model_hints = _hints_of(model, set_ or [])
         training, of_model = parse_settings(set_ or [], model_hints)
         settings = Settings(**{**training, **{k: v for k, v in flags.items() if v is not None}})
-        from chainrule.jobs.fit import Request, run_fit
+        from chainrule.jobs.fit import Request, divided, run_fit
 
+        named = data[0] if data and len(data) == 1 else data or None
         request = Request(
-            data=data, target=target, settings=settings, model_settings=of_model, runs=runs, name=name, resume=resume,
+            data=divided(named, settings, validation_data, test_data), target=target, settings=settings, model_settings=of_model, runs=runs, name=name, resume=resume,
             checkpoint_seconds=checkpoint_seconds, track=out.track, command=output.command_line(),
         )  # fmt: skip
         for _ in out.show(run_fit(request)):
@@ -341,9 +367,9 @@ def _hints_of(model: str | None, pairs: list[str]) -> Callable[[], dict[str, obj
     return hints
 
 
-def _nothing_beside_resume(data: str | None, given: dict[str, object]) -> None:
+def _nothing_beside_resume(data: list[str] | None, given: dict[str, object]) -> None:
     extra = [("--" + k.replace("_", "-")) for k, v in given.items() if v is not None and v != []]
-    if data is not None:
-        extra.insert(0, f"DATA ({data})")
+    if data:
+        extra.insert(0, f"DATA ({' '.join(data)})")
     if extra:
         raise SettingError(f"--resume takes everything from the run's recipe; leave out {', '.join(extra)}")

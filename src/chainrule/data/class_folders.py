@@ -9,16 +9,14 @@ from pathlib import Path
 
 from chainrule.core.errors import DataError, nearest
 from chainrule.core.text import listed, visible
-from chainrule.data.source import TEST, TRAIN, VALIDATION
+from chainrule.data.source import PART_NAMES, PARTS_BY_NAME, TRAIN
 from chainrule.data.untrusted import shown
 
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
-SPLITS = {"train": TRAIN, "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION, "test": TEST}
 LAYOUT = (
     "wanted is one folder per class, such as pets/cat/1.png and pets/dog/2.png, "
     "or already divided, such as pets/train/cat/1.png and pets/test/cat/2.png"
 )
-_PARTS = {TRAIN: "train", VALIDATION: "validation", TEST: "test"}
 
 
 @dataclass(slots=True)
@@ -47,7 +45,7 @@ class FoundPictures:
         for split in sorted({split for split, _ in pairs} - {TRAIN}):
             lacking = sorted(set(self.classes) - {name for s, name in pairs if s == split})
             if lacking:
-                yield f"the {_PARTS[split]} part has no pictures of: {listed(lacking)}"
+                yield f"the {PART_NAMES[split]} part has no pictures of: {listed(lacking)}"
 
 
 def find_pictures(folder: Path) -> FoundPictures:
@@ -63,7 +61,7 @@ def find_pictures(folder: Path) -> FoundPictures:
     if not folders:
         loose = sum(map(is_picture, found.stray))
         raise DataError(f"{shown(folder)} holds no class folders ({loose} pictures without one); {LAYOUT}")
-    divided = [f for f in folders if f.name.lower() in SPLITS]
+    divided = [f for f in folders if f.name.lower() in PARTS_BY_NAME]
     if not divided:
         _collect(folders, TRAIN, found)
         return found
@@ -76,7 +74,7 @@ def find_pictures(folder: Path) -> FoundPictures:
                 f"{shown(part)} is a part of the data because of its name, but holds no class folders; {LAYOUT}. "
                 f"If {visible(part.name)!r} is itself a class, give the folder another name"
             )
-        _collect(classes, SPLITS[part.name.lower()], found)
+        _collect(classes, PARTS_BY_NAME[part.name.lower()], found)
     _check_classes(folder, found)
     return found
 
@@ -113,7 +111,7 @@ def _check_classes(folder: Path, found: FoundPictures) -> None:
         if name not in known:
             close = "".join(f"; did you mean {c!r}?" for c in nearest(name, known, most=1))
             raise DataError(
-                f"the class {name!r} is in the {_PARTS[split]} part of {shown(folder)} but not in its train part, "
+                f"the class {name!r} is in the {PART_NAMES[split]} part of {shown(folder)} but not in its train part, "
                 f"which has {listed(sorted(known))}{close}"
             )
 

@@ -18,12 +18,11 @@ import numpy as np
 from chainrule.core.errors import DataError, nearest
 from chainrule.core.text import listed, visible
 from chainrule.data.array_parts import Part, join_parts
-from chainrule.data.source import TEST, TRAIN, VALIDATION, Source
+from chainrule.data.source import PARTS_BY_NAME, TRAIN, Source
 from chainrule.data.untrusted import as_data_error, check_bytes, read_bounded, shown
 
 INPUT_KEYS = ("x", "images", "data", "inputs", "features")
 TARGET_KEYS = ("y", "labels", "targets", "target")
-SPLITS = {"train": TRAIN, "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION, "test": TEST}
 _HEADER_BYTES = 1 << 14  # numpy itself refuses headers above 10,000 bytes
 
 
@@ -81,10 +80,10 @@ def _split_of(key: str) -> tuple[str, int]:
     """
     first, _, rest = key.lower().partition("_")
     start, _, last = key.lower().rpartition("_")
-    if first in SPLITS and rest:
-        return rest, SPLITS[first]
-    if last in SPLITS and start:
-        return start, SPLITS[last]
+    if first in PARTS_BY_NAME and rest:
+        return rest, PARTS_BY_NAME[first]
+    if last in PARTS_BY_NAME and start:
+        return start, PARTS_BY_NAME[last]
     return key.lower(), TRAIN
 
 

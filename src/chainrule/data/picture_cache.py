@@ -28,7 +28,7 @@ class Decoded:
 
 
 def through_cache(
-    found: FoundPictures, cache: Path, size: tuple[int, int] | None, decode: Callable[[], Decoded]
+    found: FoundPictures, cache: Path, size: tuple[int, ...] | None, decode: Callable[[], Decoded]
 ) -> Decoded:
     """Return what the cache holds for these pictures, or decode them and put them there."""
     name = _digest(str(found.root), size)[:16]
@@ -49,7 +49,7 @@ def through_cache(
     return Decoded(decoded.pixels, (*decoded.notes, *notes))
 
 
-def _key(found: FoundPictures, size: tuple[int, int] | None) -> str:
+def _key(found: FoundPictures, size: tuple[int, ...] | None) -> str:
     """Return a hash that changes when a picture, the size wanted or the decoder changes."""
     import PIL
 

@@ -17,7 +17,7 @@ from chainrule.core.errors import DataError, SettingError
 from chainrule.core.text import visible
 from chainrule.core.units import show_bytes
 from chainrule.data.class_folders import PICTURE_ENDINGS, find_pictures, name_below, pictures_below
-from chainrule.data.decoding import Header
+from chainrule.data.decoding import Header, Shape
 from chainrule.data.picture_cache import Decoded, through_cache
 from chainrule.data.picture_workers import Track, pool, read_headers, read_pixels
 from chainrule.data.source import TRAIN, Source
@@ -32,21 +32,22 @@ def read_pictures(
     *,
     cache: Path | None = None,
     size: tuple[int, int] | None = None,
+    shape: Shape | None = None,
     workers: int | None = None,
     track: Track | None = None,
 ) -> Source:
     """Read a folder of class folders; folders named train, val, valid, validation or test at its top are splits.
 
-    `cache` is a folder that keeps the decoded pixels, in one file per data folder; `size` is (height, width);
-    `workers` is a number of processes, 0 for none, None for as many as pay.
+    `cache` is a folder that keeps the decoded pixels, in one file per data folder; `size` is (height, width); `shape`
+    is (channels, height, width) where other pictures decide both; `workers` is a number of processes, 0 for none, None for as many as pay.
     Shapes: pictures (N, 1, H, W) if all are grey, else (N, 3, H, W), uint8, in the order of their paths
     Raises: DataError naming the folder or the file; SettingError for a size that cannot be
     """
     if size is not None and not all(isinstance(side, int) and 1 <= side <= 4096 for side in size):
         raise SettingError(f"a picture size is (height, width) in pixels, 1 to 4096 each; got {size}")
     found = find_pictures(folder)
-    decode = partial(_decode_all, found.files, size, workers, track)
-    decoded = decode() if cache is None else through_cache(found, cache, size, decode)
+    decode = partial(_decode_all, found.files, size, shape, workers, track)
+    decoded = decode() if cache is None else through_cache(found, cache, shape or size, decode)
     class_names = tuple(sorted(set(found.classes)))
     codes = {name: code for code, name in enumerate(class_names)}
     is_divided = set(found.splits) != {TRAIN}
@@ -89,13 +90,17 @@ def read_picture_inputs(
 
 
 def _decode_all(
-    files: list[Path], size: tuple[int, int] | None, workers: int | None, track: Track | None
+    files: list[Path],
+    size: tuple[int, int] | None,
+    shape: Shape | None,
+    workers: int | None,
+    track: Track | None,
 ) -> Decoded:
     """Read every header, choose one shape for all, and decode."""
     with pool(workers, len(files)) as ask:
         headers = read_headers(files, ask)
-        (height, width), note = _choose_size(headers, size)
-        shape = (1 if all(header.is_grey for header in headers) else 3, height, width)
+        (height, width), note = _choose_size(headers, shape[1:] if shape else size)
+        shape = shape or (1 if all(header.is_grey for header in headers) else 3, height, width)
         if len(files) * prod(shape) > MOST_BYTES:
             raise DataError(
                 f"{len(files)} pictures of {height} × {width} take {show_bytes(len(files) * prod(shape))} decoded, "

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import glob
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,32 +13,33 @@ import numpy as np
 
 from chainrule.catalog import DATASETS, load
 from chainrule.core.errors import DataError, nearest
-from chainrule.core.text import visible
-from chainrule.data.source import Source
+from chainrule.core.text import listed, visible
+from chainrule.data.join import join_divided, join_files
+from chainrule.data.reading import Divided, Reading
+from chainrule.data.source import PART_NAMES, TEST, TRAIN, VALIDATION, Source
 from chainrule.data.tables import PARQUET_ENDINGS, TEXT_ENDINGS, from_dataframe, read_table
+from chainrule.data.untrusted import shown
+
+MOST_FILES = 10_000  # that one name stands for
+WILDCARDS = re.compile(r"[*?]|\[[^\]]+\]")
 
 
-def read(
-    data: Any,
-    *,
-    target: str | None = None,
-    picture_size: int | None = None,
-    cache: Path | None = None,
-    track: Callable[..., Any] | None = None,
-) -> Source:
-    """Read data from a built-in name, a path, arrays (x, y), a dataframe or a map-style dataset.
+def read(data: Any, reading: Reading | None = None) -> Source:
+    """Read data from a built-in name, a path or several, arrays (x, y), a dataframe, a map-style dataset, or `Divided`.
 
-    `picture_size` is what pictures of a folder are resized to, in pixels a side.
+    A name with *, ? or [abc] that is no file stands for all files that it fits.
 
     Raises: DataError naming what is wrong; MissingExtraError for a data set of a package that is not installed
     """
+    reading = reading or Reading()
     if isinstance(data, Source):
         return data
+    if isinstance(data, Divided):
+        return _read_divided(data, reading)
     if isinstance(data, str | Path):
-        if str(data) in DATASETS and not Path(data).exists():
-            source: Source = load("dataset", str(data))()
-            return source
-        return read_path(Path(data), target=target, picture_size=picture_size, cache=cache, track=track)
+        return _read_named(data, reading)
+    if isinstance(data, list | tuple) and data and all(isinstance(item, str | Path) for item in data):
+        return _read_files([path for item in data for path in _matching(item)], reading)
     from chainrule.data.arrays import from_arrays, from_dataset
 
     if isinstance(data, tuple) and len(data) == 2:
@@ -48,14 +52,81 @@ def read(
     return from_dataframe(data)
 
 
-def read_path(
-    path: Path,
-    *,
-    target: str | None = None,
-    picture_size: int | None = None,
-    cache: Path | None = None,
-    track: Callable[..., Any] | None = None,
-) -> Source:
+def named_by(origin: Mapping[str, Any]) -> Any:
+    """Return what `read` takes to read the data of an origin again; None if some of it was in memory."""
+    parts = {name: origin[f"{name}_data"] for name in ("validation", "test") if f"{name}_data" in origin}
+    if parts:
+        train = named_by({k: v for k, v in origin.items() if not k.endswith("_data")})
+        others = {name: named_by(part) for name, part in parts.items()}
+        return None if train is None or None in others.values() else Divided(train=train, **others)
+    if origin["kind"] == "built-in":
+        return origin["name"]
+    if "paths" in origin:
+        return [Path(path) for path in origin["paths"]]
+    return Path(origin["path"]) if "path" in origin else None
+
+
+def _read_divided(data: Divided, reading: Reading) -> Source:
+    train = read(data.train, reading)
+    if train.is_pictures and train.array is not None:
+        channels, height, width = train.array.shape[1:]
+        reading = replace(reading, shape=(channels, height, width))
+    parts = {TRAIN: train}
+    for number, given in ((VALIDATION, data.validation), (TEST, data.test)):
+        if given is not None:
+            part = read(given, reading)
+            is_unnamed = part.name == train.name  # as arrays are
+            parts[number] = replace(part, name=f"the {PART_NAMES[number]} data") if is_unnamed else part
+    return join_divided(parts) if len(parts) > 1 else train
+
+
+def _read_named(name: str | Path, reading: Reading) -> Source:
+    if str(name) in DATASETS and not Path(name).exists():
+        source: Source = load("dataset", str(name))()
+        return source
+    return _read_files(_matching(name), reading)
+
+
+def _matching(name: str | Path) -> list[Path]:
+    """Return the path itself, or the files that a name with wildcards fits, sorted."""
+    path = Path(name)
+    if not WILDCARDS.search(str(name)) or _exists(path):
+        return [path]
+    matches = glob.glob(str(name), recursive=True)  # noqa: PTH207 - Path.glob takes no absolute patterns
+    found = [Path(match) for match in sorted(matches)]
+    files = [match for match in found if match.is_file()]
+    if len(files) > MOST_FILES:
+        raise DataError(
+            f"{visible(name)} fits {len(files):,} files; at most {MOST_FILES:,} are read together"
+        )
+    if files:
+        return files
+    if found:
+        raise DataError(
+            f"{visible(name)} fits folders only ({listed([str(f) for f in found], 3)}); name one folder"
+        )
+    beside = _names_beside(path)
+    plain = path.name.replace("*", "").replace("?", "")
+    close = nearest(plain, beside) or (beside[:3] if len(beside) <= 3 else [])
+    hint = f"; {shown(path.parent)} has {listed(close)}" if close else ""
+    raise DataError(f"no file fits {visible(name)}{hint}")
+
+
+def _read_files(paths: Sequence[Path], reading: Reading) -> Source:
+    """Read one path, or several files that hold rows of one table."""
+    if len(paths) == 1:
+        return _read_path(paths[0], reading)
+    places = [path.resolve() for path in paths if _exists(path)]
+    for place, path in zip(places, paths, strict=False):
+        if places.count(place) > 1:
+            raise DataError(f"{shown(path)} is named twice; its rows would count twice")
+    sources = [_read_path(path, reading) for path in paths]
+    if len({source.name for source in sources}) < len(sources):  # as in 2023/sales.csv 2024/sales.csv
+        sources = [replace(s, name=shown(path)) for s, path in zip(sources, paths, strict=True)]
+    return join_files(sources, {"kind": "files", "paths": [str(path.resolve()) for path in paths]})
+
+
+def _read_path(path: Path, reading: Reading) -> Source:
     """Read a file or a folder by its ending and content."""
     from chainrule.data.idx import read_idx
     from chainrule.data.npz import read_npz
@@ -66,15 +137,17 @@ def read_path(
     if path.is_dir():
         if any(path.glob("*-images-idx3-ubyte*")) or any(path.glob("*-images.idx3-ubyte*")):
             return read_idx(path)
+        size = reading.picture_size
         return read_pictures(
             path,
-            cache=cache,
-            size=None if picture_size is None else (picture_size, picture_size),
-            track=track,
+            cache=reading.cache,
+            size=None if size is None else (size, size),
+            shape=reading.shape,
+            track=reading.track,
         )
     ending = path.suffix.lower()
     if ending == ".npz":
-        return read_npz(path, target)
+        return read_npz(path, reading.target)
     if ending in TEXT_ENDINGS or ending in PARQUET_ENDINGS:
         return read_table(path)
     if "idx" in path.name.lower():
@@ -94,12 +167,16 @@ def _exists(path: Path) -> bool:
         raise DataError(f"{visible(path)} cannot be read: {reason.lower()}") from error
 
 
+def _names_beside(path: Path) -> list[str]:
+    try:
+        return sorted(p.name for p in path.parent.iterdir())
+    except OSError:
+        return []
+
+
 def _not_there(path: Path) -> str:
     """Say that a path does not exist, with names nearby that do."""
-    try:
-        beside = [p.name for p in path.parent.iterdir()]
-    except OSError:
-        beside = []
+    beside = _names_beside(path)
     close = [visible(path.parent / n) for n in nearest(path.name, beside)] + nearest(str(path), DATASETS)
     hint = f"; did you mean {close[0]}?" if close else f"; built-in data: {', '.join(DATASETS)}"
     return f"{visible(path)} does not exist{hint}"

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     import polars as pl
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
+PART_NAMES = {TRAIN: "train", VALIDATION: "validation", TEST: "test"}
+PARTS_BY_NAME = {  # what files and folders call them
+    "train": TRAIN, "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION, "test": TEST,
+}  # fmt: skip
 ROWS_AT_ONCE = 1 << 18  # hashed together; keeps the copies small
 
 
@@ -22,7 +26,8 @@ class Source:
     Shapes: array (N, features) numbers or (N, C, H, W) pictures; targets (N,) or (N, values)
     `origin` is JSON: how to read the same rows again. `digest` is the SHA-256 of the file that they came from, where
     one file holds them all. `fixed_split` says TRAIN, VALIDATION or TEST per row where the data itself is divided.
-    `notes` are sentences for the user. `row_names` name rows (file names) where they have names.
+    `notes` are sentences for the user. `row_names` name rows (file names) where they have names. `pieces` are the
+    files that the rows came from, in order, with their numbers of rows, where there are several.
     """
 
     name: str
@@ -37,6 +42,7 @@ class Source:
     is_pictures: bool = False
     fixed_split: np.ndarray | None = None
     row_names: tuple[str, ...] | None = None
+    pieces: tuple[tuple[str, int], ...] = ()
     notes: tuple[str, ...] = field(default=())
 
     def __len__(self) -> int:
@@ -46,7 +52,11 @@ class Source:
         return len(self.array)
 
     def at(self, row: int) -> str:
-        """Say where a row stands, counted as a person counts: row 1 is the first."""
+        """Say where a row stands, counted in its own file as a person counts: row 1 is the first."""
+        for name, rows in self.pieces:
+            if row < rows:
+                return f"{name}, row {row + 1}"
+            row -= rows
         return f"{self.name}, row {row + 1}"
 
     def fingerprint(self) -> str:

@@ -19,6 +19,7 @@ from chainrule.core.device import choose_device
 from chainrule.core.errors import Interrupted, RunError, SettingError, StorageError, TrainingFailed
 from chainrule.core.text import visible
 from chainrule.data.read import read
+from chainrule.data.reading import Divided
 from chainrule.data.schema import find_schema
 from chainrule.data.source import Source
 from chainrule.jobs import folder as folders
@@ -27,7 +28,14 @@ from chainrule.jobs.events import EpochEnded, Event, Finished, Opened, Said, Ste
 from chainrule.jobs.folder import RunFolder
 from chainrule.jobs.run import Run
 from chainrule.jobs.show import consume
-from chainrule.jobs.workshop import Material, check_settings, make_material, make_training, read_again
+from chainrule.jobs.workshop import (
+    Material,
+    check_settings,
+    make_material,
+    make_training,
+    read_again,
+    reading_of,
+)
 from chainrule.models import model_settings
 from chainrule.train.checkpoint import load_checkpoint, save_checkpoint, under
 from chainrule.train.plan import Plan, make_plan, multiply_adds
@@ -80,6 +88,10 @@ def fit(
     decay_with_loss: bool | None = None,
     validation: float | None = None,
     test: float | None = None,
+    validation_data: Any = None,
+    test_data: Any = None,
+    encoding: str | None = None,
+    sheet: str | None = None,
     patience: int | None = None,
     seed: int = 0,
     device: str = "auto",
@@ -91,8 +103,9 @@ def fit(
 ) -> Run:
     """Train a network on data, judge it on test rows, and keep it in a run folder.
 
-    `data` is a built-in name, a path, a pair of arrays (x, y), a dataframe or a map-style dataset; `model` a name of
-    the catalogue, `package.module:Name`, or a module (which is copied); `loss` a name or any callable on outputs and
+    `data` is a built-in name, a path or a list of them, a pair of arrays (x, y), a dataframe or a map-style dataset;
+    `validation_data` and `test_data` are the same, for rows that are to validate and to test; `model` a name of the
+    catalogue, `package.module:Name`, or a module (which is copied); `loss` a name or any callable on outputs and
     targets. What is not given is chosen from the data and stands in the recipe. `resume` continues a run, bit for bit
     on the CPU.
     Raises: ChainruleError for what cannot be done, TrainingFailed if the loss is no longer finite,
@@ -114,11 +127,14 @@ def fit(
         decay_with_loss=decay_with_loss,
         validation=validation,
         test=test,
+        encoding=encoding,
+        sheet=sheet,
         patience=patience,
         seed=seed,
         device=device,
         plan=plan,
     )
+    data = divided(data, settings, validation_data, test_data)
     request = Request(
         data=data,
         target=target,
@@ -142,13 +158,8 @@ def run_fit(request: Request) -> Iterator[Event]:
     _check_names(request.settings)
     folders.check_place(request.runs, request.name)
     yield Said(text=f"reading {visible(_called(request.data))}")
-    source = read(
-        request.data,
-        target=request.target,
-        picture_size=request.settings.picture_size,
-        cache=request.runs / ".cache",
-        track=request.track,
-    )
+    reading = reading_of(request.settings, request.target, cache=request.runs / ".cache", track=request.track)
+    source = read(request.data, reading)
     began = time.perf_counter()
     recipe, material = prepare_run(request, source)
     yield from (Said(text=note) for note in recipe.notes)
@@ -340,4 +351,26 @@ def _called(data: Any) -> str:
         raise SettingError(
             "no data: name a built-in data set, a file or a folder (chainrule datasets lists what is built in)"
         )
+    if isinstance(data, Divided):
+        others = [(name, part) for name, part in (("validation", data.validation), ("test", data.test))]
+        return ", ".join(
+            [_called(data.train), *(f"{name}: {_called(part)}" for name, part in others if part is not None)]
+        )
+    if isinstance(data, list | tuple) and all(isinstance(item, str | Path) for item in data):
+        return f"{data[0]} and {len(data) - 1} more" if len(data) > 1 else str(data[0])
     return str(data) if isinstance(data, str | Path) else type(data).__name__
+
+
+def divided(data: Any, settings: Settings, validation_data: Any, test_data: Any) -> Any:
+    """Return the data with parts that were given apart. Raises: SettingError for a part that is given and drawn."""
+    for name, part, fraction in (
+        ("validation", validation_data, settings.validation),
+        ("test", test_data, settings.test),
+    ):
+        if part is not None and fraction is not None:
+            raise SettingError(
+                f"--{name} {fraction:g} draws rows for what --{name}-data gives; leave out one of them"
+            )
+    if validation_data is None and test_data is None:
+        return data
+    return Divided(train=data, validation=validation_data, test=test_data)

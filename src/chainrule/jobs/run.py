@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from chainrule.data.read import read
 from chainrule.data.source import Source
 from chainrule.jobs import folder as folders
 from chainrule.jobs.folder import find, read_json
-from chainrule.jobs.workshop import empty_task, make_material, make_model, read_again
+from chainrule.jobs.workshop import empty_task, make_material, make_model, read_again, reading_of
 from chainrule.train.checkpoint import load_checkpoint, part
 from chainrule.train.loop import judge, outputs_of
 from chainrule.train.recipe import Recipe
@@ -144,7 +145,7 @@ class Run:
             return Source(
                 name="the array", origin={"kind": "memory"}, array=array, is_pictures=schema.is_pictures
             )
-        return read(rows)
+        return read(rows, reading_of(self.recipe.settings, self.recipe.data["target"]))
 
     def evaluate(self, data: Any = None) -> dict[str, float]:
         """Return metrics on labelled rows; without `data`, on the run's own test rows."""
@@ -157,7 +158,11 @@ class Run:
             if not len(rows):
                 raise RunError(f"the run {self.path} kept no test rows (--test 0); give data to evaluate on")
         else:
-            source = data if isinstance(data, Source) else read(data, target=self.recipe.data["target"])
+            reading = reading_of(self.recipe.settings, self.recipe.data["target"])
+            if schema.is_pictures:
+                channels, height, width = schema.shape
+                reading = replace(reading, shape=(channels, height, width))
+            source = data if isinstance(data, Source) else read(data, reading)
             examples = schema.encode(source)
             rows = np.arange(len(examples))
             self.notes = (*source.notes, *examples.notes)

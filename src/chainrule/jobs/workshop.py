@@ -18,7 +18,8 @@ from chainrule.core.seeds import mix
 from chainrule.core.text import visible
 from chainrule.data.batches import Batches
 from chainrule.data.prepare import Prepare
-from chainrule.data.read import read
+from chainrule.data.read import named_by, read
+from chainrule.data.reading import Reading
 from chainrule.data.schema import Examples
 from chainrule.data.source import Source
 from chainrule.data.splits import Split, split_rows
@@ -200,6 +201,23 @@ def check_settings(settings: Settings, model_settings: dict[str, Any], accepted:
     return {**model_settings, "dropout": settings.dropout}
 
 
+def reading_of(
+    settings: Settings,
+    target: str | None,
+    cache: Path | None = None,
+    track: Callable[..., Any] | None = None,
+) -> Reading:
+    """Return how data is read, as the settings have it."""
+    return Reading(
+        target=target,
+        encoding=settings.encoding,
+        sheet=settings.sheet,
+        picture_size=settings.picture_size,
+        cache=cache,
+        track=track,
+    )
+
+
 def read_again(
     recipe: Recipe, data: Any, folder: RunFolder, track: Callable[..., Any] | None = None
 ) -> Source:
@@ -207,13 +225,10 @@ def read_again(
 
     Raises: RunError if it has changed, or was in memory and is not given
     """
-    source = read(
-        _origin_of(recipe) if data is None else data,
-        target=recipe.data["target"],
-        picture_size=recipe.settings.picture_size,
-        cache=folder.path.parent / ".cache",
-        track=track,
+    reading = reading_of(
+        recipe.settings, recipe.data["target"], cache=folder.path.parent / ".cache", track=track
     )
+    source = read(_origin_of(recipe) if data is None else data, reading)
     check_same_data(recipe, source)
     return source
 
@@ -223,11 +238,10 @@ def _origin_of(recipe: Recipe) -> Any:
 
     Raises: RunError for data that was handed over in memory
     """
-    data = recipe.data
-    if data["kind"] == "built-in":
-        return data["name"]
-    if "path" in data:
-        return Path(data["path"])
-    raise RunError(
-        f"this run's data ({data['name']}) was in memory; hand it over again: cr.fit(data, resume=…) or cr.load(run, data=…)"
-    )
+    again = named_by(recipe.data)
+    if again is None:
+        raise RunError(
+            f"this run's data ({recipe.data['name']}) was in memory; hand it over again: cr.fit(data, resume=…) or "
+            "cr.load(run, data=…)"
+        )
+    return again

@@ -75,6 +75,7 @@ class Settings:
     )
     decimal: str | None = _setting(None, "decimal sign of numbers in text tables: . or ,; without it, found")
     encoding: str | None = _setting(None, "encoding of text tables, such as cp1252; without it, found")
+    sheet: str | None = _setting(None, "sheet of a workbook; without it, the first that holds data")
     merge_classes: bool | None = _setting(
         None, "whether classes that differ in case and spaces alone are one class"
     )

@@ -43,3 +43,33 @@ SETS = (
     Clean(name="OJ", target="Purchase", load=from_r("ISLR", "OJ")),
     Clean(name="Salaries", target="salary", load=from_r("carData", "Salaries")),
 )
+
+
+def said_of(clean: Clean) -> tuple[int, float, tuple[str, ...]]:
+    """Return the rows of a set, the milliseconds that the checks take (best of three), and the warnings."""
+    source = clean.load()
+    recipe, material = prepare_run(Request(data=source, target=clean.target, settings=Settings()), source)
+    times = []
+    for _ in range(3):
+        began = time.perf_counter()
+        said = warnings(source, recipe.schema, material.examples, material.split, recipe.settings)
+        times.append(time.perf_counter() - began)
+    return len(source), 1000 * min(times), said
+
+
+def main() -> None:
+    """Print what is said of each set, and keep a record."""
+    alarms = {}
+    print(f"{'data':15}{'rows':>8}{'ms':>8}  warnings")
+    for clean in SETS:
+        rows, milliseconds, said = said_of(clean)
+        alarms[clean.name] = len(said)
+        print(f"{clean.name:15}{rows:8,}{milliseconds:8.1f}  {len(said)}")
+        for sentence in said:
+            print(f"{'':33}{sentence}")
+    print(f"{sum(map(bool, alarms.values()))} of {len(SETS)} sets give a warning")
+    record("false_alarms", {"sets": len(SETS), "warnings": alarms})
+
+
+if __name__ == "__main__":
+    main()

@@ -221,5 +221,22 @@ def test_statistics_of_bytes_are_those_of_numbers():
 
 
 def test_unknown_scaling_is_refused():
-    with pytest.raises(SettingError, match="scaling takes standard, range, symmetric; got 'log'"):
+    with pytest.raises(SettingError, match="scaling takes standard, range, symmetric, none; got 'log'"):
         Prepare(Schema(target=Target(kind="regression", names=("y",)))).fit(None, None, "log")
+
+
+def test_without_scaling_numbers_stay_and_missing_ones_become_the_mean():
+    schema = Schema(shape=(2,), target=TARGET)
+    numbers = np.array([[1.0, 1000.0], [3.0, math.nan], [8.0, 3000.0], [6.0, 5000.0]])
+    examples = Examples(numbers=numbers, codes=np.empty((4, 0), np.int64), targets=None, rows=np.arange(4))
+    prepare = Prepare(schema).fit(examples, np.arange(3), "none")
+    expected = [[1, 1000, 0], [3, 2000, 1], [8, 3000, 0], [6, 5000, 0]]
+    assert prepare.tensors(examples).tolist() == expected
+
+
+def test_without_scaling_bytes_stay_bytes():
+    pictures = np.arange(2 * 3 * 4 * 4, dtype=np.uint8).reshape(2, 3, 4, 4)
+    schema = Schema(shape=(3, 4, 4), is_pictures=True, target=TARGET)
+    examples = Examples(numbers=pictures, codes=np.empty((2, 0), np.int64), targets=None, rows=np.arange(2))
+    prepared = Prepare(schema).fit(examples, np.arange(2), "none").tensors(examples)
+    assert (prepared.numpy() == pictures).all()

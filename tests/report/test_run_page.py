@@ -33,6 +33,7 @@ def named(base: RunSummary, name: str) -> RunSummary:
         data={name: name},
         columns=[(name, name, name)],
         notes=[name],
+        warnings=[name],
         layers=[Layer(name=name, kind=name, output_shape=(2,), parameters=3)],
         history=history,
         metrics={s: {**m, name: 0.25} for s, m in base.metrics.items()},
@@ -314,3 +315,12 @@ def test_page_stands_alone(classes: Make) -> None:
     page = run_page(classes(["a", "b"]))
     assert page.startswith('<!doctype html>\n<html lang="en">') and page.endswith("</html>\n")
     assert len(Page("x").render()) < len(page) < 200_000
+
+
+def test_warnings_stand_above_the_notes_and_only_where_there_are_any(classes: Make) -> None:
+    base = classes(["plain", "other"])
+    page = run_page(replace(base, warnings=["column 'code' says the same", "97 % are 'paid'"]))
+    said = page[page.index("Look at the data first") :]
+    assert "column &#x27;code&#x27; says the same" in said and "97 % are" in said
+    assert page.index("<h2") > page.index("Look at the data first") < page.index("Please note")
+    assert "Look at the data first" not in run_page(base)

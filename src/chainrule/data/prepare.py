@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from chainrule.core.errors import SettingError
 from chainrule.data.schema import Examples, Schema
 
-SCALINGS = ("standard", "range", "symmetric")
+SCALINGS = ("standard", "range", "symmetric", "none")
 NUMBERS_AT_ONCE = 1 << 21  # in NumPy; keeps the float64 copies of a large set small
 PREPARED_AT_ONCE = 1 << 23  # in torch, whose threads meet after every operation
 
@@ -57,8 +57,9 @@ class Prepare(nn.Module):
     def fit(self, examples: Examples, rows: np.ndarray, scaling: str = "standard") -> Prepare:
         """Take means, spreads and which columns have missing values from the given (training) rows.
 
-        `scaling` is standard (mean 0, deviation 1), range (the smallest becomes 0, the largest 1) or symmetric
-        (−1 and 1). For pictures of bytes the smallest is 0 and the largest 255, whatever the rows hold.
+        `scaling` is standard (mean 0, deviation 1), range (the smallest becomes 0, the largest 1), symmetric (−1 and 1)
+        or none (numbers stay as they are). For pictures of bytes the smallest is 0 and the largest 255, whatever the
+        rows hold.
         """
         if scaling not in SCALINGS:
             raise SettingError(f"scaling takes {', '.join(SCALINGS)}; got {scaling!r}")
@@ -73,6 +74,7 @@ class Prepare(nn.Module):
             "standard": (found.mean, found.spread),
             "range": (found.low, found.high - found.low),
             "symmetric": ((found.low + found.high) / 2, (found.high - found.low) / 2),
+            "none": (np.zeros_like(found.mean), np.ones_like(found.mean)),
         }[scaling]
         varies = (found.low < found.high) & (scale > 0)
         # A constant column, or one that training never saw filled, becomes 0 whatever comes.

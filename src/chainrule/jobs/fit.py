@@ -22,6 +22,7 @@ from chainrule.data.read import read
 from chainrule.data.reading import Divided
 from chainrule.data.schema import find_schema
 from chainrule.data.source import Source
+from chainrule.diagnose.before import warnings
 from chainrule.jobs import folder as folders
 from chainrule.jobs.derived import finish, write_model
 from chainrule.jobs.events import EpochEnded, Event, Finished, Opened, Said, Stepped, Warned
@@ -207,6 +208,7 @@ def prepare_run(request: Request, source: Source) -> tuple[Recipe, Material]:
         plan=make_plan(settings.plan, settings.device),
         versions=versions_here(),
         notes=(*source.notes, *notes, *examples.notes),
+        warnings=warnings(source, schema, examples, material.split, filled),
         command=request.command or "",
         given=tuple(k for k, v in (("model", request.model), ("loss", request.loss)) if v is not None),
     )

@@ -83,10 +83,16 @@ def _said_aloud(summary: RunSummary) -> list[Markup]:
     if summary.verdict:
         kind = "behind" if is_behind(summary) else "good"
         said.append(note("Verdict", visible(summary.verdict, 2000), kind=kind))
+    if summary.warnings:
+        said.append(note("Look at the data first", _points(summary.warnings), kind="behind"))
     if summary.notes:
-        points = [visible(text, 2000) for text in summary.notes]
-        said.append(note("Please note", bullets(points) if len(points) > 1 else points[0]))
+        said.append(note("Please note", _points(summary.notes)))
     return said
+
+
+def _points(texts: list[str]) -> Markup | str:
+    points = [visible(text, 2000) for text in texts]
+    return bullets(points) if len(points) > 1 else points[0]
 
 
 def _result(summary: RunSummary) -> list[Child]:

@@ -55,7 +55,7 @@ class Settings:
     )
     clip_norm: float | None = _setting(None, "longest gradient; longer ones are shortened to it", above=0)
     scaling: str = _setting(
-        "standard", "of numbers and pixels: standard, range (0 to 1) or symmetric (-1 to 1)"
+        "standard", "of numbers and pixels: standard, range (0 to 1), symmetric (-1 to 1) or none"
     )
     picture_size: int | None = _setting(None, "pixels a side that pictures of a folder are resized to", low=1)
     validation: float | None = _setting(

@@ -1,0 +1,42 @@
+"""What a careful colleague would object to before any training: sentences with numbers, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from chainrule.data.schema import Examples, Schema
+from chainrule.data.source import Source
+from chainrule.data.splits import Split
+from chainrule.diagnose.absence import filled_with_the_answer
+from chainrule.diagnose.classes import imbalance, missing_words, rare_classes
+from chainrule.diagnose.evidence import Evidence
+from chainrule.diagnose.giveaways import columns_that_give_the_target_away
+from chainrule.diagnose.inputs import codes_for_missing, mostly_missing, more_columns_than_rows, unlike_scales
+from chainrule.diagnose.values import far_values, nearly_constant
+from chainrule.train.settings import Settings
+
+Check = Callable[[Evidence], Iterator[str]]
+CHECKS: tuple[Check, ...] = (
+    columns_that_give_the_target_away,
+    filled_with_the_answer,
+    rare_classes,
+    imbalance,
+    missing_words,
+    nearly_constant,
+    far_values,
+    codes_for_missing,
+    mostly_missing,
+    more_columns_than_rows,
+    unlike_scales,
+)
+
+
+def warnings(
+    source: Source, schema: Schema, examples: Examples, split: Split, settings: Settings
+) -> tuple[str, ...]:
+    """Return what should be looked at before the network is believed; nothing for clean data.
+
+    Every figure comes from training rows, but for those about the parts of the split.
+    """
+    evidence = Evidence(source=source, schema=schema, examples=examples, split=split, settings=settings)
+    return tuple(sentence for check in CHECKS for sentence in check(evidence))

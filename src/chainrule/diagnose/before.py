@@ -11,7 +11,7 @@ from chainrule.diagnose.absence import filled_with_the_answer
 from chainrule.diagnose.classes import imbalance, missing_words, rare_classes
 from chainrule.diagnose.evidence import Evidence
 from chainrule.diagnose.giveaways import columns_that_give_the_target_away
-from chainrule.diagnose.inputs import codes_for_missing, mostly_missing, more_columns_than_rows, unlike_scales
+from chainrule.diagnose.inputs import codes_for_missing, more_columns_than_rows, mostly_missing, unlike_scales
 from chainrule.diagnose.values import far_values, nearly_constant
 from chainrule.train.settings import Settings
 

@@ -12,10 +12,10 @@ FEWEST_ROWS = 10  # of a class in training
 SMALL = 50  # rows in all; below, every class is rare, and the split says what that means
 MOST_NAMED = 5
 IMBALANCED = 0.9  # share of the largest class from which always naming it looks like a good score
-MISSING_WORDS = frozenset(
-    "unknown missing unspecified undefined undetermined n.a. n.a #n/a na n/a nan null nil ? - -- . "
-    "tbd".split()
-) | {"not available", "not known", "not recorded", "no data", "(missing)", "<na>"}
+MISSING_WORDS = frozenset({
+    "unknown", "missing", "unspecified", "undefined", "undetermined", "not available", "not known", "not recorded",
+    "no data", "na", "n/a", "n.a.", "#n/a", "<na>", "nan", "null", "nil", "?", "-", "--", ".", "tbd",
+})  # fmt: skip
 
 
 def rare_classes(evidence: Evidence) -> Iterator[str]:

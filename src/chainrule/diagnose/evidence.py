@@ -103,7 +103,7 @@ class InputColumn:
             return np.asarray(self.values[rows, 0] == 0)
         if self.values.dtype.kind != "f":
             return np.zeros(len(rows), bool)
-        return np.isnan(self.values[rows, 0])
+        return np.asarray(np.isnan(self.values[rows, 0]))
 
 
 def share(part: float) -> str:

@@ -7,7 +7,7 @@ strong column has others that are strong too, or a few per cent wrong.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np

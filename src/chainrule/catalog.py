@@ -102,6 +102,32 @@ SCHEDULES = {
     "cosine": Entry("chainrule.optim.schedules:cosine", "half a cosine down to zero, after a short warm-up"),
     "linear": Entry("chainrule.optim.schedules:linear", "straight down to zero, after a short warm-up"),
 }
+METRICS = {
+    "accuracy": Entry("chainrule.train.metrics:ACCURACY", "share of rows answered right; classes"),
+    "balanced-accuracy": Entry(
+        "chainrule.train.metrics:BALANCED_ACCURACY", "mean of the classes' shares answered right; classes"
+    ),
+    "precision": Entry(
+        "chainrule.train.metrics:PRECISION", "share of the rows answered with a class that are of it; classes"
+    ),
+    "recall": Entry("chainrule.train.metrics:RECALL", "share of the rows of a class that were found; classes"),
+    "f1": Entry("chainrule.train.metrics:F1", "harmonic mean of precision and recall; classes"),
+    "auc": Entry(
+        "chainrule.train.metrics:AUC", "chance that a row of the class is ranked above another row; classes"
+    ),
+    "average-precision": Entry(
+        "chainrule.train.metrics:AVERAGE_PRECISION", "mean precision over all thresholds; classes"
+    ),
+    "log-loss": Entry(
+        "chainrule.train.metrics:LOG_LOSS", "mean of −log p of the true class, smaller is better; classes"
+    ),
+    "calibration-error": Entry(
+        "chainrule.train.metrics:CALIBRATION_ERROR", "distance of confidence from the share right; classes"
+    ),
+    "r2": Entry("chainrule.train.metrics:R2", "share of the variation that is explained; values"),
+    "mae": Entry("chainrule.train.metrics:MAE", "mean absolute error, smaller is better; values"),
+    "rmse": Entry("chainrule.train.metrics:RMSE", "root of the mean squared error, smaller is better; values"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +145,7 @@ KINDS = {
     "loss": Kind(LOSSES, "chainrule.nn"),
     "optimizer": Kind(OPTIMIZERS, "chainrule.optim"),
     "schedule": Kind(SCHEDULES, "chainrule.optim"),
+    "metric": Kind(METRICS, "chainrule.train"),
 }
 ENTRY_POINTS = "chainrule.models"
 

@@ -129,6 +129,16 @@ def fit(
     weight_decay: Annotated[float | None, _training("weight_decay", "X")] = None,
     dropout: Annotated[float | None, _training("dropout", "X")] = None,
     patience: Annotated[int | None, _training("patience", "N")] = None,
+    metric: Annotated[str | None, _training("metric", "NAME")] = None,
+    class_weight: Annotated[str | None, _training("class_weight", "balanced")] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            help="Column whose groups are judged apart in the report.",
+            metavar="COLUMN",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
     seed: Annotated[int | None, _training("seed", "N")] = None,
     device: Annotated[
         str | None, typer.Option(help="auto (the default), cpu, cuda or mps.", rich_help_panel=RUN)
@@ -159,7 +169,7 @@ def fit(
         "model": model, "task": task, "epochs": epochs, "batch_size": batch_size, "optimizer": optimizer,
         "learning_rate": learning_rate, "schedule": schedule, "weight_decay": weight_decay, "dropout": dropout,
         "patience": patience, "validation": validation, "test": test, "seed": seed, "device": device, "plan": plan,
-        "encoding": encoding, "sheet": sheet,
+        "encoding": encoding, "sheet": sheet, "metric": metric, "class_weight": class_weight, "by": by,
     }  # fmt: skip
     with output.printer(json=json, quiet=quiet) as out:
         if resume is not None:

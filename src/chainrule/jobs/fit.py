@@ -94,6 +94,9 @@ def fit(
     encoding: str | None = None,
     sheet: str | None = None,
     patience: int | None = None,
+    metric: str | None = None,
+    class_weight: str | None = None,
+    by: str | None = None,
     seed: int = 0,
     device: str = "auto",
     plan: str = "auto",
@@ -131,6 +134,9 @@ def fit(
         encoding=encoding,
         sheet=sheet,
         patience=patience,
+        metric=metric,
+        class_weight=class_weight,
+        by=by,
         seed=seed,
         device=device,
         plan=plan,
@@ -342,6 +348,7 @@ def _check_names(settings: Settings) -> None:
         ("schedule", settings.schedule),
         ("loss", settings.loss),
         ("model", settings.model),
+        ("metric", settings.metric),
     ):
         if name is not None:
             load_named(kind, name)

@@ -28,11 +28,12 @@ from chainrule.models import build
 from chainrule.nn.initial import initialise_
 from chainrule.optim.rules import optimizer
 from chainrule.optim.schedules import schedule
+from chainrule.train.metrics import metric_named
 from chainrule.train.objective import Objective, check_outputs
 from chainrule.train.recipe import Recipe
 from chainrule.train.settings import Settings
 from chainrule.train.step import AutogradStep
-from chainrule.train.task import LossFunction, Regression, Task, build_task
+from chainrule.train.task import Classification, LossFunction, Regression, Task, build_task
 from chainrule.train.training import Training
 
 
@@ -81,9 +82,12 @@ def make_material(source: Source, examples: Examples, recipe_schema: Any, settin
 def make_task(recipe: Recipe, material: Material, loss: LossFunction | None) -> Task:
     """Build the task of a recipe; the scaling of values is fitted on the training rows."""
     task = empty_task(recipe, loss)
+    assert material.examples.targets is not None
+    targets = material.examples.targets[material.split.train]
     if isinstance(task, Regression):
-        assert material.examples.targets is not None
-        task.fit(material.examples.targets[material.split.train])
+        task.fit(targets)
+    elif isinstance(task, Classification) and recipe.settings.class_weight:
+        task.weigh_(targets)
     return task
 
 
@@ -93,7 +97,12 @@ def empty_task(recipe: Recipe, loss: LossFunction | None = None) -> Task:
     names = target.classes or target.names
     settings = recipe.settings
     return build_task(
-        target.kind, names, loss or settings.loss, label_smoothing=settings.label_smoothing or 0.0
+        target.kind,
+        names,
+        loss or settings.loss,
+        label_smoothing=settings.label_smoothing or 0.0,
+        metric=settings.metric,
+        class_weight=settings.class_weight,
     )
 
 
@@ -171,7 +180,9 @@ def make_training(
         reseeds=not is_ours,
     )
     steps = settings.epochs * len(train)
-    return Training(step, train, validation, schedule(settings.schedule, steps=steps), settings.patience)
+    metric = None if settings.metric is None else metric_named(settings.metric)
+    rate = schedule(settings.schedule, steps=steps)
+    return Training(step, train, validation, rate, settings.patience, metric)
 
 
 def _batches(inputs: Tensor, targets: Tensor, rows: np.ndarray, settings: Settings) -> Batches | None:

@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from chainrule.core.units import show_number
 from chainrule.jobs.workshop import Material
+from chainrule.report.canvas import say
 from chainrule.report.summary import Yardstick
-from chainrule.train.task import Task
+from chainrule.train.metrics import Answers, measure, metric_named, metrics_for
+from chainrule.train.task import Classification, Task
 
 SHARE, LEAST_SECONDS = 0.1, 2.0  # of the network's time; and what they may take in any case
 NUMBERS_FOR_LINEAR = 4_000_000  # rows × features × classes that a linear model handles within its share
@@ -33,60 +36,61 @@ def measure_yardsticks(material: Material, task: Task, fit_seconds: float) -> li
     return found
 
 
+def base_rate(yardsticks: list[Yardstick], metric: str) -> float | None:
+    """Return what the constant yardstick reaches: the score that needs no inputs at all."""
+    return yardsticks[0].metrics.get(metric) if yardsticks else None
+
+
 def verdict(task: Task, metrics: dict[str, float], yardsticks: list[Yardstick]) -> str:
     """Say in one sentence where the network stands."""
-    if not yardsticks or task.metric not in metrics:
+    if not yardsticks:
         return "no test rows: nothing says how good this network is on rows that it never saw"
-    ours = metrics[task.metric]
-    best = max(yardsticks, key=lambda y: y.metrics[task.metric])
-    theirs = best.metrics[task.metric]
-    shown = f"test {_name(task.metric)} {_score(ours)}"
-    others = ", ".join(f"{y.name} {_score(y.metrics[task.metric])}" for y in yardsticks)
-    if ours > theirs:
+    metric = metric_named(task.metric)
+    rivals = {y.name: y.metrics[metric.name] for y in yardsticks if metric.name in y.metrics}
+    if metric.name not in metrics or not rivals:
+        return f"the test rows do not define {metric.name}: they are all of one class"
+    ours = metrics[metric.name]
+    best = (max if metric.larger_is_better else min)(rivals, key=lambda name: rivals[name])
+    shown = f"test {say(metric.name)} {show_score(ours)}"
+    others = ", ".join(f"{name} {show_score(score)}" for name, score in rivals.items())
+    if metric.is_better(ours, rivals[best]):
         return f"{shown}, ahead of every yardstick ({others})"
-    if ours == theirs:
-        return f"{shown}, level with {best.name} ({others})"
-    return f"{shown}, behind {best.name} ({others})"
+    return f"{shown}, {'level with' if ours == rivals[best] else 'behind'} {best} ({others})"
 
 
-def _score(value: float) -> str:
-    return f"{value:.3f}".replace("-0.000", "0.000")
+def show_score(value: float) -> str:
+    """Write a score with three decimals; one in large units of the target's own, with four digits.
 
-
-def _name(metric: str) -> str:
-    return {"r2": "R²"}.get(metric, metric)
+    >>> show_score(0.94444), show_score(-0.0001), show_score(12345.6)
+    ('0.944', '0.000', '12350')
+    """
+    return f"{value:.3f}".replace("-0.000", "0.000") if abs(value) < 10 else show_number(value)
 
 
 def _constant(material: Material, task: Task) -> Yardstick:
-    train, test = _targets(material, "train"), _targets(material, "test")
+    """Answer every row alike: the mean, or the largest class with every class as probable as in training."""
+    train, true = _targets(material, "train"), _targets(material, "test")
     if task.kind == "regression":
-        return Yardstick(
-            name="constant (mean)",
-            metrics=_judge(task, np.broadcast_to(train.mean(0), test.shape), test),
-            seconds=0.0,
-        )
-    winner = np.bincount(train).argmax()
-    return Yardstick(
-        name="constant (largest class)", metrics=_judge(task, np.full(len(test), winner), test), seconds=0.0
-    )
+        answers = Answers(true=true, values=np.broadcast_to(train.mean(0), true.shape))
+        return Yardstick(name="constant (mean)", metrics=_metrics(task, answers), seconds=0.0)
+    counts = np.bincount(train, minlength=_classes(task))
+    shares = np.broadcast_to(counts / counts.sum(), (len(true), len(counts)))
+    answers = Answers(true=true, labels=np.full(len(true), counts.argmax()), probabilities=shares)
+    return Yardstick(name="constant (largest class)", metrics=_metrics(task, answers), seconds=0.0)
 
 
 def _timed(
-    fit: Callable[..., tuple[str, np.ndarray, str]], material: Material, task: Task, ends: float
+    fit: Callable[..., tuple[str, Answers, str]], material: Material, task: Task, ends: float
 ) -> Yardstick:
     began = time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # iteration limits are meant, and said in the note
-        name, predicted, note = fit(material, task, ends)
-    return Yardstick(
-        name=name,
-        metrics=_judge(task, predicted, _targets(material, "test")),
-        seconds=time.perf_counter() - began,
-        note=note,
-    )
+        name, answers, note = fit(material, task, ends)
+    seconds = time.perf_counter() - began
+    return Yardstick(name=name, metrics=_metrics(task, answers), seconds=seconds, note=note)
 
 
-def _linear(material: Material, task: Task, ends: float) -> tuple[str, np.ndarray, str]:
+def _linear(material: Material, task: Task, ends: float) -> tuple[str, Answers, str]:
     x, y, note = _training_rows(material, NUMBERS_FOR_LINEAR // max(1, task.units))
     model: Any
     if task.kind == "regression":
@@ -96,19 +100,20 @@ def _linear(material: Material, task: Task, ends: float) -> tuple[str, np.ndarra
     else:
         from sklearn.linear_model import LogisticRegression
 
-        model, name = LogisticRegression(max_iter=100), "logistic regression"
+        model, name = LogisticRegression(max_iter=100, class_weight=_weights(task)), "logistic regression"
     model.fit(x, y)
-    return name, _predict(model, material, task), note
+    return name, _answers([model], material, task), note
 
 
-def _trees(material: Material, task: Task, ends: float) -> tuple[str, np.ndarray, str]:
+def _trees(material: Material, task: Task, ends: float) -> tuple[str, Answers, str]:
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     x, y, note = _training_rows(material, NUMBERS_FOR_TREES // max(1, task.units))
     models: list[Any] = []
     kind = HistGradientBoostingRegressor if task.kind == "regression" else HistGradientBoostingClassifier
+    own = {} if task.kind == "regression" else {"class_weight": _weights(task)}
     for column in range(y.shape[1]) if task.kind == "regression" else (None,):
-        model = kind(max_iter=TREES_AT_ONCE, warm_start=True, early_stopping=False, random_state=0)
+        model = kind(max_iter=TREES_AT_ONCE, warm_start=True, early_stopping=False, random_state=0, **own)
         wanted = y if column is None else y[:, column]
         model.fit(x, wanted)
         while model.max_iter < MOST_TREES and time.perf_counter() < ends:
@@ -118,8 +123,16 @@ def _trees(material: Material, task: Task, ends: float) -> tuple[str, np.ndarray
     rounds = min(model.max_iter for model in models)
     if rounds < MOST_TREES:
         note = ", ".join(filter(None, [note, f"{rounds} of {MOST_TREES} rounds, to save time"]))
-    predicted = np.stack([_predict(m, material, task).reshape(-1) for m in models], 1)
-    return "gradient-boosted trees", predicted if task.kind == "regression" else predicted[:, 0], note
+    return "gradient-boosted trees", _answers(models, material, task), note
+
+
+def _weights(task: Task) -> str | None:
+    """Weigh the classes for a yardstick as for the network: the comparison is of models, not of questions."""
+    return "balanced" if getattr(task, "class_weights", None) is not None else None
+
+
+def _classes(task: Task) -> int:
+    return len(task.classes) if isinstance(task, Classification) else 0
 
 
 def _training_rows(material: Material, numbers: int) -> tuple[np.ndarray, np.ndarray, str]:
@@ -135,9 +148,17 @@ def _training_rows(material: Material, numbers: int) -> tuple[np.ndarray, np.nda
     return material.inputs[torch.from_numpy(rows)].flatten(1).numpy(), material.examples.targets[rows], note
 
 
-def _predict(model: Any, material: Material, task: Task) -> np.ndarray:
+def _answers(models: list[Any], material: Material, task: Task) -> Answers:
+    """Ask models for the test rows: one for all classes, or one per value (ridge regression gives all at once)."""
     inputs = material.inputs[torch.from_numpy(material.split.test)].flatten(1).numpy()
-    return np.asarray(model.predict(inputs))
+    true = _targets(material, "test")
+    if task.kind == "regression":
+        values = np.concatenate([np.asarray(m.predict(inputs)).reshape(len(true), -1) for m in models], 1)
+        return Answers(true=true, values=values)
+    (model,) = models
+    shares = np.zeros((len(true), _classes(task)))
+    shares[:, model.classes_] = model.predict_proba(inputs)  # a class may have no row among those it was fitted on
+    return Answers(true=true, labels=shares.argmax(1), probabilities=shares)
 
 
 def _targets(material: Material, part: str) -> np.ndarray:
@@ -146,16 +167,5 @@ def _targets(material: Material, part: str) -> np.ndarray:
     return chosen
 
 
-def _judge(task: Task, predicted: np.ndarray, true: np.ndarray) -> dict[str, float]:
-    """Return the task's metrics of plain predictions."""
-    from sklearn import metrics
-
-    if task.kind != "regression":
-        return {"accuracy": float(metrics.accuracy_score(true, predicted))}
-    predicted = predicted.reshape(true.shape)
-    varies = bool((np.ptp(true, axis=0) > 0).all()) and len(true) > 1
-    return {
-        "r2": float(metrics.r2_score(true, predicted)) if varies else 0.0,
-        "mae": float(metrics.mean_absolute_error(true, predicted)),
-        "rmse": float(metrics.mean_squared_error(true, predicted) ** 0.5),
-    }
+def _metrics(task: Task, answers: Answers) -> dict[str, float]:
+    return measure(answers, metrics_for(task.kind))

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from chainrule.data.batches import Batches
 from chainrule.optim.schedules import Schedule
+from chainrule.train.metrics import measure, metrics_for
 from chainrule.train.objective import Objective
 from chainrule.train.step import Step
 from chainrule.train.task import Task
@@ -106,20 +108,32 @@ def outputs_of(model: torch.nn.Module, inputs: Tensor, rows_at_once: int = EVALU
 
 
 def evaluate(objective: Objective, batches: Batches) -> dict[str, float]:
-    """Return the mean loss and the metrics of all rows, as in prediction."""
+    """Return the mean loss and the watched metrics of all rows, as in prediction."""
     rows = batches.rows.to(batches.inputs.device)
     parts = [rows[i : i + EVALUATION_ROWS] for i in range(0, len(rows), EVALUATION_ROWS)]
     outputs = torch.cat([outputs_of(objective.model, batches.inputs[part]) for part in parts])
-    return judge(objective.task, outputs, batches.targets[rows])
+    targets = batches.targets[rows]
+    loss = _losses(objective.task, outputs, targets).mean().item()
+    return {"loss": loss, **objective.task.measure(outputs, targets)}
 
 
 def judge(task: Task, outputs: Tensor, targets: Tensor) -> dict[str, float]:
-    """Return the mean loss and the metrics of outputs, without what is done to the loss while training."""
+    """Return the mean loss and every metric of the task; one that these rows do not define is not there."""
+    loss = _losses(task, outputs, targets).mean().item()
+    return {"loss": loss, **measure(task.answers(outputs, targets), metrics_for(task.kind))}
+
+
+def row_losses(task: Task, outputs: Tensor, targets: Tensor) -> np.ndarray:
+    """Return the loss of each row, as in prediction. Shapes: -> (N,)."""
+    return _losses(task, outputs, targets).double().cpu().numpy()
+
+
+def _losses(task: Task, outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return the losses without what is done to them while training."""
     was_training = task.training
     task.eval()
     try:
         with torch.inference_mode():
-            loss = task.losses(outputs, targets).mean().item()
-            return {"loss": loss, **task.measure(outputs, targets)}
+            return task.losses(outputs, targets)
     finally:
         task.train(was_training)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from chainrule.catalog import load, names
 from chainrule.core.errors import SettingError, ShapeError
 from chainrule.nn.losses import Loss
+from chainrule.train.metrics import Answers, check_metric, measure
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 
@@ -43,16 +44,25 @@ class Predictions:
 
 
 class Task(nn.Module):
-    """A question with its output layer, loss and metrics; `kind` names it in a recipe."""
+    """A question with its output layer, loss and metrics; `kind` names it in a recipe.
+
+    `metric` is the score that tables show; `watched` are those that cost little and are taken after every epoch.
+    """
 
     kind: str
     metric: str
+    watched: tuple[str, ...]
     units: int
     default_loss: str
 
     def __init__(self, loss: str | LossFunction | None) -> None:
         super().__init__()
         self.loss: LossFunction = loss if callable(loss) else self._named(loss or self.default_loss)
+
+    def judge_by_(self, metric: str) -> None:
+        """Make a metric the one that tables show. Raises: SettingError for one of another kind of task."""
+        self.metric = check_metric(metric, self.kind).name
+        self.watched = tuple(dict.fromkeys([*self.watched, metric]))
 
     def _named(self, name: str) -> Loss:
         loss: Loss = load("loss", name)
@@ -69,11 +79,14 @@ class Task(nn.Module):
         if losses.shape == outputs.shape[:-1]:
             return losses
         if losses.dim() == 0:  # a callable of the user's that has averaged already
-            return losses.expand(outputs.shape[:-1])
+            return self._spread(losses, outputs.shape[:-1])
         raise ShapeError(
             f"the loss must return one number per example, {tuple(outputs.shape[:-1])}, or one in all; "
             f"got {tuple(losses.shape)}"
         )
+
+    def _spread(self, mean: Tensor, shape: torch.Size) -> Tensor:
+        return mean.expand(shape)
 
     def encode(self, targets: np.ndarray) -> Tensor:
         """Turn targets as the schema gives them into what `losses` takes."""
@@ -83,9 +96,13 @@ class Task(nn.Module):
         """Turn a network's outputs into predictions."""
         raise NotImplementedError
 
-    def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
-        """Return the metrics of outputs against targets, in the target's own units."""
+    def answers(self, outputs: Tensor, targets: Tensor) -> Answers:
+        """Return what outputs answer and what is true, for metrics: values in the target's own units."""
         raise NotImplementedError
+
+    def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
+        """Return the watched metrics of outputs against targets; an undefined one is not there."""
+        return measure(self.answers(outputs, targets), self.watched)
 
 
 class Regression(Task):
@@ -96,6 +113,7 @@ class Regression(Task):
 
     kind = "regression"
     metric = "r2"
+    watched = ("r2", "mae", "rmse")
     default_loss = "squared-error"
 
     def __init__(self, names: Sequence[str], loss: str | LossFunction | None = None) -> None:
@@ -120,28 +138,26 @@ class Regression(Task):
     def decode(self, outputs: Tensor) -> Predictions:
         return Predictions(values=outputs.double() * self.scale + self.mean)
 
-    def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
-        values, true = self.decode(outputs).values, targets.double() * self.scale + self.mean
+    def answers(self, outputs: Tensor, targets: Tensor) -> Answers:
+        values = self.decode(outputs).values
         assert values is not None
-        error = values - true  # predicted − actual (row OUT-26)
-        spread = (true - true.mean(0)).square().sum(0)
-        # Where a target does not vary R² is undefined; 0 says "no better than the mean".
-        r2 = torch.where(spread > 0, 1 - error.square().sum(0) / spread.clamp_min(1e-300), 0.0)
-        return {
-            "r2": r2.mean().item(),
-            "mae": error.abs().mean().item(),
-            "rmse": error.square().mean().sqrt().item(),
-        }
+        true = targets.double() * self.scale + self.mean
+        return Answers(true=true.cpu().numpy(), values=values.cpu().numpy())
 
 
-class _Classes(Task):
+class Classification(Task):
     """What both kinds of classification share.
 
     `label_smoothing` ε gives the true class 1 − ε of the target and spreads ε over all classes, while training only
     (Szegedy et al. 2016, section 7).
+
+    With `weigh_` the loss of a row is multiplied by the weight of its true class, and the mean over the rows of a
+    batch stays the plain mean: losses * class_weights[targets], then .mean(). That is what counts as error from then
+    on, so the validation loss and the loss of test rows are weighted too; metrics are not.
     """
 
     metric = "accuracy"
+    watched = ("accuracy",)
 
     def __init__(
         self, classes: Sequence[str], loss: str | LossFunction | None, label_smoothing: float
@@ -150,6 +166,33 @@ class _Classes(Task):
         self.classes = tuple(classes)
         self.loss_name = loss if isinstance(loss, str) else None
         self.label_smoothing = label_smoothing if loss in (None, self.default_loss) else 0.0
+        self.class_weights: Tensor | None
+        self.register_buffer("class_weights", None)  # not in the state until there are some
+
+    def weigh_(self, targets: np.ndarray | None = None) -> None:
+        """Weigh classes from now on: with N/(K n_c) from the rows of training, or with what is loaded later.
+
+        All classes then count alike, and the weights of the training rows have the mean 1.
+        Shapes: targets (N,)
+        """
+        weights = torch.ones(len(self.classes))
+        if targets is not None:
+            counts = torch.bincount(torch.from_numpy(targets.astype(np.int64)), minlength=len(self.classes))
+            weights = (len(targets) / (len(self.classes) * counts.double())).float()
+        self.class_weights = weights
+
+    def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        if self.class_weights is None:
+            return self._unweighted(outputs, targets)
+        return self._unweighted(outputs, targets) * self.class_weights[targets]
+
+    def _unweighted(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return super().losses(outputs, targets)
+
+    def _spread(self, mean: Tensor, shape: torch.Size) -> Tensor:
+        if self.class_weights is not None:
+            raise SettingError("--class-weight needs a loss of one number per row; this one gives their mean")
+        return super()._spread(mean, shape)
 
     def encode(self, targets: np.ndarray) -> Tensor:
         return torch.from_numpy(targets.astype(np.int64))
@@ -170,12 +213,14 @@ class _Classes(Task):
             shares = self.probabilities(outputs.double())
         return Predictions(classes=self.classes, labels=labels, probabilities=shares)
 
-    def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
-        right = self.labels(outputs) == targets
-        return {"accuracy": right.double().mean().item()}
+    def answers(self, outputs: Tensor, targets: Tensor) -> Answers:
+        found = self.decode(outputs)
+        assert found.labels is not None and found.probabilities is not None
+        labels, shares = found.labels.cpu().numpy(), found.probabilities.cpu().numpy()
+        return Answers(true=targets.cpu().numpy(), labels=labels, probabilities=shares)
 
 
-class Binary(_Classes):
+class Binary(Classification):
     """Two classes: one unit read through a sigmoid, the second class from 0.5 (rows OUT-03, ACT-05)."""
 
     kind = "binary"
@@ -189,11 +234,11 @@ class Binary(_Classes):
             raise SettingError(f"a binary task has two classes; got {len(classes)}")
         super().__init__(classes, loss, label_smoothing)
 
-    def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
+    def _unweighted(self, outputs: Tensor, targets: Tensor) -> Tensor:
         if self.label_smoothing and self.training:
             smoothed = targets * (1 - self.label_smoothing) + self.label_smoothing / 2
-            return super().losses(outputs, smoothed)
-        return super().losses(outputs, targets)
+            return super()._unweighted(outputs, smoothed)
+        return super()._unweighted(outputs, targets)
 
     def probabilities(self, outputs: Tensor) -> Tensor:
         second = torch.sigmoid(outputs)
@@ -203,7 +248,7 @@ class Binary(_Classes):
         return (outputs.squeeze(-1) >= 0).long()
 
 
-class MultiClass(_Classes):
+class MultiClass(Classification):
     """Several classes that exclude each other: one unit per class, softmax, the largest wins (rows OUT-04, OUT-08)."""
 
     kind = "multi-class"
@@ -215,12 +260,12 @@ class MultiClass(_Classes):
         super().__init__(classes, loss, label_smoothing)
         self.units = len(self.classes)
 
-    def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
+    def _unweighted(self, outputs: Tensor, targets: Tensor) -> Tensor:
         if self.label_smoothing and self.training:
             return nn.functional.cross_entropy(
                 outputs, targets, reduction="none", label_smoothing=self.label_smoothing
             )
-        return super().losses(outputs, targets)
+        return super()._unweighted(outputs, targets)
 
     def probabilities(self, outputs: Tensor) -> Tensor:
         return torch.softmax(outputs, -1)
@@ -237,14 +282,27 @@ KINDS: dict[str, Callable[..., Task]] = {
 
 
 def build_task(
-    kind: str, names: Sequence[str], loss: str | LossFunction | None = None, *, label_smoothing: float = 0.0
+    kind: str,
+    names: Sequence[str],
+    loss: str | LossFunction | None = None,
+    *,
+    label_smoothing: float = 0.0,
+    metric: str | None = None,
+    class_weight: str | None = None,
 ) -> Task:
-    """Return the task of a recipe: its kind, with the names of its classes or values."""
-    match kind:
-        case "regression":
-            return Regression(names, loss)
-        case "binary":
-            return Binary(names, loss, label_smoothing)
-        case "multi-class":
-            return MultiClass(names, loss, label_smoothing)
-    raise SettingError(f"a task is one of regression, binary, multi-class; got {kind!r}")
+    """Return the task of a recipe: its kind, with the names of its classes or values.
+
+    Raises: SettingError for a metric of another kind of task, or class weights where there are no classes
+    """
+    if kind not in KINDS:
+        raise SettingError(f"a task is one of regression, binary, multi-class; got {kind!r}")
+    task = Regression(names, loss) if kind == "regression" else KINDS[kind](names, loss, label_smoothing)
+    if metric is not None:
+        task.judge_by_(metric)
+    if class_weight is not None:
+        if class_weight != "balanced":
+            raise SettingError(f"--class-weight takes balanced; got {class_weight!r}")
+        if not isinstance(task, Classification):
+            raise SettingError("--class-weight is for classes; this target holds values (a regression)")
+        task.weigh_()
+    return task

@@ -10,14 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from chainrule.core.errors import TrainingFailed
+from chainrule.core.errors import SettingError, TrainingFailed
 from chainrule.data.batches import Batches
 from chainrule.optim.schedules import Schedule
 from chainrule.train.checkpoint import part, under
 from chainrule.train.loop import Report, evaluate, mean_loss, updates
+from chainrule.train.metrics import Metric
 from chainrule.train.step import AutogradStep, first_bad_layer
 
 READ_EVERY = 64  # updates between two looks at the losses on a device where reading one stalls it
+NOTHING_YET = (math.inf, math.inf)
 Row = dict[str, float]
 
 
@@ -31,23 +33,26 @@ class Training:
         validation: Batches | None,
         schedule: Schedule,
         patience: int | None,
+        metric: Metric | None = None,
     ) -> None:
+        """`metric` decides which epoch is the best; without it the validation loss does."""
         self.step = step
         self.batches = batches
         self.validation = validation
         self.schedule = schedule
         self.patience = patience
+        self.metric = metric
         self.number = 0
         self.losses: list[float] = []
         self.history: list[Row] = []
         self.best: dict[str, Tensor] = {}
         self.best_epoch: int | None = None
-        self.best_loss = math.inf
+        self.best_cost = NOTHING_YET
         self._unread: list[Tensor] = []
 
     @property
     def is_finished(self) -> bool:
-        """Whether all updates are made, or the validation loss has not improved for `patience` epochs."""
+        """Whether all updates are made, or the validation rows have not done better for `patience` epochs."""
         return self.number >= self.schedule.steps or self._is_spent()
 
     def _is_spent(self) -> bool:
@@ -110,10 +115,28 @@ class Training:
         if self.validation:
             measured = evaluate(self.step.objective, self.validation)
             row |= {f"validation_{name}": value for name, value in measured.items()}
-            if measured["loss"] < self.best_loss and self._counts(epoch):
-                self.best_loss, self.best_epoch = measured["loss"], epoch
+            cost = self._cost(measured)
+            if cost < self.best_cost and self._counts(epoch):
+                self.best_cost, self.best_epoch = cost, epoch
                 self._keep_best()
         self.history.append({**row, "seconds": seconds})
+
+    def _cost(self, measured: Row) -> tuple[float, float]:
+        """Return what the best epoch has least of: the validation loss, or the metric and among equals the loss.
+
+        Few validation rows give few different accuracies: the loss tells those apart.
+        Raises: SettingError where the validation rows do not define the metric
+        """
+        loss = measured["loss"]
+        if self.metric is None:
+            return loss, loss
+        value = measured.get(self.metric.name)
+        if value is None:
+            raise SettingError(
+                f"the validation rows are all of one class, so their {self.metric.name} is not defined and cannot choose "
+                "the best epoch; give a larger --validation, or another --metric"
+            )
+        return (-value if self.metric.larger_is_better else value), loss
 
     def _counts(self, epoch: int) -> bool:
         """Whether an epoch may be the best: with patience each, else those of the second half.
@@ -132,7 +155,7 @@ class Training:
             self.best[name].copy_(tensor)
 
     def restore_best_(self) -> None:
-        """Put the weights of the best validation loss into the model; without validation the last ones stay."""
+        """Put the weights of the best epoch into the model; without validation the last ones stay."""
         if self.best:
             self.step.objective.model.load_state_dict(self.best)
 
@@ -155,7 +178,7 @@ class Training:
             "steps": self.schedule.steps,
             "is_finished": self.is_finished,
             "best_epoch": self.best_epoch,
-            "best_loss": self.best_loss if self.best_epoch else None,
+            "best_cost": list(self.best_cost) if self.best_epoch else None,
             "history": self.history,
         }
 
@@ -169,4 +192,4 @@ class Training:
         self.number = state["step"]
         self.history = state["history"]
         self.best_epoch = state["best_epoch"]
-        self.best_loss = math.inf if state["best_loss"] is None else state["best_loss"]
+        self.best_cost = NOTHING_YET if state["best_cost"] is None else tuple(state["best_cost"])

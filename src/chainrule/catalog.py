@@ -110,7 +110,9 @@ METRICS = {
     "precision": Entry(
         "chainrule.train.metrics:PRECISION", "share of the rows answered with a class that are of it; classes"
     ),
-    "recall": Entry("chainrule.train.metrics:RECALL", "share of the rows of a class that were found; classes"),
+    "recall": Entry(
+        "chainrule.train.metrics:RECALL", "share of the rows of a class that were found; classes"
+    ),
     "f1": Entry("chainrule.train.metrics:F1", "harmonic mean of precision and recall; classes"),
     "auc": Entry(
         "chainrule.train.metrics:AUC", "chance that a row of the class is ranked above another row; classes"
@@ -126,7 +128,9 @@ METRICS = {
     ),
     "r2": Entry("chainrule.train.metrics:R2", "share of the variation that is explained; values"),
     "mae": Entry("chainrule.train.metrics:MAE", "mean absolute error, smaller is better; values"),
-    "rmse": Entry("chainrule.train.metrics:RMSE", "root of the mean squared error, smaller is better; values"),
+    "rmse": Entry(
+        "chainrule.train.metrics:RMSE", "root of the mean squared error, smaller is better; values"
+    ),
 }
 
 

@@ -117,7 +117,9 @@ def test_a_row_that_weighs_two_is_a_row_twice(name: str) -> None:
         counts = np.random.default_rng(2).integers(0, 3, len(answers))
         drawn = np.repeat(np.arange(len(answers)), counts)
         parts = {k: v[drawn] for k, v in vars(answers).items() if isinstance(v, np.ndarray)}
-        again = Answers(**{k: v for k, v in parts.items() if k in ("true", "labels", "probabilities", "values")})
+        again = Answers(
+            **{k: v for k, v in parts.items() if k in ("true", "labels", "probabilities", "values")}
+        )
         by_weight = measure(answers, [name], counts.astype(float))
         assert by_weight == pytest.approx(measure(again, [name]), abs=1e-12)
 
@@ -131,7 +133,15 @@ def test_a_class_that_does_not_occur_is_not_counted(name: str) -> None:
     keep = (whole.true != 3) & (whole.labels != 3)
     four = Answers(true=whole.true[keep], labels=whole.labels[keep], probabilities=whole.probabilities[keep])
     found = measure(four, [name])
-    if name in ("accuracy", "balanced-accuracy", "precision", "recall", "f1", "log-loss", "calibration-error"):
+    if name in (
+        "accuracy",
+        "balanced-accuracy",
+        "precision",
+        "recall",
+        "f1",
+        "log-loss",
+        "calibration-error",
+    ):
         with warnings.catch_warnings():
             assert found[name] == pytest.approx(PEERS[name](four, np.ones(len(four.true))), abs=1e-9)
     assert math.isfinite(found[name])

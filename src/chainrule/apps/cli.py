@@ -243,9 +243,9 @@ def evaluate(
     with output.printer(json=json, quiet=False) as out:
         from chainrule.jobs.predict import evaluate_on
 
-        metrics, notes = evaluate_on(run, data, runs)
+        judged, text, notes = evaluate_on(run, data, runs)
         out.notes(notes)
-        out.record("evaluate", metrics)
+        out.record("evaluate", judged, text)
 
 
 @app.command(

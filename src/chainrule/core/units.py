@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 
 def show_seconds(seconds: float) -> str:
     """Write a duration the way a person would say it.
@@ -41,3 +43,15 @@ def show_number(value: float) -> str:
         return f"{value:g}"
     text = f"{value:.4g}"
     return f"{float(text):.0f}" if "e+" in text and abs(value) < 1e15 else text
+
+
+def show_interval(low: float, high: float) -> str:
+    """Write an interval with the decimals that its width leaves a meaning.
+
+    >>> show_interval(0.9013, 0.9821), show_interval(0.98121, 0.98342), show_interval(103.21, 141.8)
+    ('0.90 to 0.98', '0.9812 to 0.9834', '103 to 142')
+    """
+    if not low < high or math.isinf(low) or math.isinf(high):
+        return f"{show_number(low)} to {show_number(high)}"
+    decimals = min(9, max(0, math.ceil(0.5 - math.log10(high - low))))
+    return f"{low:.{decimals}f} to {high:.{decimals}f}"

@@ -36,6 +36,11 @@ class Target:
     names: tuple[str, ...]
     classes: tuple[str, ...] = ()
 
+    @property
+    def second(self) -> str | None:
+        """Of two classes the second, which precision, recall and curves are about."""
+        return self.classes[1] if len(self.classes) == 2 else None
+
     def encode(self, source: Source) -> tuple[np.ndarray, np.ndarray]:
         """Return targets, and which rows have one.
 

@@ -6,12 +6,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from chainrule.catalog import METRICS
 from chainrule.core.errors import RunError
 from chainrule.jobs import folder as folders
 from chainrule.jobs.folder import find
 from chainrule.jobs.run import Run
-
-SMALLER_IS_BETTER = ("loss", "mae", "rmse")
+from chainrule.train.metrics import metric_named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,9 +76,8 @@ def _row(path: Path) -> dict[str, Any]:
             return row | {"state": "no checkpoint yet"}
         row |= {"state": "finished" if run.is_finished else "stopped", "epochs": len(run.history)}
         if run.is_finished:
-            part = "test" if "test" in run.metrics else "train"
-            metric = "r2" if run.recipe.schema.target.kind == "regression" else "accuracy"
-            row |= {"metric": f"{part} {metric}", "value": run.metrics[part][metric]}
+            part = next(part for part in ("test", "validation", "train") if part in run.metrics)
+            row |= {"metric": f"{part} {run.metric}", "value": run.metrics[part].get(run.metric)}
     except RunError as error:
         row["state"] = f"damaged: {error}"
     return row
@@ -106,5 +105,6 @@ def _best(name: str, values: list[float | None]) -> int | None:
     present = [(v, i) for i, v in enumerate(values) if v is not None]
     if len(present) < 2 or name in ("epochs", "fit seconds"):
         return None
-    smaller = name.rsplit(" ", 1)[-1] in SMALLER_IS_BETTER
-    return (min if smaller else max)(present, key=lambda pair: pair[0])[1]
+    score = name.rsplit(" ", 1)[-1]
+    larger = score in METRICS and metric_named(score).larger_is_better
+    return (max if larger else min)(present, key=lambda pair: pair[0])[1]

@@ -18,14 +18,17 @@ from chainrule.jobs.events import Event, Finished, Said
 from chainrule.jobs.folder import RunFolder
 from chainrule.jobs.page import summarise
 from chainrule.jobs.workshop import Material
-from chainrule.jobs.yardstick import measure_yardsticks, verdict
+from chainrule.jobs.yardstick import base_rate, measure_yardsticks, verdict
 from chainrule.train.checkpoint import under
-from chainrule.train.loop import judge, outputs_of
+from chainrule.train.judgement import Judgement, judge_rows
+from chainrule.train.loop import judge, outputs_of, watch
 from chainrule.train.objective import Objective
 from chainrule.train.recipe import Recipe
+from chainrule.train.task import Task
 from chainrule.train.training import Training
 
 PARTS = ("train", "validation", "test")
+MOST_TO_RANK = 2_000_000  # training rows × outputs that all metrics are taken of; some of them sort
 
 
 def write_model(folder: RunFolder, objective: Objective, prepare: Prepare) -> None:
@@ -59,17 +62,21 @@ def finish(
     """Judge the trained network and write what is derived."""
     objective = training.step.objective
     outputs = {part: _outputs(material, objective, part) for part in PARTS}
-    metrics = {
-        part: _metrics(material, objective, part, found)
+    judgements = {
+        part: _judged(material, objective.task, part, found)
         for part, found in outputs.items()
         if found is not None
     }
+    metrics = {part: found.metrics for part, found in judgements.items()}
+    best_known = next(part for part in reversed(PARTS) if part in judgements)
     write_history(folder, training.history)
     yield Said(text="comparing with simpler models on the same rows")
     yardsticks = measure_yardsticks(material, objective.task, fit_seconds)
     said = verdict(objective.task, metrics.get("test", {}), yardsticks)
     record: dict[str, Any] = {
         "metrics": metrics,
+        "metric": objective.task.metric,
+        "intervals": {part: found.intervals for part, found in judgements.items() if found.intervals},
         "epochs": len(training.history),
         "best_epoch": training.best_epoch,
         "rows": material.split.counts(),
@@ -91,6 +98,10 @@ def finish(
         rows=material.split.counts(),
         plan=str(recipe.plan),
         verdict=said,
+        judged_on=best_known,
+        intervals=judgements[best_known].intervals,
+        base_rate=base_rate(yardsticks, objective.task.metric),
+        second=recipe.schema.target.second,
     )
 
 
@@ -117,7 +128,12 @@ def _outputs(material: Material, objective: Objective, part: str) -> Tensor | No
     return outputs_of(objective.model, material.inputs[torch.from_numpy(rows)].to(device))
 
 
-def _metrics(material: Material, objective: Objective, part: str, outputs: Tensor) -> dict[str, float]:
+def _judged(material: Material, task: Task, part: str, outputs: Tensor) -> Judgement:
+    """Judge a part of the rows: test and validation with intervals; many training rows by what costs little."""
     assert material.examples.targets is not None
-    targets = objective.task.encode(material.examples.targets[material.rows(part)]).to(outputs.device)
-    return judge(objective.task, outputs, targets)
+    targets = task.encode(material.examples.targets[material.rows(part)]).to(outputs.device)
+    if part != "train":
+        return judge_rows(task, outputs, targets)
+    if outputs.numel() > MOST_TO_RANK:
+        return Judgement(rows=len(outputs), metrics=watch(task, outputs, targets))
+    return Judgement(rows=len(outputs), metrics=judge(task, outputs, targets))

@@ -55,7 +55,11 @@ class EpochEnded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """The run is complete; everything is on disk."""
+    """The run is complete; everything is on disk.
+
+    `intervals` are those of `judged_on`: test, or validation without test rows. `base_rate` is the score of answering
+    every row alike; `second` is the class that precision and recall are about where there are two.
+    """
 
     run: Path
     metrics: dict[str, dict[str, float]]
@@ -65,6 +69,10 @@ class Finished:
     rows: dict[str, int]
     plan: str
     verdict: str
+    judged_on: str = "test"
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    base_rate: float | None = None
+    second: str | None = None
 
 
 Event = Said | Warned | Opened | Stepped | EpochEnded | Finished

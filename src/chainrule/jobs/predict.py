@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from chainrule.core.errors import SettingError
 from chainrule.core.files import write_atomic
 from chainrule.core.text import visible
 from chainrule.jobs.folder import find
 from chainrule.jobs.run import Run, predictions_frame
+from chainrule.jobs.show import figures
 
 ENDINGS = (".csv", ".tsv", ".parquet", ".json")
 
@@ -33,10 +35,17 @@ def predict_file(run: str, rows: Path, output: Path | None, runs: Path) -> tuple
     return f"{table.height} predictions in {visible(output)}\n", opened.notes
 
 
-def evaluate_on(run: str, data: str | None, runs: Path) -> tuple[dict[str, float], tuple[str, ...]]:
-    """Return metrics on labelled rows, or on the run's own test rows, and what the user should hear."""
+def evaluate_on(run: str, data: str | None, runs: Path) -> tuple[dict[str, Any], str, tuple[str, ...]]:
+    """Judge labelled rows, or the run's own test rows; returns the figures, them as text, and what the user should hear."""
     opened = Run(find(run, runs).path)
-    return opened.evaluate(data), opened.notes
+    judged = opened.judge(data)
+    yardsticks = opened.record["yardsticks"] if data is None else []
+    base_rate = yardsticks[0]["metrics"].get(opened.metric) if yardsticks else None
+    second = opened.recipe.schema.target.second
+    text = "\n".join(
+        figures(judged.metrics, judged.intervals, opened.metric, base_rate=base_rate, second=second)
+    )
+    return {**judged.metrics, "intervals": judged.intervals, "rows": judged.rows}, text, opened.notes
 
 
 def _as_bytes(table: object, ending: str) -> bytes:

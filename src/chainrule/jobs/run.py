@@ -21,7 +21,9 @@ from chainrule.jobs import folder as folders
 from chainrule.jobs.folder import find, read_json
 from chainrule.jobs.workshop import empty_task, make_material, make_model, read_again, reading_of
 from chainrule.train.checkpoint import load_checkpoint, part
-from chainrule.train.loop import judge, outputs_of
+from chainrule.train.judgement import Judgement, judge_rows
+from chainrule.train.loop import outputs_of
+from chainrule.train.metrics import metrics_for
 from chainrule.train.recipe import Recipe
 from chainrule.train.task import Predictions, Task
 
@@ -74,9 +76,14 @@ class Run:
         found: dict[str, Row] = self.record["metrics"]
         return found
 
+    @property
+    def metric(self) -> str:
+        """The metric that tables show: the one that was asked for, else accuracy or r2."""
+        return self.recipe.settings.metric or metrics_for(self.recipe.schema.target.kind)[0]
+
     @functools.cached_property
     def record(self) -> dict[str, Any]:
-        """What metrics.json holds: metrics, yardsticks, the verdict, seconds."""
+        """What metrics.json holds: metrics and their intervals, yardsticks, the verdict, seconds."""
         record = read_json(self.path / folders.METRICS)
         if not isinstance(record, dict) or "metrics" not in record:
             raise RunError(f"{self.path / folders.METRICS} is damaged: it holds no metrics")
@@ -149,6 +156,10 @@ class Run:
 
     def evaluate(self, data: Any = None) -> dict[str, float]:
         """Return metrics on labelled rows; without `data`, on the run's own test rows."""
+        return self.judge(data).metrics
+
+    def judge(self, data: Any = None) -> Judgement:
+        """Return metrics with 95 % intervals on labelled rows; without `data`, on the run's own test rows."""
         model, prepare, task = self._loaded
         schema = self.recipe.schema
         if data is None:
@@ -171,7 +182,7 @@ class Run:
             raise DataError(f"{source.name} has no rows with a target")
         with self.recipe.plan_here().applied():
             outputs = outputs_of(model, prepare.tensors(examples)[torch.from_numpy(rows)])
-            return judge(task, outputs, task.encode(examples.targets[rows]))
+            return judge_rows(task, outputs, task.encode(examples.targets[rows]))
 
     def plot(self) -> Figure:
         """Draw the curves of loss and metric."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from chainrule.catalog import METRICS
 from chainrule.core.text import visible
-from chainrule.core.units import show_number, show_seconds
+from chainrule.core.units import show_interval, show_number, show_seconds
 from chainrule.jobs.events import EpochEnded, Event, Finished, Opened, Said, Stepped, Warned
+from chainrule.train.metrics import metric_named
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -83,7 +86,9 @@ class Terminal:
         rows = ", ".join(f"{count:,} {part}" for part, count in event.rows.items() if count)
         self.line(f"{event.model}, {event.parameters:,} parameters · rows: {rows} · plan: {event.plan}")
         self._opened = event
-        self.line(f"{'epoch':>6} {'loss':>10} {'validation':>11} {event.metric:>9}", "bold")
+        self.line(
+            f"{'epoch':>6} {'loss':>10} {'validation':>11} {event.metric:>{width(event.metric)}}", "bold"
+        )
         if self.console.is_terminal:
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -114,9 +119,14 @@ class Terminal:
     def _finish(self, event: Finished) -> None:
         best = f", best epoch {event.best_epoch}" if event.best_epoch else ""
         self.line(f"{event.epochs} epochs in {show_seconds(event.fit_seconds)}{best}")
-        part = "test" if "test" in event.metrics else "train"
-        shown = " · ".join(f"{name} {show_number(value)}" for name, value in event.metrics[part].items())
-        self.line(f"{part}: {shown}", "bold")
+        assert self._opened is not None
+        part, metric = event.judged_on, self._opened.metric
+        first, *others = figures(
+            event.metrics[part], event.intervals, metric, base_rate=event.base_rate, second=event.second
+        )
+        self.line(f"{part}: {first}", "bold")
+        for text in others:
+            self.line(f"  {text}")
         self.line(visible(event.verdict, 500))
         self.line(f"report: {event.run / 'report.html'}")
         self.line(f"predict with: chainrule predict {event.run} FILE")
@@ -127,11 +137,52 @@ class Terminal:
             self._bar = None
 
 
+def figures(
+    metrics: dict[str, float],
+    intervals: Mapping[str, Sequence[float]],
+    metric: str,
+    *,
+    base_rate: float | None = None,
+    second: str | None = None,
+) -> list[str]:
+    """Write figures as lines: the one that matters most with interval and base rate, then the others.
+
+    Of two classes, what is about the second alone stands under its name. The log loss is left out where it is the loss.
+    """
+    first = f"{metric} is not defined: these rows are all of one class"
+    if metric in metrics:
+        beside = [f"95 % interval {show_interval(*intervals[metric])}"] if metric in intervals else []
+        beside += [f"base rate {_short(base_rate)}"] if base_rate is not None else []
+        first = f"{metric} {_short(metrics[metric])}" + (f" ({'; '.join(beside)})" if beside else "")
+    is_loss = math.isclose(metrics.get("log-loss", math.nan), metrics.get("loss", math.nan), rel_tol=1e-3)
+    left_out = {metric, "log-loss"} if is_loss else {metric}
+    others = {name: f"{name} {_short(value)}" for name, value in metrics.items() if name not in left_out}
+    of_second = [
+        name for name in others if second is not None and name in METRICS and metric_named(name).is_of_second
+    ]
+    lines = [first, " · ".join(text for name, text in others.items() if name not in of_second)]
+    if of_second:
+        lines.append(f"of class '{visible(second)}': " + " · ".join(others[name] for name in of_second))
+    return [line for line in lines if line]
+
+
+def _short(value: float) -> str:
+    """Write a figure with three digits, more are luck of the rows; only what is whole reads as 1."""
+    short = float(f"{value:.3g}") if abs(value) < 100 else value
+    return show_number(0.999 if value < 1 <= short else short)
+
+
 def epoch_line(row: dict[str, float], metric: str, is_best: bool) -> str:
     """Write one row of the history."""
     text = f"{int(row['epoch']):>6} {row['train_loss']:>10.4f}"
     if "validation_loss" in row:
         text += (
-            f" {row['validation_loss']:>11.4f} {row[f'validation_{metric}']:>9.4f}{' *' if is_best else ''}"
+            f" {row['validation_loss']:>11.4f} {row.get(f'validation_{metric}', math.nan):>{width(metric)}.4f}"
+            f"{' *' if is_best else ''}"
         )
     return text
+
+
+def width(metric: str) -> int:
+    """Return the width of a metric's column."""
+    return max(9, len(metric) + 1)

@@ -157,7 +157,9 @@ def _answers(models: list[Any], material: Material, task: Task) -> Answers:
         return Answers(true=true, values=values)
     (model,) = models
     shares = np.zeros((len(true), _classes(task)))
-    shares[:, model.classes_] = model.predict_proba(inputs)  # a class may have no row among those it was fitted on
+    shares[:, model.classes_] = model.predict_proba(
+        inputs
+    )  # a class may have no row among those it was fitted on
     return Answers(true=true, labels=shares.argmax(1), probabilities=shares)
 
 

@@ -112,9 +112,12 @@ def evaluate(objective: Objective, batches: Batches) -> dict[str, float]:
     rows = batches.rows.to(batches.inputs.device)
     parts = [rows[i : i + EVALUATION_ROWS] for i in range(0, len(rows), EVALUATION_ROWS)]
     outputs = torch.cat([outputs_of(objective.model, batches.inputs[part]) for part in parts])
-    targets = batches.targets[rows]
-    loss = _losses(objective.task, outputs, targets).mean().item()
-    return {"loss": loss, **objective.task.measure(outputs, targets)}
+    return watch(objective.task, outputs, batches.targets[rows])
+
+
+def watch(task: Task, outputs: Tensor, targets: Tensor) -> dict[str, float]:
+    """Return the mean loss and those metrics that cost little."""
+    return {"loss": _losses(task, outputs, targets).mean().item(), **task.measure(outputs, targets)}
 
 
 def judge(task: Task, outputs: Tensor, targets: Tensor) -> dict[str, float]:

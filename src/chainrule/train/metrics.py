@@ -129,7 +129,8 @@ def _of_ranking(inside: np.ndarray, outside: np.ndarray) -> tuple[np.ndarray, np
 class Metric:
     """A score of answers: its name, its value for each weighting of a tally, and what it says.
 
-    `tasks` are the kinds of task that it is for; `rests_on_classes`: whether a rare class alone can move it.
+    `tasks` are the kinds of task that it is for; `rests_on_classes`: whether a rare class alone can move it;
+    `is_of_second`: whether, of two classes, it is about the second alone.
     Shapes: value (R,)
     """
 
@@ -139,6 +140,7 @@ class Metric:
     tasks: tuple[str, ...]
     larger_is_better: bool = True
     rests_on_classes: bool = False
+    is_of_second: bool = False
 
     def __call__(self, tally: Tally) -> np.ndarray:
         return self.value(tally)
@@ -263,7 +265,9 @@ def _rmse(tally: Tally) -> np.ndarray:
 
 
 def _r2(tally: Tally) -> np.ndarray:
-    true = tally.answers.true - tally.answers.true.mean(0)  # of numbers far from 0 the squares would drown the rest
+    true = tally.answers.true - tally.answers.true.mean(
+        0
+    )  # of numbers far from 0 the squares would drown the rest
     spread = tally.mean(np.square(true)) - np.square(tally.mean(true))
     varies = spread > 1e-13 * np.square(true).max(0, initial=0.0)
     missed = ratio(tally.mean(np.square(_errors(tally.answers))), np.where(varies, spread, 0.0), 1.0)
@@ -289,11 +293,19 @@ PRECISION = Metric(
     "share of the rows answered with a class that are of it",
     CLASSES,
     rests_on_classes=True,
+    is_of_second=True,
 )
 RECALL = Metric(
-    "recall", _recall, "share of the rows of a class that were found", CLASSES, rests_on_classes=True
+    "recall",
+    _recall,
+    "share of the rows of a class that were found",
+    CLASSES,
+    rests_on_classes=True,
+    is_of_second=True,
 )
-F1 = Metric("f1", _f1, "harmonic mean of precision and recall", CLASSES, rests_on_classes=True)
+F1 = Metric(
+    "f1", _f1, "harmonic mean of precision and recall", CLASSES, rests_on_classes=True, is_of_second=True
+)
 AUC = Metric(
     "auc",
     _auc,
@@ -307,6 +319,7 @@ AVERAGE_PRECISION = Metric(
     "mean precision over all thresholds, by the recall that each adds",
     CLASSES,
     rests_on_classes=True,
+    is_of_second=True,
 )
 LOG_LOSS = Metric(
     "log-loss",

@@ -137,12 +137,6 @@ def test_a_blank_line_between_rows_is_a_row_without_values():
         (b"PK\x03\x04rest", "is a ZIP archive, perhaps an Excel workbook"),
         (b"\x1f\x8b\x08rest", "is compressed with gzip"),
         (b"PAR1rest", "is a Parquet file; give its name the ending .parquet"),
-        ("a,b\n1,2\n".encode("utf-16"), "is UTF-16 text; save it as UTF-8"),
-        (
-            "a,b\n1,2\n3,café\n".encode("latin-1"),
-            "line 3 is not UTF-8 text (byte 0xe9); save the file as UTF-8",
-        ),
-        ("größe,b\n1,2\n".encode("latin-1"), "line 1 is not UTF-8 text (byte 0xf6)"),
         (
             "a,b\n1," + '"' + "x" * 200_000 + "\n",
             "a cell is longer than 131,072 characters; is a quotation mark left",
@@ -212,3 +206,58 @@ def test_any_bytes_are_a_table_or_refused(content):
     except DataError:
         return
     assert frame.height and frame.width
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("# made by hand\n#\na,b\n1,2\n", "t.csv: 2 lines that begin with # above the header are left out"),
+        ("# units: m\na,b\n1,2\n", "t.csv: 1 line that begins with # above the header is left out"),
+        ("#a,b\n1,2\n", "t.csv: the header is the line that begins with #"),
+        ("# by numpy\n# a b\n1 2\n", "the header is the line that begins with #"),
+    ],
+)
+def test_comments_above_the_header(text, expected):
+    frame, notes = read(text, " " if "numpy" in text else ",")
+    assert frame.columns == ["a", "b"] and frame.rows() == [("1", "2")]
+    assert expected in notes[0]
+
+
+def test_lines_below_comments_keep_their_numbers():
+    assert refusal("# x\n# y\na,b\n1,2\n3,4,5\n") == "t.csv, line 5: 3 cells, but the header has 2"
+
+
+def test_the_hint_of_excel_is_no_row():
+    assert rows("sep=;\na;b\n1;2\n") == [("1", "2")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "  a    b   c\n  1  2.5   x\n 10   -3   y\n",
+        "a b c\n1\t2.5  x\n10 -3 y  \n",
+        '"a" "b" "c"\n1 2.5 "x"\n10 -3 "y"\n',
+        '"a" "b" "c"\n"1" 1 2.5 "x"\n"2" 10 -3 "y"\n',
+        "a\tb\tc\n1\t2.5\tx\n10\t-3\ty\n",
+        "a;b;c\n1;2.5;x\n10;-3;y\n",
+    ],
+    ids=["aligned", "mixed", "quoted", "row numbers of R", "tabs", "semicolons"],
+)
+def test_tables_of_columns_apart_by_spaces(text):
+    frame, _ = read(text, " ")
+    assert frame.columns == ["a", "b", "c"]
+    assert frame.rows() == [("1", "2.5", "x"), ("10", "-3", "y")]
+
+
+def test_spaces_within_cells_are_no_separators():
+    assert rows("name,city\nAnn Lee,New York\nBob Ray,Ulm\n", " ") == [
+        ("Ann Lee", "New York"),
+        ("Bob Ray", "Ulm"),
+    ]
+    assert read("name\nAnn Lee\nBob Ray\n")[0].columns == ["name"]
+
+
+def test_what_is_not_utf8_is_read_and_said():
+    frame, notes = read("größe,b\n1,2\n".encode("latin-1"))
+    assert frame.columns == ["größe", "b"]
+    assert notes == ["t.csv: read as cp1252 (it is not UTF-8); --encoding names another"]

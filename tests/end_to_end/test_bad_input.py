@@ -119,8 +119,6 @@ def here(tmp_path, monkeypatch):
         (b"a,,b\n1,2,3\n", "t.csv: column 2 of 3 has no name in the header"),
         (b"a,b\n1,2\n3,4,5\n", "t.csv, line 3: 3 cells, but the header has 2"),
         (b'a,b\n1,2\n"3,4\n5,6\n', "t.csv, line 3: a quotation mark opens here and is never closed"),
-        (b"a,b\n1,2\n3,\xe9\n", "t.csv, line 3 is not UTF-8 text (byte 0xe9); save the file as UTF-8"),
-        ("a,b\n1,2\n".encode("utf-16"), "t.csv is UTF-16 text; save it as UTF-8"),
         (b"a,b\n1,\x00\n", "t.csv holds binary data, not text (a null byte in line 2)"),
         (bytes(range(256)), "t.csv holds binary data"),
         (b"PK\x03\x04", "t.csv is a ZIP archive, perhaps an Excel workbook; a text table is needed"),
@@ -143,8 +141,14 @@ def test_files_that_are_not_there_or_of_another_kind(refused, tmp_path):
     write(tmp_path / "houses.csv", houses(5))
     assert "house.csv does not exist; did you mean houses.csv?" in refused("fit", "house.csv")
     assert "iriss does not exist; did you mean iris?" in refused("fit", "iriss")
-    (tmp_path / "t.xlsx").write_bytes(b"PK")
-    assert "t.xlsx: files of this kind are not read; CSV, TSV, Parquet, .npz, IDX" in refused("fit", "t.xlsx")
+    (tmp_path / "t.docx").write_bytes(b"PK")
+    assert "t.docx: files of this kind are not read; CSV, TSV, Parquet, JSON" in refused("fit", "t.docx")
+
+
+def test_encodings_that_do_not_fit(refused, tmp_path):
+    (tmp_path / "t.csv").write_bytes(b"a,b\n1,2\n3,\xe9\n")
+    assert "t.csv, line 3 is not ascii text (byte 0xe9)" in refused("fit", "t.csv", "--encoding", "ascii")
+    assert "got 'cp125'; did you mean cp1252?" in refused("fit", "t.csv", "--encoding", "cp125")
     (tmp_path / "t.parquet").write_bytes(b"PAR1junk")
     assert "t.parquet cannot be read as Parquet" in refused("fit", "t.parquet")
     assert "no data: name a built-in data set, a file or a folder" in refused("fit")

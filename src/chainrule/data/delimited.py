@@ -16,29 +16,44 @@ import polars as pl
 
 from chainrule.core.errors import DataError
 from chainrule.core.text import listed, visible
+from chainrule.data.encodings import to_utf8
+from chainrule.data.plain_text import (
+    BYTE_ORDER_MARK,
+    HEAD_BYTES,
+    apart_by_tabs,
+    head_of,
+    lines_apart_by_spaces,
+    without_comments,
+)
 
 SEPARATORS = (",", ";", "\t", "|")
-HEAD_BYTES, HEAD_ROWS = 1 << 16, 20  # looked at to find the separator
+HEAD_ROWS = 20  # looked at to find the separator
 SCANNED_AT_ONCE = 1 << 24
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 FOREIGN = {
     b"PK\x03\x04": "is a ZIP archive, perhaps an Excel workbook",
     b"\x1f\x8b": "is compressed with gzip",
     b"\x28\xb5\x2f\xfd": "is compressed with zstd",
     b"PAR1": "is a Parquet file; give its name the ending .parquet",
-    b"\xff\xfe": "is UTF-16 text; save it as UTF-8",
-    b"\xfe\xff": "is UTF-16 text; save it as UTF-8",
 }
 
 
-def parse(content: bytes, separator: str, name: str) -> tuple[pl.DataFrame, list[str]]:
+def parse(
+    content: bytes, separator: str, name: str, encoding: str | None = None
+) -> tuple[pl.DataFrame, list[str]]:
     """Return the table in a text file, all cells text and missing ones null, and what the user should hear.
 
+    `separator` is the one that the file's ending promises; a space: cells that stand in columns, apart by spaces.
     Raises: DataError naming the line or column where something is wrong
     """
-    content = _lines(content, name)
-    found = _find_separator(content, separator)
-    notes = [] if found == separator else [f"{name}: cells are separated by {found!r}, not by {separator!r}"]
+    for magic, what in FOREIGN.items():
+        if content.startswith(magic):
+            raise DataError(f"{name} {what}; a text table is needed")
+    content, notes = to_utf8(content, name, encoding)
+    content, more = without_comments(_lines(content, name), name)
+    notes += more
+    content, found = _find_separator(content, separator)
+    if found != separator and separator != " ":
+        notes.append(f"{name}: cells are separated by {found!r}, not by {separator!r}")
     names = _names(content, found, name)
     frame = _read_regular(content, found, len(names)) if _is_regular(content, found) else None
     if frame is None:
@@ -53,9 +68,6 @@ def parse(content: bytes, separator: str, name: str) -> tuple[pl.DataFrame, list
 
 def _lines(content: bytes, name: str) -> bytes:
     """Refuse what is not text; bring line ends to one kind and drop blank lines at the end."""
-    for magic, what in FOREIGN.items():
-        if content.startswith(magic):
-            raise DataError(f"{name} {what}; a text table is needed")
     if b"\0" in content:
         line = content.count(b"\n", 0, content.index(b"\0")) + 1
         raise DataError(f"{name} holds binary data, not text (a null byte in line {line}); is it a table?")
@@ -69,13 +81,19 @@ def _lines(content: bytes, name: str) -> bytes:
     return content
 
 
-def _find_separator(content: bytes, usual: str) -> str:
-    """Return the separator that cuts the most of the first lines as it cuts the header; the usual one if it ties."""
-    head = content[:HEAD_BYTES]
-    if len(content) > HEAD_BYTES:
-        head = head[: head.rfind(b"\n") + 1] or head
-    text = head.decode("utf-8-sig", errors="replace")
-    return max((usual, *SEPARATORS), key=lambda separator: _lines_cut_alike(text, separator))
+def _find_separator(content: bytes, usual: str) -> tuple[bytes, str]:
+    """Return the separator that cuts the most of the first lines as it cuts the header; the usual one if it ties.
+
+    Cells apart by spaces come back apart by tabs.
+    """
+    text = head_of(content)
+    separators = dict.fromkeys((usual, *SEPARATORS))
+    separators.pop(" ", None)
+    cut = {separator: _lines_cut_alike(text, separator) for separator in separators}
+    found = max(cut, key=cut.__getitem__)
+    if usual == " " and lines_apart_by_spaces(text) > cut[found]:
+        return apart_by_tabs(content), "\t"
+    return content, found
 
 
 def _lines_cut_alike(text: str, separator: str) -> int:

@@ -17,7 +17,7 @@ from chainrule.core.text import listed, visible
 from chainrule.data.join import join_divided, join_files
 from chainrule.data.reading import Divided, Reading
 from chainrule.data.source import PART_NAMES, TEST, TRAIN, VALIDATION, Source
-from chainrule.data.tables import PARQUET_ENDINGS, TEXT_ENDINGS, from_dataframe, read_table
+from chainrule.data.tables import from_dataframe, is_table, read_table
 from chainrule.data.untrusted import shown
 
 MOST_FILES = 10_000  # that one name stands for
@@ -148,13 +148,13 @@ def _read_path(path: Path, reading: Reading) -> Source:
     ending = path.suffix.lower()
     if ending == ".npz":
         return read_npz(path, reading.target)
-    if ending in TEXT_ENDINGS or ending in PARQUET_ENDINGS:
-        return read_table(path)
+    if is_table(path):
+        return read_table(path, reading)
     if "idx" in path.name.lower():
         return read_idx(path)
     raise DataError(
-        f"{visible(path)}: files of this kind are not read; CSV, TSV, Parquet, .npz, IDX, or a folder of class folders "
-        "with PNG, JPEG or WebP pictures are"
+        f"{visible(path)}: files of this kind are not read; CSV, TSV, Parquet, JSON, .npz, IDX, or a folder of class "
+        "folders with pictures are"
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -18,17 +18,28 @@ import polars as pl
 from chainrule.core.errors import DataError
 from chainrule.core.text import listed, visible
 from chainrule.data.delimited import parse, repeated
+from chainrule.data.encodings import to_utf8
+from chainrule.data.reading import Reading
+from chainrule.data.records import JSON_ENDINGS, read_records
 from chainrule.data.source import Source
+from chainrule.data.unpack import inner_name, unpacked
 
-TEXT_ENDINGS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
+TEXT_ENDINGS = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": " ", ".dat": " "}
 PARQUET_ENDINGS = (".parquet", ".pq")
+ENDINGS = (*TEXT_ENDINGS, *PARQUET_ENDINGS, *JSON_ENDINGS)
 
 
-def read_table(path: Path) -> Source:
+def is_table(path: Path) -> bool:
+    """Whether a file is a table by its ending, packed or not."""
+    return path.suffix.lower() == ".zip" or PurePath(inner_name(path.name)).suffix.lower() in ENDINGS
+
+
+def read_table(path: Path, reading: Reading | None = None) -> Source:
     """Read a table; columns of a text table are text.
 
     Raises: DataError naming the file, and the line or column where something is wrong
     """
+    reading = reading or Reading()
     name = visible(path.name)
     try:
         content = path.read_bytes()
@@ -36,12 +47,18 @@ def read_table(path: Path) -> Source:
         raise DataError(
             f"{visible(path)} cannot be read: {(error.strerror or str(error)).lower()}"
         ) from error
+    inside, inner = unpacked(content, name, ENDINGS)
+    ending = PurePath(inner).suffix.lower()
     notes: list[str] = []
-    ending = path.suffix.lower()
     if ending in PARQUET_ENDINGS:
-        frame = _read_parquet(content, name)
+        frame = _read_parquet(inside, name)
+    elif ending in JSON_ENDINGS:
+        text, notes = to_utf8(inside, name, reading.encoding)
+        columns, more = read_records(text, name, ending)
+        notes += more
+        frame = pl.DataFrame([_from_values(title, cells, notes) for title, cells in columns.items()])
     else:
-        frame, notes = parse(content, TEXT_ENDINGS.get(ending, ","), name)
+        frame, notes = parse(inside, TEXT_ENDINGS.get(ending, ","), name, reading.encoding)
     return Source(
         name=name,
         origin={"kind": "file", "path": str(path.resolve())},

@@ -53,5 +53,5 @@ def show_interval(low: float, high: float) -> str:
     """
     if not low < high or math.isinf(low) or math.isinf(high):
         return f"{show_number(low)} to {show_number(high)}"
-    decimals = min(9, max(0, math.ceil(0.5 - math.log10(high - low))))
+    decimals = min(9, max(0, math.ceil(0.7 - math.log10(high - low))))
     return f"{low:.{decimals}f} to {high:.{decimals}f}"

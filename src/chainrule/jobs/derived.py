@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import save
 from torch import Tensor
@@ -16,6 +17,8 @@ from chainrule.data.prepare import Prepare
 from chainrule.jobs import folder as folders
 from chainrule.jobs.events import Event, Finished, Said
 from chainrule.jobs.folder import RunFolder
+from chainrule.jobs.groups import judge_groups
+from chainrule.jobs.importance import LEAST_SECONDS, SHARE, column_places, drawn_rows, measure_importance
 from chainrule.jobs.page import summarise
 from chainrule.jobs.workshop import Material
 from chainrule.jobs.yardstick import base_rate, measure_yardsticks, verdict
@@ -85,6 +88,7 @@ def finish(
             {"name": y.name, "metrics": y.metrics, "seconds": y.seconds, "note": y.note} for y in yardsticks
         ],
         "verdict": said,
+        **_closer_looks(recipe, material, objective, best_known, outputs[best_known], fit_seconds),
     }
     yield Said(text="writing the report")
     write_json(folder.path / folders.METRICS, record)
@@ -103,6 +107,62 @@ def finish(
         base_rate=base_rate(yardsticks, objective.task.metric),
         second=recipe.schema.target.second,
     )
+
+
+def _closer_looks(
+    recipe: Recipe,
+    material: Material,
+    objective: Objective,
+    part: str,
+    outputs: Tensor | None,
+    fit_seconds: float,
+) -> dict[str, Any]:
+    """Return what each source column is worth, and the figures of the groups that were asked for."""
+    assert outputs is not None
+    if part == "train":
+        return {}
+    looks: dict[str, Any] = {}
+    if places := column_places(recipe.schema, material.prepare, material.source.feature_names):
+        looks["importance"] = _importance(material, objective, part, places, fit_seconds)
+    if recipe.settings.by:
+        answers = objective.task.answers(
+            outputs, _targets(material, objective.task, material.rows(part), outputs)
+        )
+        at = material.examples.rows[material.rows(part)]
+        groups = judge_groups(material.source, recipe.settings.by, at, answers, objective.task.kind)
+        found = [group.to_json() for group in groups]
+        looks["groups"] = {"column": recipe.settings.by, "part": part, "groups": found}
+    return looks
+
+
+def _importance(
+    material: Material, objective: Objective, part: str, places: dict[str, list[int]], fit_seconds: float
+) -> dict[str, Any]:
+    """Return the permutation importance of columns: by the metric, or by log loss if no column moves that.
+
+    Where one class is rare, every row is answered with the other one and accuracy stays what it is.
+    """
+    rows = drawn_rows(material.rows(part))
+    device = next(objective.parameters()).device
+    inputs = material.inputs[torch.from_numpy(rows)].to(device)
+    targets = _targets(material, objective.task, rows, inputs)
+    seconds, metric = max(LEAST_SECONDS, SHARE * fit_seconds), objective.task.metric
+    found = measure_importance(objective, places, inputs, targets, metric, seconds)
+    if objective.task.kind != "regression" and not any(one.mean > one.spread for one in found):
+        metric = "log-loss"
+        found = measure_importance(objective, places, inputs, targets, metric, seconds)
+    return {
+        "metric": metric,
+        "part": part,
+        "rows": len(rows),
+        "columns": [one.to_json() for one in found],
+        "columns_in_all": len(places),
+    }
+
+
+def _targets(material: Material, task: Task, rows: np.ndarray, beside: Tensor) -> Tensor:
+    assert material.examples.targets is not None
+    return task.encode(material.examples.targets[rows]).to(beside.device)
 
 
 def write_report(
@@ -130,8 +190,7 @@ def _outputs(material: Material, objective: Objective, part: str) -> Tensor | No
 
 def _judged(material: Material, task: Task, part: str, outputs: Tensor) -> Judgement:
     """Judge a part of the rows: test and validation with intervals; many training rows by what costs little."""
-    assert material.examples.targets is not None
-    targets = task.encode(material.examples.targets[material.rows(part)]).to(outputs.device)
+    targets = _targets(material, task, material.rows(part), outputs)
     if part != "train":
         return judge_rows(task, outputs, targets)
     if outputs.numel() > MOST_TO_RANK:

@@ -27,6 +27,7 @@ from chainrule.jobs import folder as folders
 from chainrule.jobs.derived import finish, write_model
 from chainrule.jobs.events import EpochEnded, Event, Finished, Opened, Said, Stepped, Warned
 from chainrule.jobs.folder import RunFolder
+from chainrule.jobs.groups import check_column
 from chainrule.jobs.run import Run
 from chainrule.jobs.show import consume
 from chainrule.jobs.workshop import (
@@ -187,6 +188,8 @@ def prepare_run(request: Request, source: Source) -> tuple[Recipe, Material]:
     """Decide everything that a run depends on, before anything is trained."""
     settings = request.settings.filled({"validation": 0.1, "test": 0.2})
     schema, notes = find_schema(source, target=request.target, task=settings.task)
+    if settings.by is not None:
+        check_column(source, settings.by)
     examples = schema.encode(source)
     material = make_material(source, examples, schema, settings)
     inputs = material.prepare.features

@@ -46,6 +46,13 @@ class Answers:
     def __len__(self) -> int:
         return len(self.true)
 
+    def only(self, rows: np.ndarray) -> Answers:
+        """Return the answers of some rows. Shapes: rows (M,) places, or (N,) bool."""
+        parts = (self.true, self.labels, self.probabilities, self.values)
+        true, labels, probabilities, values = (None if part is None else part[rows] for part in parts)
+        assert true is not None
+        return Answers(true=true, labels=labels, probabilities=probabilities, values=values)
+
     @cached_property
     def confidence(self) -> np.ndarray:
         """The probability of the class that was answered. Shapes: (N,)."""

@@ -146,6 +146,14 @@ def fit(
     plan: Annotated[
         str | None, typer.Option(help="How to run: auto (the default) or plain.", rich_help_panel=RUN)
     ] = None,
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            help="Most memory for the data, such as 1GB; what does not fit stays on disk. Without it, by what is free.",
+            metavar="AMOUNT",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
     runs: RUNS = Path("runs"),
     name: Annotated[str | None, typer.Option(help="Name of the run folder.", rich_help_panel=RUN)] = None,
     resume: Annotated[
@@ -170,6 +178,7 @@ def fit(
         "learning_rate": learning_rate, "schedule": schedule, "weight_decay": weight_decay, "dropout": dropout,
         "patience": patience, "validation": validation, "test": test, "seed": seed, "device": device, "plan": plan,
         "encoding": encoding, "sheet": sheet, "metric": metric, "class_weight": class_weight, "by": by,
+        "memory": memory,
     }  # fmt: skip
     with output.printer(json=json, quiet=quiet) as out:
         if resume is not None:

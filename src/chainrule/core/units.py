@@ -3,6 +3,21 @@
 from __future__ import annotations
 
 import math
+import re
+
+from chainrule.core.errors import SettingError
+
+_FACTORS = {
+    "B": 1,
+    "KB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "TB": 10**12,
+    "KIB": 2**10,
+    "MIB": 2**20,
+    "GIB": 2**30,
+}
+LEAST_MEMORY = 10**6
 
 
 def show_seconds(seconds: float) -> str:
@@ -31,6 +46,26 @@ def show_bytes(count: float) -> str:
         if count >= factor:
             return f"{count / factor:.1f} {unit}"
     return f"{count:.0f} B"
+
+
+def parse_bytes(text: str) -> int:
+    """Read an amount of memory.
+
+    Raises: SettingError for what is none, or less than a megabyte
+    >>> parse_bytes("600MB"), parse_bytes("1.5 GiB")
+    (600000000, 1610612736)
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?|\.\d+)\s*([a-z]+)", text.strip(), re.IGNORECASE | re.ASCII)
+    unit = found and found[2].upper()
+    unit = f"{unit}B" if unit in ("K", "M", "G", "T") else unit
+    if found is None or unit not in _FACTORS:
+        raise SettingError(f"--memory takes an amount such as 600MB, 1GB or 1GiB; got {text!r}")
+    amount = float(found[1]) * _FACTORS[unit]
+    if not LEAST_MEMORY <= amount < 2**60:
+        raise SettingError(
+            f"--memory must be at least {show_bytes(LEAST_MEMORY)}, and less than there is; got {text!r}"
+        )
+    return int(amount)
 
 
 def show_number(value: float) -> str:

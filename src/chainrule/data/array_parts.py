@@ -5,7 +5,7 @@ Every reader of arrays ends in `join_parts`, which recognizes from type and shap
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,13 +13,16 @@ import numpy as np
 
 from chainrule.core.errors import DataError
 from chainrule.data.source import TRAIN, Source
+from chainrule.data.store import Store, StoredRows, parts_of, stacked
+
+Rows = np.ndarray | StoredRows
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
     """Inputs and their targets, with the names that messages give them."""
 
-    inputs: np.ndarray
+    inputs: np.ndarray | StoredRows
     targets: np.ndarray | None
     input_name: str = "x"
     target_name: str = "y"
@@ -31,6 +34,7 @@ def join_parts(
     parts: Mapping[int, Part],
     notes: Sequence[str] = (),
     target: str = "target",
+    store: Store | None = None,
 ) -> Source:
     """Join the parts of the data and decide whether they are rows of numbers or pictures."""
     first = next(iter(parts.values()))
@@ -53,7 +57,7 @@ def join_parts(
     return Source(
         name=name,
         origin=origin,
-        array=_joined(inputs),
+        array=stacked(inputs, store),
         targets=answers,
         target_names=(target,),
         is_pictures=inputs[0].ndim == 4,
@@ -62,7 +66,7 @@ def join_parts(
     )
 
 
-def _check_alike(array: np.ndarray, name: str, first: np.ndarray, first_name: str) -> None:
+def _check_alike(array: Rows, name: str, first: Rows, first_name: str) -> None:
     if array.shape[1:] != first.shape[1:]:
         raise DataError(
             f"{name} has rows of shape {array.shape[1:]}, but {first_name} has {first.shape[1:]}; make them alike"
@@ -78,7 +82,12 @@ def _joined(arrays: list[np.ndarray]) -> np.ndarray:
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
-def _recognize(array: np.ndarray, name: str) -> tuple[np.ndarray, str]:
+def _each(array: Rows, change: Callable[[np.ndarray], np.ndarray]) -> Rows:
+    """Change rows: at once in memory, as they are read on disk."""
+    return array.changed(change) if isinstance(array, StoredRows) else change(array)
+
+
+def _recognize(array: Rows, name: str) -> tuple[Rows, str]:
     """Return rows of numbers (N, features) or pictures (N, C, H, W), and a note if that was a decision."""
     shape = array.shape
     if array.dtype.kind not in "biuf":
@@ -94,12 +103,13 @@ def _recognize(array: np.ndarray, name: str) -> tuple[np.ndarray, str]:
         raise DataError(f"{name} is empty: its shape is {shape}")
     note = ""
     if array.ndim == 1:
-        array = array[:, None]
+        array = _each(array, lambda rows: rows[:, None])
     elif array.ndim == 3:
-        array, note = array[:, None], "read as grey pictures (N, H, W)"
+        array, note = _each(array, lambda rows: rows[:, None]), "read as grey pictures (N, H, W)"
     elif array.ndim == 4:
         array, note = _channels_first(array, name)
-    array = _plain(array)
+    dtype = _plain_type(array)
+    array = _each(array, lambda rows: _as_type(rows, dtype))
     _check_finite(array, name, row_values=len(shape) == 2)
     return (
         array,
@@ -107,11 +117,12 @@ def _recognize(array: np.ndarray, name: str) -> tuple[np.ndarray, str]:
     )
 
 
-def _channels_first(array: np.ndarray, name: str) -> tuple[np.ndarray, str]:
+def _channels_first(array: Rows, name: str) -> tuple[Rows, str]:
     """Tell (N, C, H, W) from (N, H, W, C) by which end has 1 or 3 channels."""
     first, last = array.shape[1] in (1, 3), array.shape[3] in (1, 3)
     if last and not first:
-        return np.ascontiguousarray(array.transpose(0, 3, 1, 2)), "read as pictures (N, H, W, C)"
+        first_channels = _each(array, lambda rows: np.ascontiguousarray(rows.transpose(0, 3, 1, 2)))
+        return first_channels, "read as pictures (N, H, W, C)"
     if first:
         return array, "read as pictures (N, C, H, W)" + (
             ", though (N, H, W, C) would fit too" if last else ""
@@ -122,33 +133,42 @@ def _channels_first(array: np.ndarray, name: str) -> tuple[np.ndarray, str]:
     )
 
 
-def _plain(array: np.ndarray) -> np.ndarray:
-    """Return numbers in types that torch knows: tables keep their precision, pictures are uint8 or float32."""
+def _plain_type(array: Rows) -> np.dtype[Any]:
+    """Return the type, of those that torch knows: tables keep their precision, pictures are uint8 or float32."""
     kind, width = array.dtype.kind, array.dtype.itemsize
+    if array.ndim == 4 and kind != "f":
+        is_bytes = kind == "b" or all(part.min() >= 0 and part.max() <= 255 for _, part in parts_of(array))
+        return np.dtype(np.uint8 if is_bytes else np.float32)
+    if kind == "f":
+        return np.dtype(np.float32 if width <= 4 or array.ndim == 4 else np.float64)
+    if kind == "u" and width > 1:
+        return np.dtype(np.int64 if width < 8 else np.float64)
+    return np.dtype(np.uint8) if kind == "b" else array.dtype.newbyteorder("=")
+
+
+def _as_type(array: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
     with np.errstate(all="ignore"):  # what overflows becomes infinite and is refused
-        if array.ndim == 4 and kind != "f":
-            is_bytes = kind == "b" or (array.min() >= 0 and array.max() <= 255)
-            return array.astype(np.uint8 if is_bytes else np.float32, copy=False)
-        if kind == "f":
-            return array.astype(np.float32 if width <= 4 or array.ndim == 4 else np.float64, copy=False)
-        if kind == "u" and width > 1:
-            return array.astype(np.int64 if width < 8 else np.float64)
-        return array.astype(np.uint8 if kind == "b" else array.dtype.newbyteorder("="), copy=False)
+        return array.astype(dtype, copy=False)
 
 
-def _check_finite(array: np.ndarray, name: str, *, row_values: bool) -> None:
+def _check_finite(array: Rows, name: str, *, row_values: bool) -> None:
     """Refuse infinite values, and in pictures missing ones."""
     if array.dtype.kind != "f":
         return
     is_table = array.ndim == 2
-    bad = np.isinf(array) if is_table else ~np.isfinite(array)
-    if not bad.any():
+    first, count = None, 0
+    for start, part in parts_of(array):
+        bad = np.isinf(part) if is_table else ~np.isfinite(part)
+        if first is None and bad.any():
+            place = tuple(int(index) for index in np.argwhere(bad)[0])
+            first = (start + place[0], place[1], part[place])
+        count += int(bad.sum())
+    if first is None:
         return
-    place = tuple(int(index) for index in np.argwhere(bad)[0])
-    where = f"row {place[0]}" + (f", column {place[1]}" if row_values else "")
+    where = f"row {first[0]}" + (f", column {first[1]}" if row_values else "")
     what = "NaN is read as missing" if is_table else "pictures cannot have missing values"
     raise DataError(
-        f"{name}: {where} (counted from 0) is {array[place]}, one of {int(bad.sum())} such values; "
+        f"{name}: {where} (counted from 0) is {first[2]}, one of {count} such values; "
         f"inputs are finite numbers ({what})"
     )
 

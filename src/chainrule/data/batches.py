@@ -1,4 +1,4 @@
-"""Batches from memory, in an order that is a pure function of seed, member and epoch."""
+"""Batches of rows, in an order that is a pure function of seed, member and epoch."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from torch import Tensor
 
 from chainrule.core.errors import SettingError, ShapeError
 from chainrule.core.seeds import generator
+from chainrule.data.prepared import PreparedRows
 
 
 class Batches:
-    """Rows in memory, shuffled anew each epoch: all of them, or those whose numbers are in `rows`.
+    """Rows shuffled anew each epoch: all of them, or those whose numbers are in `rows`.
 
+    Inputs that are `PreparedRows` are read batch by batch: they can be larger than memory.
     With several processes, each takes every `world_size`-th batch of the one order that all share.
     Shapes: inputs (N, …), targets (N, …), rows (n,) -> batches of (B, …); the last batch of an epoch may be smaller
     """
 
     def __init__(
         self,
-        inputs: Tensor,
+        inputs: Tensor | PreparedRows,
         targets: Tensor,
         batch_size: int,
         *,

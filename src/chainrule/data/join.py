@@ -12,6 +12,7 @@ import numpy as np
 from chainrule.core.errors import DataError, nearest
 from chainrule.core.text import listed, visible
 from chainrule.data.source import PART_NAMES, TRAIN, Source
+from chainrule.data.store import StoredRows, stacked
 
 if TYPE_CHECKING:
     import polars as pl
@@ -154,7 +155,7 @@ def _check_columns(columns: list[str], name: str, wanted: list[str], first: str)
         )
 
 
-def _arrays(sources: Sequence[Source]) -> np.ndarray:
+def _arrays(sources: Sequence[Source]) -> np.ndarray | StoredRows:
     arrays = [source.array for source in sources if source.array is not None]
     for source, array in zip(sources, arrays, strict=True):
         if array.shape[1:] != arrays[0].shape[1:]:
@@ -162,7 +163,7 @@ def _arrays(sources: Sequence[Source]) -> np.ndarray:
                 f"{source.name} has rows of shape {array.shape[1:]}, but {sources[0].name} has {arrays[0].shape[1:]}; "
                 "make them alike"
             )
-    return np.concatenate(arrays)
+    return stacked(arrays, sources[0].store)
 
 
 def _targets(sources: Sequence[Source]) -> np.ndarray | None:

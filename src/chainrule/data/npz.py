@@ -11,7 +11,7 @@ import zipfile
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from chainrule.core.errors import DataError, nearest
 from chainrule.core.text import listed, visible
 from chainrule.data.array_parts import Part, join_parts
 from chainrule.data.source import PARTS_BY_NAME, TRAIN, Source
+from chainrule.data.store import BYTES_AT_ONCE, OpenFile, Store, StoredRows
 from chainrule.data.untrusted import as_data_error, check_bytes, read_bounded, shown
 
 INPUT_KEYS = ("x", "images", "data", "inputs", "features")
@@ -26,24 +27,31 @@ TARGET_KEYS = ("y", "labels", "targets", "target")
 _HEADER_BYTES = 1 << 14  # numpy itself refuses headers above 10,000 bytes
 
 
-def read_npz(path: Path, target: str | None = None) -> Source:
+def read_npz(path: Path, target: str | None = None, store: Store | None = None) -> Source:
     """Read a .npz file: inputs under x, X, images, data, inputs or features, targets under y, labels, target(s).
 
     x_train, y_train, x_test, … (or train_images, train_labels, …) are read as splits. `target` names another key.
+    Inputs that `store` does not hold are left in the file, and read from there row by row.
     Raises: DataError naming the file and the key
     """
     arrays, others = _open_npz(path)
     pairs = _pair_keys(shown(path), sorted(arrays), target)
     used = {key for pair in pairs.values() for key in pair if key is not None}
+    unused = sorted([*(arrays.keys() - used), *others])
+    notes = [f"not used: {listed(unused)}"] if unused else []
+    wanted = sum(arrays[x].bytes_in_memory for x, _ in pairs.values())
+    on_disk = None if store is None or store.holds(wanted) else store
+    if on_disk is not None:
+        used -= {x for x, _ in pairs.values()}
+        notes.append(on_disk.note(visible(path.name), wanted))
     check_bytes(sum(arrays[key].total_bytes for key in used), shown(path))
     parts = {}
     for split, (x, y) in pairs.items():
         targets = None if y is None else arrays[y].read()
-        parts[split] = Part(arrays[x].read(), targets, arrays[x].name, "" if y is None else arrays[y].name)
-    unused = sorted([*(arrays.keys() - used), *others])
-    notes = [f"not used: {listed(unused)}"] if unused else []
+        inputs = arrays[x].read() if on_disk is None else arrays[x].rows(on_disk)
+        parts[split] = Part(inputs, targets, arrays[x].name, "" if y is None else arrays[y].name)
     origin = {"kind": "npz", "path": str(path.absolute()), "target": target}
-    return join_parts(path.stem, origin, parts, notes, target or "target")
+    return join_parts(path.stem, origin, parts, notes, target or "target", store)
 
 
 def _pair_keys(path: str, keys: list[str], target: str | None) -> dict[int, tuple[str, str | None]]:
@@ -103,6 +111,37 @@ class _Entry:
     def total_bytes(self) -> int:
         return prod(self.shape) * self.dtype.itemsize
 
+    @property
+    def bytes_in_memory(self) -> int:
+        """What the values take at the most while they are made ready: as they came, in a plain type, prepared."""
+        return 2 * self.total_bytes + 4 * prod(self.shape)
+
+    def rows(self, store: Store) -> StoredRows:
+        """Return the array on disk: in the file itself, or unpacked where it is compressed."""
+        if self.is_fortran and len(self.shape) > 1:
+            raise DataError(
+                f"{self.name} is stored column by column, which is read into memory only: give more --memory, or save it "
+                "row by row (numpy.ascontiguousarray)"
+            )
+        is_stored = self.member.compress_type == zipfile.ZIP_STORED
+        unpacked = None if is_stored else store.file()
+        with as_data_error(f"{self.name} is damaged"), store.writing(self.total_bytes):
+            self._copy_to(unpacked)
+        if unpacked is not None:
+            return StoredRows(unpacked, self.shape, self.dtype, name=self.name, offset=self.start)
+        file = self.path.open("rb", buffering=0)
+        offset = _member_starts(file, self.member.header_offset) + self.start
+        return StoredRows(OpenFile(file), self.shape, self.dtype, name=self.name, offset=offset)
+
+    def _copy_to(self, file: OpenFile | None) -> None:
+        """Read the array through, which compares it with its checksum, and write it to a file where one is given."""
+        done = 0
+        with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as packed:
+            while content := packed.read(BYTES_AT_ONCE):
+                if file is not None:
+                    file.write(memoryview(content), done)
+                done += len(content)
+
     def read(self) -> np.ndarray:
         order: Literal["F", "C"] = "F" if self.is_fortran else "C"
         with as_data_error(f"{self.name} is damaged"):
@@ -150,6 +189,13 @@ def _read_header(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, 
             f"but has {member.file_size - start}; the file is damaged"
         )
     return entry
+
+
+def _member_starts(file: IO[bytes], header: int) -> int:
+    """Return where the content of a zip's member starts, behind its header, a name and an extra field."""
+    file.seek(header + 26)
+    lengths = file.read(4)
+    return header + 30 + int.from_bytes(lengths[:2], "little") + int.from_bytes(lengths[2:], "little")
 
 
 def _parse_header(content: bytes, name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from chainrule.core.errors import SettingError
 from chainrule.data.schema import Examples, Schema
+from chainrule.data.store import StoredRows
 
 SCALINGS = ("standard", "range", "symmetric", "none")
 NUMBERS_AT_ONCE = 1 << 21  # in NumPy; keeps the float64 copies of a large set small
@@ -128,7 +129,7 @@ class _Statistics:
 
 
 def _statistics(
-    numbers: np.ndarray, parts: list[np.ndarray], axes: tuple[int, ...], columns: tuple[int, ...]
+    numbers: np.ndarray | StoredRows, parts: list[np.ndarray], axes: tuple[int, ...], columns: tuple[int, ...]
 ) -> _Statistics:
     """Take the statistics of what is not missing, in two passes."""
     count, total, squares = np.zeros(columns, np.int64), np.zeros(columns), np.zeros(columns)
@@ -150,7 +151,7 @@ def _statistics(
     )
 
 
-def _statistics_of_bytes(numbers: np.ndarray, parts: list[np.ndarray]) -> _Statistics:
+def _statistics_of_bytes(numbers: np.ndarray | StoredRows, parts: list[np.ndarray]) -> _Statistics:
     """Take the statistics of each channel from counts of its 256 values: exact, and twenty times faster."""
     channels = numbers.shape[1]
     counts = torch.zeros(channels, 256, dtype=torch.int64)

@@ -32,6 +32,11 @@ def read(data: Any, reading: Reading | None = None) -> Source:
     Raises: DataError naming what is wrong; MissingExtraError for a data set of a package that is not installed
     """
     reading = reading or Reading()
+    source = _read(data, reading)
+    return source if reading.store is None else replace(source, store=reading.store)
+
+
+def _read(data: Any, reading: Reading) -> Source:
     if isinstance(data, Source):
         return data
     if isinstance(data, Divided):
@@ -120,7 +125,8 @@ def _read_files(paths: Sequence[Path], reading: Reading) -> Source:
     for place, path in zip(places, paths, strict=False):
         if places.count(place) > 1:
             raise DataError(f"{shown(path)} is named twice; its rows would count twice")
-    sources = [_read_path(path, reading) for path in paths]
+    reading = replace(reading, store=reading.store and reading.store.shared(len(paths)))
+    sources = [replace(_read_path(path, reading), store=reading.store) for path in paths]
     if len({source.name for source in sources}) < len(sources):  # as in 2023/sales.csv 2024/sales.csv
         sources = [replace(s, name=shown(path)) for s, path in zip(sources, paths, strict=True)]
     return join_files(sources, {"kind": "files", "paths": [str(path.resolve()) for path in paths]})
@@ -147,7 +153,7 @@ def _read_path(path: Path, reading: Reading) -> Source:
         )
     ending = path.suffix.lower()
     if ending == ".npz":
-        return read_npz(path, reading.target)
+        return read_npz(path, reading.target, reading.store)
     if is_table(path):
         return read_table(path, reading)
     if "idx" in path.name.lower():

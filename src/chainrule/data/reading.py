@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from chainrule.data.store import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +18,7 @@ class Reading:
     `target` names the targets in a .npz file; `encoding` is that of text tables, `sheet` that of a workbook.
     `picture_size` is what pictures of a folder are resized to, in pixels a side; `shape` (channels, height, width) is
     what they are decoded to because other pictures have it. `cache` is a folder that keeps decoded pictures; `track`
-    shows how far reading is.
+    shows how far reading is. `store` says how much memory the data may take, and keeps what would take more.
     """
 
     target: str | None = None
@@ -25,6 +28,7 @@ class Reading:
     shape: tuple[int, int, int] | None = None
     cache: Path | None = None
     track: Callable[..., Any] | None = None
+    store: Store | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

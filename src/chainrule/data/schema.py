@@ -18,6 +18,7 @@ from chainrule.core.text import listed, visible
 from chainrule.data.columns import LARGEST, Column, find_column, too_large
 from chainrule.data.encode import each_column, encode_codes, encode_numbers
 from chainrule.data.source import Source
+from chainrule.data.store import StoredRows, only, parts_of
 from chainrule.data.target import Target, find_target
 
 USUAL_TARGETS = ("target", "label", "class", "y")
@@ -31,8 +32,8 @@ class Examples:
     (N, values) values, or None; rows (N,) where each stood in the source
     """
 
-    numbers: np.ndarray
-    codes: np.ndarray
+    numbers: np.ndarray | StoredRows
+    codes: np.ndarray | StoredRows
     targets: np.ndarray | None
     rows: np.ndarray
     notes: tuple[str, ...] = ()
@@ -74,7 +75,8 @@ class Schema:
             lost = int((~known).sum())
             those = "1 row has no target and is" if lost == 1 else f"{lost:,} rows have no target and are"
             notes = (*notes, f"{those} left out")
-            numbers, codes, targets, rows = numbers[known], codes[known], targets[known], rows[known]
+            numbers, codes = only(numbers, known), only(codes, known)
+            targets, rows = targets[known], rows[known]
         return Examples(numbers=numbers, codes=codes, targets=targets, rows=rows, notes=notes)
 
     def encode_inputs(self, source: Source) -> Examples:
@@ -112,7 +114,7 @@ class Schema:
         unused = [title for title in frame.columns if title not in known]
         return [f"columns that training did not have are not used: {listed(unused)}"] if unused else []
 
-    def _array_inputs(self, source: Source) -> np.ndarray:
+    def _array_inputs(self, source: Source) -> np.ndarray | StoredRows:
         array = source.array
         if array is None or self.columns:
             raise DataError(
@@ -125,13 +127,9 @@ class Schema:
             )
         if array.dtype.kind not in "biuf":
             raise DataError(f"{source.name}: inputs must be numbers; got {array.dtype}")
-        if array.dtype.kind == "f" and array.size:
-            low, high = float(np.fmin.reduce(array, None)), float(np.fmax.reduce(array, None))
-            if low < -LARGEST or high > LARGEST:
-                place = tuple(int(i) for i in np.argwhere(np.abs(array) > LARGEST)[0])
-                raise DataError(
-                    f"{source.name}, row {place[0] + 1}: the value at {place[1:]} is {too_large(array[place])}"
-                )
+        if array.dtype.kind == "f":
+            for start, part in parts_of(array):
+                _refuse_large(part, start, source.name)
         return array
 
     def to_json(self) -> dict[str, Any]:
@@ -153,6 +151,18 @@ class Schema:
             )
         except (TypeError, KeyError, AttributeError) as error:
             raise RunError(f"the recipe's schema does not fit this version of chainrule: {error}") from error
+
+
+def _refuse_large(numbers: np.ndarray, start: int, name: str) -> None:
+    """Refuse numbers that are too large to compute with. `start` is the number of the first row."""
+    if not numbers.size:
+        return
+    low, high = float(np.fmin.reduce(numbers, None)), float(np.fmax.reduce(numbers, None))
+    if low < -LARGEST or high > LARGEST:
+        place = tuple(int(i) for i in np.argwhere(np.abs(numbers) > LARGEST)[0])
+        raise DataError(
+            f"{name}, row {start + place[0] + 1}: the value at {place[1:]} is {too_large(numbers[place])}"
+        )
 
 
 def find_schema(

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chainrule.data.store import Store, StoredRows, parts_of
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -27,14 +29,15 @@ class Source:
     `origin` is JSON: how to read the same rows again. `digest` is the SHA-256 of the file that they came from, where
     one file holds them all. `fixed_split` says TRAIN, VALIDATION or TEST per row where the data itself is divided.
     `notes` are sentences for the user. `row_names` name rows (file names) where they have names. `pieces` are the
-    files that the rows came from, in order, with their numbers of rows, where there are several.
+    files that the rows came from, in order, with their numbers of rows, where there are several. `store` says how much memory
+    the rows may take; those of `array` are on disk where they would take more.
     """
 
     name: str
     origin: dict[str, Any]
     digest: str = ""
     frame: pl.DataFrame | None = None
-    array: np.ndarray | None = None
+    array: np.ndarray | StoredRows | None = None
     targets: np.ndarray | None = None
     target_names: tuple[str, ...] = ("target",)
     class_names: tuple[str, ...] | None = None
@@ -43,6 +46,7 @@ class Source:
     fixed_split: np.ndarray | None = None
     row_names: tuple[str, ...] | None = None
     pieces: tuple[tuple[str, int], ...] = ()
+    store: Store | None = None
     notes: tuple[str, ...] = field(default=())
 
     def __len__(self) -> int:
@@ -72,10 +76,13 @@ class Source:
                         hasher.update(part)
         for array in (self.array, self.targets, self.fixed_split):
             if array is not None:
-                plain = array.astype(str) if array.dtype == object else array
+                plain = (
+                    array.astype(str) if isinstance(array, np.ndarray) and array.dtype == object else array
+                )
                 hasher.update(f"{plain.dtype.str}{plain.shape}".encode())
-                if plain.size:
-                    hasher.update(np.ascontiguousarray(plain).tobytes())
+                for _, rows in parts_of(plain):
+                    if rows.size:
+                        hasher.update(np.ascontiguousarray(rows).reshape(-1).view(np.uint8).data)
         return hasher.hexdigest()
 
 

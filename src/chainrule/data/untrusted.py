@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from chainrule.core.errors import DataError, Interrupted
+from chainrule.core.errors import DataError, Interrupted, StorageError
 from chainrule.core.text import visible
 from chainrule.core.units import show_bytes
 
@@ -26,7 +26,7 @@ def as_data_error(message: str) -> Iterator[None]:
     """Turn whatever hostile bytes make a parser raise into a DataError; what was raised on purpose passes."""
     try:
         yield
-    except (DataError, Interrupted):
+    except (DataError, StorageError, Interrupted):
         raise
     except Exception as error:
         raise DataError(f"{message} ({visible(error) or type(error).__name__})") from error

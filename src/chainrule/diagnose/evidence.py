@@ -12,6 +12,7 @@ from chainrule.core.text import visible
 from chainrule.data.schema import Examples, Schema
 from chainrule.data.source import Source
 from chainrule.data.splits import Split
+from chainrule.data.store import StoredColumn, column_reader
 from chainrule.train.settings import Settings
 
 
@@ -62,19 +63,20 @@ class Evidence:
         examples = self.examples
         if self.schema.is_pictures or examples.numbers.ndim != 2:
             return
+        numbers, codes = column_reader(examples.numbers), column_reader(examples.codes)
         if not self.schema.columns:
             names = self.source.feature_names or [str(i + 1) for i in range(examples.numbers.shape[1])]
             for place, name in enumerate(names):
-                yield InputColumn(name, "number", examples.numbers[:, place : place + 1], is_named=False)
+                yield InputColumn(name, "number", numbers(place, place + 1), is_named=False)
             return
         number, code = 0, 0
         for column in self.schema.columns:
             width = len(column.numbers)
             if column.kind == "category":
-                yield InputColumn(column.name, column.kind, examples.codes[:, code : code + 1])
+                yield InputColumn(column.name, column.kind, codes(code, code + 1))
                 code += 1
             else:
-                yield InputColumn(column.name, column.kind, examples.numbers[:, number : number + width])
+                yield InputColumn(column.name, column.kind, numbers(number, number + width))
                 number += width
 
 
@@ -84,7 +86,7 @@ class InputColumn:
 
     name: str
     kind: str
-    values: np.ndarray
+    values: np.ndarray | StoredColumn
     is_named: bool = True
 
     def __str__(self) -> str:

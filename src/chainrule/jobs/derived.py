@@ -64,7 +64,7 @@ def finish(
 ) -> Iterator[Event]:
     """Judge the trained network and write what is derived."""
     objective = training.step.objective
-    outputs = {part: _outputs(material, objective, part) for part in PARTS}
+    outputs = {part: _outputs(material, training, part) for part in PARTS}
     judgements = {
         part: _judged(material, objective.task, part, found)
         for part, found in outputs.items()
@@ -180,12 +180,11 @@ def write_report(
     write_atomic(folder.path / folders.REPORT, run_page(summary).encode())
 
 
-def _outputs(material: Material, objective: Objective, part: str) -> Tensor | None:
+def _outputs(material: Material, training: Training, part: str) -> Tensor | None:
     rows = material.rows(part)
     if not len(rows):
         return None
-    device = next(objective.parameters()).device
-    return outputs_of(objective.model, material.inputs[torch.from_numpy(rows)].to(device))
+    return outputs_of(training.step.objective.model, training.batches.inputs, torch.from_numpy(rows))
 
 
 def _judged(material: Material, task: Task, part: str, outputs: Tensor) -> Judgement:

@@ -16,10 +16,19 @@ from chainrule.core.text import visible
 from chainrule.data.class_folders import PICTURE_ENDINGS
 from chainrule.data.prepare import Prepare
 from chainrule.data.read import read
+from chainrule.data.reading import Reading
 from chainrule.data.source import Source
+from chainrule.data.store import find_store
 from chainrule.jobs import folder as folders
 from chainrule.jobs.folder import find, read_json
-from chainrule.jobs.workshop import empty_task, make_material, make_model, read_again, reading_of
+from chainrule.jobs.workshop import (
+    empty_task,
+    make_material,
+    make_model,
+    model_inputs,
+    read_again,
+    reading_of,
+)
 from chainrule.train.checkpoint import load_checkpoint, part
 from chainrule.train.judgement import Judgement, judge_rows
 from chainrule.train.loop import outputs_of
@@ -130,7 +139,7 @@ class Run:
         examples = self.recipe.schema.encode_inputs(source)
         self.notes = (*source.notes, *examples.notes)
         with self.recipe.plan_here().applied():
-            return task.decode(outputs_of(model, prepare.tensors(examples)))
+            return task.decode(outputs_of(model, model_inputs(prepare, examples, source)))
 
     def read_inputs(self, rows: Any) -> Source:
         """Read rows to predict for; they need no target."""
@@ -152,7 +161,12 @@ class Run:
             return Source(
                 name="the array", origin={"kind": "memory"}, array=array, is_pictures=schema.is_pictures
             )
-        return read(rows, reading_of(self.recipe.settings, self.recipe.data["target"]))
+        return read(rows, self._reading())
+
+    def _reading(self) -> Reading:
+        settings = self.recipe.settings
+        store = find_store(self.path.parent / ".cache", settings.memory)
+        return replace(reading_of(settings, self.recipe.data["target"]), store=store)
 
     def evaluate(self, data: Any = None) -> dict[str, float]:
         """Return metrics on labelled rows; without `data`, on the run's own test rows."""
@@ -169,7 +183,7 @@ class Run:
             if not len(rows):
                 raise RunError(f"the run {self.path} kept no test rows (--test 0); give data to evaluate on")
         else:
-            reading = reading_of(self.recipe.settings, self.recipe.data["target"])
+            reading = self._reading()
             if schema.is_pictures:
                 channels, height, width = schema.shape
                 reading = replace(reading, shape=(channels, height, width))
@@ -181,7 +195,8 @@ class Run:
         if not len(rows):
             raise DataError(f"{source.name} has no rows with a target")
         with self.recipe.plan_here().applied():
-            outputs = outputs_of(model, prepare.tensors(examples)[torch.from_numpy(rows)])
+            inputs = model_inputs(prepare, examples, source)
+            outputs = outputs_of(model, inputs, torch.from_numpy(rows))
             return judge_rows(task, outputs, task.encode(examples.targets[rows]))
 
     def plot(self) -> Figure:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +19,13 @@ from chainrule.core.seeds import mix
 from chainrule.core.text import visible
 from chainrule.data.batches import Batches
 from chainrule.data.prepare import Prepare
+from chainrule.data.prepared import PreparedRows, prepared_rows
 from chainrule.data.read import named_by, read
 from chainrule.data.reading import Reading
 from chainrule.data.schema import Examples
 from chainrule.data.source import Source
 from chainrule.data.splits import Split, split_rows
+from chainrule.data.store import StoredRows, find_store
 from chainrule.jobs.folder import RunFolder
 from chainrule.models import build
 from chainrule.nn.initial import initialise_
@@ -45,7 +48,7 @@ class Material:
     examples: Examples
     split: Split
     prepare: Prepare
-    inputs: Tensor
+    inputs: Tensor | PreparedRows
     kind: str
 
     def rows(self, part: str) -> np.ndarray:
@@ -74,9 +77,16 @@ def make_material(source: Source, examples: Examples, recipe_schema: Any, settin
         examples=examples,
         split=split,
         prepare=prepare,
-        inputs=prepare.tensors(examples),
+        inputs=model_inputs(prepare, examples, source),
         kind=target.kind,
     )
+
+
+def model_inputs(prepare: Prepare, examples: Examples, source: Source) -> Tensor | PreparedRows:
+    """Return what the model takes: on disk and prepared batch by batch where it takes more memory than it may."""
+    if isinstance(examples.numbers, StoredRows):
+        return PreparedRows(prepare, examples)
+    return prepared_rows(prepare, examples, math.inf if source.store is None else source.store.most_bytes)
 
 
 def make_task(recipe: Recipe, material: Material, loss: LossFunction | None) -> Task:
@@ -185,7 +195,9 @@ def make_training(
     return Training(step, train, validation, rate, settings.patience, metric)
 
 
-def _batches(inputs: Tensor, targets: Tensor, rows: np.ndarray, settings: Settings) -> Batches | None:
+def _batches(
+    inputs: Tensor | PreparedRows, targets: Tensor, rows: np.ndarray, settings: Settings
+) -> Batches | None:
     if not len(rows):
         return None
     assert settings.batch_size
@@ -226,6 +238,7 @@ def reading_of(
         picture_size=settings.picture_size,
         cache=cache,
         track=track,
+        store=None if cache is None else find_store(cache, settings.memory),
     )
 
 

@@ -20,6 +20,7 @@ from chainrule.train.task import Classification, Task
 SHARE, LEAST_SECONDS = 0.1, 2.0  # of the network's time; and what they may take in any case
 NUMBERS_FOR_LINEAR = 4_000_000  # rows × features × classes that a linear model handles within its share
 NUMBERS_FOR_TREES = 2_000_000
+NUMBERS_AT_ONCE = 1 << 22  # features of test rows that a simpler model predicts from together
 TREES_AT_ONCE, MOST_TREES = 5, 100
 
 
@@ -150,17 +151,22 @@ def _training_rows(material: Material, numbers: int) -> tuple[np.ndarray, np.nda
 
 def _answers(models: list[Any], material: Material, task: Task) -> Answers:
     """Ask models for the test rows: one for all classes, or one per value (ridge regression gives all at once)."""
-    inputs = material.inputs[torch.from_numpy(material.split.test)].flatten(1).numpy()
     true = _targets(material, "test")
     if task.kind == "regression":
-        values = np.concatenate([np.asarray(m.predict(inputs)).reshape(len(true), -1) for m in models], 1)
+        values = np.concatenate([_by_parts(m.predict, material).reshape(len(true), -1) for m in models], 1)
         return Answers(true=true, values=values)
     (model,) = models
     shares = np.zeros((len(true), _classes(task)))
-    shares[:, model.classes_] = model.predict_proba(
-        inputs
-    )  # a class may have no row among those it was fitted on
+    # a class may have no row among those it was fitted on
+    shares[:, model.classes_] = _by_parts(model.predict_proba, material)
     return Answers(true=true, labels=shares.argmax(1), probabilities=shares)
+
+
+def _by_parts(predict: Callable[[np.ndarray], Any], material: Material) -> np.ndarray:
+    """Ask for the test rows, so many at a time that their features take little memory."""
+    at_once = max(1, NUMBERS_AT_ONCE // max(1, material.inputs[0].numel()))
+    parts = torch.split(torch.from_numpy(material.split.test), at_once)
+    return np.concatenate([np.asarray(predict(material.inputs[rows].flatten(1).numpy())) for rows in parts])
 
 
 def _targets(material: Material, part: str) -> np.ndarray:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from chainrule.data.batches import Batches
+from chainrule.data.prepared import PreparedRows
 from chainrule.optim.schedules import Schedule
 from chainrule.train.metrics import measure, metrics_for
 from chainrule.train.objective import Objective
@@ -95,13 +96,22 @@ def mean_loss(losses: list[float], rows: list[int]) -> float:
     return sum(loss * count for loss, count in zip(losses, rows, strict=True)) / sum(rows)
 
 
-def outputs_of(model: torch.nn.Module, inputs: Tensor, rows_at_once: int = EVALUATION_ROWS) -> Tensor:
-    """Run all rows through a model as in prediction, some thousands at a time."""
+def outputs_of(
+    model: torch.nn.Module,
+    inputs: Tensor | PreparedRows,
+    rows: Tensor | None = None,
+    rows_at_once: int = EVALUATION_ROWS,
+) -> Tensor:
+    """Run all rows, or those with the given numbers, through a model as in prediction, some thousands at a time."""
+    device = inputs.device
+    numbers = torch.arange(len(inputs)) if rows is None else rows
     was_training = model.training
     model.eval()
     try:
         with torch.inference_mode():
-            parts = [model(inputs[i : i + rows_at_once]) for i in range(0, len(inputs), rows_at_once)]
+            parts = [
+                model(inputs.index_select(0, part.to(device))) for part in torch.split(numbers, rows_at_once)
+            ]
     finally:
         model.train(was_training)
     return parts[0] if len(parts) == 1 else torch.cat(parts)
@@ -109,10 +119,8 @@ def outputs_of(model: torch.nn.Module, inputs: Tensor, rows_at_once: int = EVALU
 
 def evaluate(objective: Objective, batches: Batches) -> dict[str, float]:
     """Return the mean loss and the watched metrics of all rows, as in prediction."""
-    rows = batches.rows.to(batches.inputs.device)
-    parts = [rows[i : i + EVALUATION_ROWS] for i in range(0, len(rows), EVALUATION_ROWS)]
-    outputs = torch.cat([outputs_of(objective.model, batches.inputs[part]) for part in parts])
-    return watch(objective.task, outputs, batches.targets[rows])
+    outputs = outputs_of(objective.model, batches.inputs, batches.rows)
+    return watch(objective.task, outputs, batches.targets[batches.rows.to(outputs.device)])
 
 
 def watch(task: Task, outputs: Tensor, targets: Tensor) -> dict[str, float]:

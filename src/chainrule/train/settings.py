@@ -14,6 +14,7 @@ from typing import Any
 
 from chainrule.core.errors import SettingError, unknown_name
 from chainrule.core.text import visible
+from chainrule.core.units import parse_bytes
 
 
 def _setting(
@@ -94,6 +95,8 @@ class Settings:
     def __post_init__(self) -> None:
         for item in fields(self):
             _check(item.name, str(item.type), getattr(self, item.name), item.metadata)
+        if self.memory is not None:
+            parse_bytes(self.memory)
 
     def filled(self, chosen: Mapping[str, Any]) -> Settings:
         """Return these settings with `chosen` where nothing was said."""

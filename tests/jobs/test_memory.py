@@ -1,0 +1,71 @@
+"""Data larger than the memory it may take: the bits are those of the same data in memory."""
+
+import numpy as np
+import pytest
+import torch
+
+import chainrule as cr
+from chainrule.core.errors import SettingError
+from chainrule.data.prepared import PreparedRows
+from chainrule.train.checkpoint import load_checkpoint
+
+
+def numbers_file(path, save=np.savez, seed=0):
+    random = np.random.default_rng(seed)
+    x = random.normal(size=(6000, 30)).astype(np.float32)
+    y = (x[:, 0] > x[:, 1]).astype(np.int64)
+    x[random.random(x.shape) < 0.02] = np.nan
+    save(path, x=x, y=y)
+    return path
+
+
+def fit_both(data, runs, monkeypatch, **settings):
+    """Fit in memory and on disk; return both runs and how many batches were read from disk."""
+    reads, read = [], PreparedRows._read
+    monkeypatch.setattr(PreparedRows, "_read", lambda self, rows: reads.append(1) or read(self, rows))
+    here = cr.fit(data, runs=runs, name="here", quiet=True, **settings)
+    assert not reads
+    there = cr.fit(data, runs=runs, name="there", quiet=True, memory="1MB", **settings)
+    return here, there, len(reads)
+
+
+def assert_same_bits(here, there):
+    ours, theirs = (load_checkpoint(run.folder.checkpoint)[0] for run in (here, there))
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert here.metrics == there.metrics
+    assert here.record["yardsticks"][1]["metrics"] == there.record["yardsticks"][1]["metrics"]
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_arrays_on_disk_train_to_the_same_bits(tmp_path, monkeypatch, save):
+    path = numbers_file(tmp_path / "numbers.npz", save)
+    here, there, reads = fit_both(path, tmp_path / "runs", monkeypatch, epochs=2)
+    assert reads > 2 * 6000 * 0.7 / 64
+    assert_same_bits(here, there)
+    assert "numbers.npz would take about 2.2 MB in memory, more than --memory 1.0 MB" in there.recipe.notes[0]
+    assert there.evaluate() == there.metrics["test"]
+    assert cr.verify(there.path).outcome == "equal bits"
+    assert not list(tmp_path.glob("runs/.cache/*"))
+
+
+def test_what_is_in_memory_already_is_prepared_batch_by_batch(tmp_path, monkeypatch):
+    with np.load(numbers_file(tmp_path / "numbers.npz")) as file:
+        data = (np.concatenate([file["x"]] * 2), np.concatenate([file["y"]] * 2))
+    here, there, reads = fit_both(data, tmp_path / "runs", monkeypatch, epochs=2)
+    assert reads
+    assert_same_bits(here, there)
+
+
+def test_a_stopped_run_on_disk_goes_on_to_the_same_bits(tmp_path, monkeypatch):
+    path = numbers_file(tmp_path / "numbers.npz")
+    whole = cr.fit(path, runs=tmp_path / "runs", name="whole", quiet=True, epochs=2)
+    part = cr.fit(path, runs=tmp_path / "runs", name="part", quiet=True, memory="1MB", epochs=2)
+    part.folder.checkpoint.unlink()
+    assert_same_bits(whole, cr.fit(resume=part.path, quiet=True))
+
+
+@pytest.mark.parametrize("text", ["a lot", "1", "12 parsecs", "0MB", "-1GB", "10kB", "1e3MB", ""])
+def test_amounts_of_memory_that_are_none(text):
+    with pytest.raises(SettingError, match="--memory"):
+        cr.fit("iris", memory=text)

@@ -18,6 +18,7 @@ from chainrule.core.errors import DataError, RunError, SettingError
 from chainrule.core.seeds import mix
 from chainrule.core.text import visible
 from chainrule.data.batches import Batches
+from chainrule.data.duplicates import duplicate_groups
 from chainrule.data.prepare import Prepare
 from chainrule.data.prepared import PreparedRows, prepared_rows
 from chainrule.data.read import named_by, read
@@ -50,6 +51,7 @@ class Material:
     prepare: Prepare
     inputs: Tensor | PreparedRows
     kind: str
+    copies: np.ndarray  # a group number per row; equal rows share one
 
     def rows(self, part: str) -> np.ndarray:
         """Return the row numbers of a part of the split: train, validation or test."""
@@ -79,6 +81,7 @@ def make_material(source: Source, examples: Examples, recipe_schema: Any, settin
         prepare=prepare,
         inputs=model_inputs(prepare, examples, source),
         kind=target.kind,
+        copies=duplicate_groups(examples, recipe_schema),
     )
 
 

@@ -1,0 +1,94 @@
+"""Pictures that show the same are found; pictures that are merely alike are not."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image, ImageEnhance
+from sklearn.datasets import load_sample_images
+
+from chainrule.data.builtin import digits
+from chainrule.data.picture_copies import picture_groups
+
+
+@pytest.fixture(scope="module")
+def photos():
+    """Windows of two photographs that do not overlap."""
+    windows = []
+    for picture in map(Image.fromarray, load_sample_images().images):
+        for x in range(0, picture.width - 80, 80):
+            windows += [picture.crop((x, y, x + 80, y + 80)) for y in range(0, picture.height - 80, 80)]
+    return [w for w in windows if np.asarray(w.convert("L")).std() > 25]
+
+
+def pixels(photos, side=48):
+    return np.stack(
+        [np.asarray(p.resize((side, side), Image.Resampling.BILINEAR)).transpose(2, 0, 1) for p in photos]
+    )
+
+
+def as_jpeg(photo):
+    buffer = io.BytesIO()
+    photo.save(buffer, "JPEG", quality=60)
+    return Image.open(io.BytesIO(buffer.getvalue()))
+
+
+def test_photos_that_differ_are_alone(photos):
+    assert len(photos) > 30
+    assert len(np.unique(picture_groups(pixels(photos)))) == len(photos)
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (as_jpeg, 0.97),
+        (lambda p: p.resize((50, 50)), 0.97),
+        (lambda p: ImageEnhance.Brightness(p).enhance(0.75), 0.97),
+        (lambda p: ImageEnhance.Contrast(p).enhance(1.2), 0.9),
+        (lambda p: p.crop((1, 1, 79, 79)), 0.9),
+        (lambda p: p.crop((2, 0, 80, 78)), 0.6),
+    ],
+    ids=["jpeg", "resized", "darker", "contrast", "cropped", "cropped more"],
+)
+def test_the_same_photo_again(photos, change, found):
+    groups = picture_groups(np.concatenate([pixels(photos), pixels([change(p) for p in photos])]))
+    count = len(photos)
+    assert (groups[:count] == groups[count:]).mean() >= found
+    assert np.bincount(groups).max() == 2
+
+
+def test_a_mirrored_photo_is_another(photos):
+    there = pixels(photos)
+    groups = picture_groups(np.concatenate([there, there[..., ::-1]]))
+    assert np.bincount(groups).max() == 1
+
+
+def test_another_colour_is_another_picture(photos):
+    there = pixels(photos)
+    coloured = there // 2 + np.array([100, 0, 0], np.uint8)[:, None, None]
+    groups = picture_groups(np.concatenate([there, coloured]))
+    assert (groups[: len(there)] == groups[len(there) :]).mean() < 0.15
+
+
+def test_digits_have_no_copies_and_their_copies_are_found():
+    array = digits().array
+    assert len(np.unique(picture_groups(array))) == len(array)
+    groups = picture_groups(np.concatenate([array, array[100:150]]))
+    assert groups[-50:].tolist() == groups[100:150].tolist()
+
+
+def test_flat_pictures_are_copies_only_if_equal():
+    levels = np.array([0, 10, 10, 200, 255], np.uint8)
+    groups = picture_groups(np.broadcast_to(levels[:, None, None, None], (5, 1, 8, 8)))
+    assert groups.tolist()[1] == groups.tolist()[2] and len(set(groups.tolist())) == 4
+
+
+def test_the_same_groups_every_time(photos):
+    there = pixels([*photos, *photos[:9]])
+    assert picture_groups(there).tolist() == picture_groups(there).tolist()
+    assert picture_groups((there / 255).astype(np.float32))[-9:].tolist() == list(range(9))
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_hardly_any_pictures(count):
+    assert picture_groups(np.zeros((count, 1, 8, 8), np.uint8)).tolist() == list(range(count))

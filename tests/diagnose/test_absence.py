@@ -42,6 +42,23 @@ def test_a_column_that_is_missing_only_for_the_ill_is_named():
     )
 
 
+def test_columns_with_the_same_missing_cells_are_named_together():
+    columns = patients()
+    ill = columns["ill"] == "yes"
+    dose, drug = where(ill, RANDOM.normal(size=1000)), where(ill, RANDOM.choice(["a", "b"], 1000))
+    [said] = said_of({"dose": dose, "drug": drug, **columns}, "ill")
+    assert said.startswith("columns 'dose' and 'drug' are filled in 1")
+    assert said.endswith("If so, leave them out: --columns dose=ignore --columns drug=ignore")
+
+
+@pytest.mark.parametrize(("part", "count"), [(0.2, 0), (0.35, 1)])
+def test_a_trace_must_lie_on_a_good_part_of_the_answer(part, count):
+    """Few rows with the same gap are often one day or one clinic."""
+    columns = patients(4000)
+    gone = (columns["ill"] == "yes") & (RANDOM.random(4000) < part)
+    assert len(said_of({"weight": where(~gone, RANDOM.normal(70, 9, 4000)), **columns}, "ill")) == count
+
+
 def test_columns_that_are_missing_at_random_are_not():
     columns = patients()
     columns["age"] = where(RANDOM.random(1000) < 0.8, columns["age"])

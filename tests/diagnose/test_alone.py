@@ -54,4 +54,9 @@ def test_one_to_one(cells, is_so):
     [([1, 2, 3], True), ([30, 20, 10], True), ([1, 2, 4], False), ([1, 1, 1], False), ([1, NAN, 3], False)],
 )
 def test_row_numbers(cells, is_so):
-    assert counts_rows(np.array(cells, float)) is is_so
+    assert counts_rows(np.array(cells, float), np.arange(len(cells))) is is_so
+
+
+def test_row_numbers_of_some_of_the_rows():
+    rows = np.array([0, 2, 7, 11])
+    assert counts_rows(5.0 + 3 * rows, rows) and not counts_rows(np.arange(4.0), rows)

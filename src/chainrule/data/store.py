@@ -226,47 +226,6 @@ class StoredRows:
         return found
 
 
-class StoredColumn:
-    """Some columns of rows on disk: `column[:, 0]` and `column[rows, 0]` read them."""
-
-    def __init__(self, kept: _KeptRows, start: int, stop: int) -> None:
-        self._kept = kept
-        self._columns = slice(start, stop)
-        self.dtype = kept.rows.dtype
-        self.shape = (len(kept.rows), stop - start)
-
-    def __getitem__(self, index: Index | tuple[Index, int]) -> np.ndarray:
-        if isinstance(index, tuple):
-            found: np.ndarray = self[index[0]][:, index[1]]
-            return found
-        if isinstance(index, slice):
-            parts = [part[:, self._columns] for _, part in self._kept.rows.parts()]
-            return np.concatenate(parts)[index]
-        return self._kept.read(np.asarray(index))[..., self._columns]
-
-
-class _KeptRows:
-    """Rows on disk of which those read last are kept: who looks at columns looks at the same rows of each."""
-
-    def __init__(self, rows: StoredRows) -> None:
-        self.rows = rows
-        self._asked: np.ndarray | None = None
-        self._found = np.empty(0)
-
-    def read(self, rows: np.ndarray) -> np.ndarray:
-        if self._asked is not rows:
-            self._asked, self._found = rows, self.rows[rows]
-        return self._found
-
-
-def column_reader(rows: np.ndarray | StoredRows) -> Callable[[int, int], np.ndarray | StoredColumn]:
-    """Return what gives the columns from one number to another. Shapes: rows (N, columns) -> (N, width)."""
-    if isinstance(rows, StoredRows):
-        kept = _KeptRows(rows)
-        return lambda start, stop: StoredColumn(kept, start, stop)
-    return lambda start, stop: rows[:, start:stop]
-
-
 def only(rows: np.ndarray | StoredRows, known: np.ndarray) -> np.ndarray | StoredRows:
     """Return the rows that are marked; what is on disk stays there. Shapes: known (N,) bool."""
     return rows.chosen(np.flatnonzero(known)) if isinstance(rows, StoredRows) else rows[known]

@@ -4,70 +4,90 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
 from chainrule.core.units import show_number
-from chainrule.diagnose.evidence import Evidence, share
+from chainrule.diagnose.evidence import Evidence, InputColumn, named, share, to_leave_out
 
-MOST_ROWS = 20_000
 FEWEST_ROWS = 20  # on either side
 LEFT = 0.05  # of the share that other answers have in all rows, this may be left on one side
-CHANCE = 1e-6  # that a pattern as pure comes by chance, over all columns
+CHANCE = 1e-6  # that a pattern as pure comes by chance, over all patterns of missing cells
+RECALL = 0.25  # of the rows with an answer, this share at least is on the side that tells it
 FREQUENT = 0.05  # share from which a value of a regression target is an answer like a class
 
 
 def filled_with_the_answer(evidence: Evidence) -> Iterator[str]:
-    """Name columns whose missing cells tell the answer."""
-    yield from told_by_absence(evidence).values()
+    """Name columns whose missing cells tell the answer, those with the same cells missing together."""
+    rows = len(evidence.rows)
+    for columns, trace in told_by_absence(evidence):
+        are, were = ("is", "was it") if len(columns) == 1 else ("are", "were they")
+        yield (
+            f"{named(columns)} {are} {trace.word} in {trace.count:,} of {rows:,} training rows, and {share(trace.pure)} of "
+            f"these have {trace.answer} ({share(trace.usual)} of all rows): {were} written down once the answer was known? "
+            f"If so, {to_leave_out(columns)}"
+        )
 
 
-def told_by_absence(evidence: Evidence) -> dict[str, str]:
-    """Return the columns whose missing cells tell the answer, each with what is to be said of it."""
-    rows = evidence.training_rows(MOST_ROWS)
-    columns = list(evidence.columns())
-    answers = _answers(evidence, rows) if len(rows) >= 2 * FEWEST_ROWS and columns else None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """Where the missing cells of a column give an answer away: among the rows that are filled, or that are missing."""
+
+    word: str
+    count: int
+    answer: str
+    pure: float
+    usual: float
+
+
+def told_by_absence(evidence: Evidence) -> list[tuple[list[InputColumn], Trace]]:
+    """Return the columns whose missing cells tell the answer, together where the same cells are missing."""
+    rows = len(evidence.rows)
+    groups: dict[bytes, list[InputColumn]] = {}
+    for column in evidence.columns:
+        missing = column.missing
+        if FEWEST_ROWS <= missing.sum() <= rows - FEWEST_ROWS:
+            groups.setdefault(np.packbits(missing).tobytes(), []).append(column)
+    answers = _answers(evidence) if groups else None
     if answers is None:
-        return {}
-    codes, names = answers
-    overall = np.bincount(codes, minlength=len(names)) / len(rows)
-    found = {}
-    for column in columns:
-        missing = column.is_missing(rows)
-        if not FEWEST_ROWS <= missing.sum() <= len(rows) - FEWEST_ROWS:
-            continue
-        for side, word in ((missing, "missing"), (~missing, "filled")):
-            counts = np.bincount(codes[side], minlength=len(names))
-            answer = int(counts.argmax())
-            pure, usual = counts[answer] / side.sum(), overall[answer]
-            if _is_telling(pure, usual, int(side.sum()), len(columns)):
-                found[column.name] = (
-                    f"{column} is {word} in {side.sum():,} of {len(rows):,} training rows, and {share(pure)} of these have "
-                    f"{names[answer]} ({share(usual)} of all rows): was it written down once the answer was known? "
-                    f"If so, {column.to_leave_out}"
-                )
-    return found
+        return []
+    traced = ((columns, _trace(columns[0].missing, *answers, len(groups))) for columns in groups.values())
+    return [(columns, trace) for columns, trace in traced if trace is not None]
 
 
-def _answers(evidence: Evidence, rows: np.ndarray) -> tuple[np.ndarray, list[str]] | None:
-    """Return the rows' answers as codes and in words: classes, or whether a value is the most frequent one."""
+def _trace(missing: np.ndarray, codes: np.ndarray, names: list[str], patterns: int) -> Trace | None:
+    every = np.bincount(codes, minlength=len(names))
+    for side, word in ((~missing, "filled"), (missing, "missing")):
+        counts = np.bincount(codes[side], minlength=len(names))
+        answer, total = int(counts.argmax()), int(side.sum())
+        pure, usual = float(counts[answer] / total), float(every[answer] / len(codes))
+        if counts[answer] >= RECALL * every[answer] and _is_telling(pure, usual, total, patterns):
+            return Trace(word=word, count=total, answer=names[answer], pure=pure, usual=usual)
+    return None
+
+
+def _answers(evidence: Evidence) -> tuple[np.ndarray, list[str]] | None:
+    """Return the answers as codes and in words: classes, or whether a value is the most frequent one."""
+    answers = evidence.answers
     if evidence.is_classification:
-        classes = evidence.schema.target.classes
-        return evidence.targets[rows], [
-            f"the class {evidence.class_name(code)}" for code in range(len(classes))
-        ]
-    values = evidence.targets[rows].reshape(len(rows), -1)
-    if values.shape[1] > 1:
+        classes = range(len(evidence.schema.target.classes))
+        return answers, [f"the class {evidence.class_name(code)}" for code in classes]
+    if answers.ndim > 1 and answers.shape[1] > 1:
         return None
-    found, counts = np.unique(values[:, 0], return_counts=True)
+    values = answers.reshape(-1)
+    found, counts = np.unique(values, return_counts=True)
     most = int(counts.argmax())
-    if counts[most] < FREQUENT * len(rows):
+    if counts[most] < FREQUENT * len(values):
         return None
-    words = f"the target {show_number(float(found[most]))}"
-    return (values[:, 0] != found[most]).astype(np.int64), [words, "another target than " + words[11:]]
+    frequent = show_number(float(found[most]))
+    return (values != found[most]).astype(np.int64), [
+        f"the target {frequent}",
+        f"another target than {frequent}",
+    ]
 
 
-def _is_telling(pure: float, usual: float, rows: int, columns: int) -> bool:
+def _is_telling(pure: float, usual: float, rows: int, patterns: int) -> bool:
     """Whether a share is far purer than usual, and too pure to be chance (Chernoff's bound).
 
     >>> _is_telling(1.0, 0.5, 40, 10), _is_telling(1.0, 0.5, 20, 10), _is_telling(0.9, 0.5, 400, 10)
@@ -78,4 +98,4 @@ def _is_telling(pure: float, usual: float, rows: int, columns: int) -> bool:
     divergence = pure * math.log(pure / usual)
     if pure < 1:
         divergence += (1 - pure) * math.log((1 - pure) / (1 - usual))
-    return rows * divergence > math.log(columns / CHANCE)
+    return rows * divergence > math.log(patterns / CHANCE)

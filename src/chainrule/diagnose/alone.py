@@ -52,10 +52,14 @@ def is_one_to_one(cells: np.ndarray, classes: np.ndarray) -> bool:
     return len(values) == len(present) == len(np.unique(group * (int(classes.max()) + 1) + classes))
 
 
-def counts_rows(cells: np.ndarray) -> bool:
-    """Whether a column is 1, 2, 3 … down the rows, up or down in any equal steps."""
-    steps = np.diff(cells.astype(np.float64))
-    return bool(len(steps) and steps[0] and (steps == steps[0]).all())
+def counts_rows(cells: np.ndarray, rows: np.ndarray) -> bool:
+    """Whether a column is 1, 2, 3 … down the rows, up or down in any equal steps; `rows` says where each cell stands.
+
+    Shapes: cells (n,), rows (n,)
+    """
+    cells, rows = cells.astype(np.float64) - cells[0], rows - rows[0]
+    step = cells[-1] / rows[-1]
+    return bool(step) and bool((cells == step * rows).all())
 
 
 def _filled(cells: np.ndarray) -> np.ndarray:

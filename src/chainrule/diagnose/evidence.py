@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -12,11 +13,15 @@ from chainrule.core.text import visible
 from chainrule.data.schema import Examples, Schema
 from chainrule.data.source import Source
 from chainrule.data.splits import Split
-from chainrule.data.store import StoredColumn, column_reader
 from chainrule.train.settings import Settings
 
+MOST_ROWS = 20_000
+MOST_CELLS = 4_000_000  # of all columns together; wide tables are looked at through fewer rows …
+LEAST_ROWS = 400  # … but no fewer than these
+MOST_NAMED = 5
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Evidence:
     """Data that is read, encoded and split, and the settings that it will be trained with."""
 
@@ -46,66 +51,115 @@ class Evidence:
         """Return a class's name in quotation marks."""
         return f"'{visible(self.schema.target.classes[code], 40)}'"
 
+    @cached_property
+    def answers(self) -> np.ndarray:
+        """The targets of the rows that are looked at. Shapes: (n,) or (n, values)."""
+        return np.asarray(self.targets[self.rows])
+
     def at(self, example: int) -> int:
         """Return where an example stands in the data, counted from 1."""
         return int(self.examples.rows[example]) + 1
 
-    def training_rows(self, most: int) -> np.ndarray:
-        """Return training rows in their order, `most` of them drawn evenly where there are more."""
-        train = self.split.train
-        if len(train) <= most:
-            return train
-        drawn: np.ndarray = train[np.linspace(0, len(train) - 1, most).astype(np.int64)]
+    @cached_property
+    def rows(self) -> np.ndarray:
+        """The training rows that are looked at, drawn evenly where there are many. Shapes: (n,)."""
+        return self.fewer(
+            max(LEAST_ROWS, min(MOST_ROWS, MOST_CELLS // max(1, self._width()))), self.split.train
+        )
+
+    def fewer(self, most: int, rows: np.ndarray) -> np.ndarray:
+        """Return so many of the rows, drawn evenly and in their order."""
+        if len(rows) <= most:
+            return rows
+        drawn: np.ndarray = rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
         return drawn
 
-    def columns(self) -> Iterator[InputColumn]:
-        """Go through the columns of a table; pictures have none."""
-        examples = self.examples
-        if self.schema.is_pictures or examples.numbers.ndim != 2:
-            return
-        numbers, codes = column_reader(examples.numbers), column_reader(examples.codes)
+    @cached_property
+    def columns(self) -> tuple[InputColumn, ...]:
+        """The columns of a table, as far as the rows that are looked at; pictures have none."""
+        if not self._width():
+            return ()
+        seen = np.ascontiguousarray(self.examples.numbers[self.rows].T)
+        seen_codes = np.ascontiguousarray(self.examples.codes[self.rows].T)
         if not self.schema.columns:
-            names = self.source.feature_names or [str(i + 1) for i in range(examples.numbers.shape[1])]
-            for place, name in enumerate(names):
-                yield InputColumn(name, "number", numbers(place, place + 1), is_named=False)
-            return
-        number, code = 0, 0
+            names = self.source.feature_names or tuple(str(i + 1) for i in range(len(seen)))
+            return tuple(
+                InputColumn(name, "number", cells[None], is_named=False)
+                for name, cells in zip(names, seen, strict=True)
+            )
+        found, number, code = [], 0, 0
         for column in self.schema.columns:
             width = len(column.numbers)
             if column.kind == "category":
-                yield InputColumn(column.name, column.kind, codes(code, code + 1))
+                found.append(InputColumn(column.name, column.kind, seen_codes[code : code + 1]))
                 code += 1
             else:
-                yield InputColumn(column.name, column.kind, numbers(number, number + width))
+                found.append(InputColumn(column.name, column.kind, seen[number : number + width]))
                 number += width
+        return tuple(found)
+
+    def _width(self) -> int:
+        """Return how many numbers and codes a row of a table has; 0 for pictures."""
+        numbers = self.examples.numbers
+        return (
+            0
+            if self.schema.is_pictures or numbers.ndim != 2
+            else numbers.shape[1] + self.examples.codes.shape[1]
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InputColumn:
-    """One column as numbers or codes. Shapes: values (N, numbers); a date has several, the days first."""
+    """One column, the cells of the rows that are looked at as numbers or codes.
+
+    Shapes: cells (numbers, n); a date has several numbers, the days first
+    """
 
     name: str
     kind: str
-    values: np.ndarray | StoredColumn
+    cells: np.ndarray
     is_named: bool = True
 
     def __str__(self) -> str:
-        return f"column '{visible(self.name, 60)}'"
+        return f"column {self.shown}"
 
     @property
-    def to_leave_out(self) -> str:
-        """What to do where the column should not be there."""
-        if not self.is_named:
-            return "leave it out of the data"
-        return f"leave it out: --columns {shlex.quote(visible(self.name, 60) + '=ignore')}"
+    def shown(self) -> str:
+        """The name in quotation marks."""
+        return f"'{visible(self.name, 60)}'"
 
-    def is_missing(self, rows: np.ndarray) -> np.ndarray:
-        """Return which of the rows have nothing in this column. Shapes: (n,) -> (n,) bool."""
+    @property
+    def missing(self) -> np.ndarray:
+        """Which of the rows that are looked at have nothing in this column. Shapes: (n,) bool."""
+        first = self.cells[0]
         if self.kind == "category":
-            return np.asarray(self.values[rows, 0] == 0)
-        if self.values.dtype.kind != "f":
-            return np.zeros(len(rows), bool)
-        return np.asarray(np.isnan(self.values[rows, 0]))
+            return np.asarray(first == 0)
+        return np.isnan(first) if first.dtype.kind == "f" else np.zeros(len(first), bool)
+
+
+def to_leave_out(columns: Sequence[InputColumn]) -> str:
+    """Say what to do with columns that should not be there."""
+    named = [column for column in columns if column.is_named]
+    if not named:
+        return "leave it out of the data" if len(columns) == 1 else "leave them out of the data"
+    flags = " ".join(f"--columns {shlex.quote(visible(c.name, 60) + '=ignore')}" for c in named[:MOST_NAMED])
+    return f"leave {'it' if len(columns) == 1 else 'them'} out: {flags}" + (
+        " …" if len(named) > MOST_NAMED else ""
+    )
+
+
+def named(columns: Sequence[InputColumn]) -> str:
+    """Return the names of columns, as a sentence begins.
+
+    >>> one = InputColumn("a", "number", np.zeros((1, 2)))
+    >>> named([one]), named([one] * 2), named([one] * 9)
+    ("column 'a'", "columns 'a' and 'a'", "columns 'a', 'a', 'a', 'a', 'a' and 4 more")
+    """
+    if len(columns) == 1:
+        return str(columns[0])
+    shown, rest = [column.shown for column in columns[:MOST_NAMED]], len(columns) - MOST_NAMED
+    last = f"{rest:,} more" if rest > 0 else shown.pop()
+    return f"columns {', '.join(shown)} and {last}"
 
 
 def share(part: float) -> str:

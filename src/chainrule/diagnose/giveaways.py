@@ -15,16 +15,19 @@ import numpy as np
 from chainrule.core.text import visible
 from chainrule.diagnose.absence import told_by_absence
 from chainrule.diagnose.alone import counts_rows, explained, halves, is_one_to_one, share_right
-from chainrule.diagnose.evidence import Evidence, InputColumn, share
+from chainrule.diagnose.evidence import Evidence, InputColumn, named, share, to_leave_out
 
 FEWEST_ROWS = 50  # in fewer, a strong column can be right everywhere by chance
+FEWEST_OTHERS = 10  # rows that are not of the largest class
 MOST_ROWS = 4000
-MOST_CELLS = 1_000_000  # of all columns together; wide tables are looked at through fewer rows …
-LEAST_ROWS = 400  # … but no fewer than these
+MOST_CELLS = 1_000_000  # of all columns together
+LEAST_ROWS = 400
 SKILL = 0.98  # share of the base rate's mistakes that a column takes away …
 R2 = 0.99  # … or of the variance
 GAP = 0.9  # the most that the best of the other columns may reach
 FUNCTION = 0.999  # R² of a column that does not measure the target but is made of it
+MANY_VALUES, ROWS_EACH = 30, 2  # of a column that may name whom or what a row belongs to
+MOST_SENTENCES = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,109 +39,120 @@ class Scored:
     is_copy: bool = False
     counts_rows: bool = False
 
-    @property
-    def is_certain(self) -> bool:
-        """Whether it gives the target away whatever the others do."""
-        return self.is_copy or self.counts_rows
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The columns that stand out, and the best skill among the others; None where there are none."""
+
+    suspects: list[Scored]
+    next_best: float | None
+
+    def alone(self) -> list[Scored]:
+        """Return the suspects that are neither copies nor row numbers."""
+        return [s for s in self.suspects if not s.is_copy and not s.counts_rows]
 
 
 def columns_that_give_the_target_away(evidence: Evidence) -> Iterator[str]:
     """Name the columns that alone predict the target nearly perfectly where no other column comes near."""
-    already = told_by_absence(evidence)
-    columns = [column for column in evidence.columns() if column.name not in already]
-    most = min(MOST_ROWS, max(LEAST_ROWS, MOST_CELLS // max(1, len(columns))))
-    rows = evidence.training_rows(most)
-    if len(rows) < FEWEST_ROWS or len(columns) < 2:
+    told = {column.name for columns, _ in told_by_absence(evidence) for column in columns}
+    _, by_column, name = evidence.settings.split.partition(":")
+    columns = [c for c in evidence.columns if c.name not in told and not (by_column and c.name == name)]
+    places = np.arange(len(evidence.rows))
+    places = evidence.fewer(max(LEAST_ROWS, min(MOST_ROWS, MOST_CELLS // max(1, len(columns)))), places)
+    if len(places) < FEWEST_ROWS or len(evidence.columns) < 2:
         return
     if evidence.is_classification:
-        yield from _of_classes(evidence, columns, rows)
+        yield from _of_classes(evidence, columns, places)
         return
-    targets = evidence.targets.reshape(len(evidence.targets), -1)
+    targets = evidence.answers.reshape(len(evidence.rows), -1)
     for place, name in enumerate(evidence.schema.target.names):
-        yield from _of_values(evidence, columns, rows, targets[rows, place], f"'{visible(name, 60)}'")
+        yield from _of_values(evidence, columns, places, targets[places, place], f"'{visible(name, 60)}'")
 
 
-def _of_classes(evidence: Evidence, columns: list[InputColumn], rows: np.ndarray) -> Iterator[str]:
-    classes, half, target = evidence.targets[rows], halves(len(rows)), evidence.target_name
-    base = float(np.bincount(classes).max()) / len(rows)
+def _of_classes(evidence: Evidence, columns: list[InputColumn], places: np.ndarray) -> Iterator[str]:
+    classes, half, target = evidence.answers[places], halves(len(places)), evidence.target_name
+    base, order = float(np.bincount(classes).max()) / len(places), evidence.examples.rows[evidence.rows]
+    if (1 - base) * len(places) < FEWEST_OTHERS:
+        return
+
+    def right(skill: float) -> str:
+        return share(1 - (1 - skill) * (1 - base))
 
     def score(column: InputColumn) -> Scored:
-        cells = column.values[rows]
-        right = max(share_right(cells[:, place], classes, half) for place in range(cells.shape[1]))
-        skill = 1 - (1 - right) / max(1 - base, 1 / len(rows))
-        is_copy = skill >= SKILL and is_one_to_one(cells[:, 0], classes)
-        return Scored(column, skill, is_copy, skill >= SKILL and _is_row_number(column))
+        skill = 1 - (1 - max(share_right(cells[places], classes, half) for cells in column.cells)) / (
+            1 - base
+        )
+        is_copy = skill >= SKILL and is_one_to_one(column.cells[0, places], classes)
+        return Scored(column, skill, is_copy, skill >= SKILL and _is_row_number(column, order))
 
-    found, rest = _stand_out([score(column) for column in columns], SKILL)
-    next_best = (
-        "" if rest is None else f", the next best column is right in {share(1 - (1 - rest) * (1 - base))}"
-    )
-    for suspect in found:
-        column = suspect.column
-        right = f"{share(1 - (1 - suspect.skill) * (1 - base))} of {len(rows):,} training rows"
-        if suspect.counts_rows and not _is_by_time(evidence):
-            yield (
-                f"{column} counts the rows, and the rows stand in the order of {target}: alone it gives the class in "
-                f"{right}, and for new rows it will not; {column.to_leave_out}"
-            )
-        elif suspect.is_copy:
-            yield (
-                f"{column} says the same as the target {target} in other words: in all of {len(rows):,} training rows each "
-                f"of its values stands for one class, and each class for one value; {column.to_leave_out}"
-            )
-        elif not suspect.counts_rows:
-            yield (
-                f"{column} alone gives the class of {target} in {right} held out for this (the largest class has "
-                f"{share(base)}{next_best}): is it known before the answer is? If not, {column.to_leave_out}"
-            )
+    found = _stand_out([score(column) for column in columns], SKILL)
+    rows = f"{len(places):,} training rows"
+    if copies := [s.column for s in found.suspects if s.is_copy]:
+        say = "says" if len(copies) == 1 else "say"
+        yield (
+            f"{named(copies)} {say} the same as the target {target} in other words: in all of {rows} each value stands for "
+            f"one class, and each class for one value; {to_leave_out(copies)}"
+        )
+    for suspect in [s for s in found.suspects if s.counts_rows and not s.is_copy]:
+        yield (
+            f"{suspect.column} counts the rows, and the rows stand in the order of {target}: alone it gives the class in "
+            f"{right(suspect.skill)} of {rows}, and for new rows it will not; {to_leave_out([suspect.column])}"
+        )
+    others = "" if found.next_best is None else f", the next best column is right in {right(found.next_best)}"
+    for suspect in found.alone()[:MOST_SENTENCES]:
+        yield (
+            f"{suspect.column} alone gives the class of {target} in {right(suspect.skill)} of {rows} held out for this (the "
+            f"largest class has {share(base)}{others}): {_advice(suspect.column)}"
+        )
 
 
 def _of_values(
-    evidence: Evidence, columns: list[InputColumn], rows: np.ndarray, values: np.ndarray, target: str
+    evidence: Evidence, columns: list[InputColumn], places: np.ndarray, values: np.ndarray, target: str
 ) -> Iterator[str]:
-    half = halves(len(rows))
+    half, order = halves(len(places)), evidence.examples.rows[evidence.rows]
 
     def score(column: InputColumn) -> Scored:
-        cells = column.values[rows]
-        skill = max(explained(cells[:, place], values, half) for place in range(cells.shape[1]))
-        return Scored(column, skill, counts_rows=skill >= R2 and _is_row_number(column))
+        skill = max(explained(cells[places], values, half) for cells in column.cells)
+        return Scored(column, skill, counts_rows=skill >= R2 and _is_row_number(column, order))
 
-    found, rest = _stand_out([score(column) for column in columns], R2)
-    next_best = "" if rest is None else f", the next best column {max(0.0, rest):.2f}"
-    for suspect in found:
+    found = _stand_out([score(column) for column in columns], R2)
+    others = "" if found.next_best is None else f", the next best column {max(0.0, found.next_best):.2f}"
+    for suspect in found.suspects[:MOST_SENTENCES]:
         column = suspect.column
-        is_time = suspect.counts_rows or column.kind == "date"
-        if is_time and not _is_by_time(evidence):
+        alone = f"{column} alone gives {target} with an R² of {suspect.skill:.3f}"
+        if suspect.counts_rows or column.kind == "date":
             yield (
-                f"{column} alone gives {target} with an R² of {suspect.skill:.3f}, since rows next to each other in "
-                f"{'time' if column.kind == 'date' else 'order'} are alike: a random split tests between training rows "
-                f"and says nothing of rows to come; --split {shlex.quote('time:' + visible(column.name, 60))}"
+                f"{alone}: rows next to each other in {'time' if column.kind == 'date' else 'order'} are alike, so a random "
+                f"split tests between training rows and says nothing of rows to come; use {_split('time', column)}"
             )
-        elif not is_time:
-            yield (
-                f"{column} alone gives {target} with an R² of {suspect.skill:.3f} on {len(rows):,} training rows held out "
-                f"for this{next_best}, like a copy or a function of it: is it known before {target} is? If not, "
-                f"{column.to_leave_out}"
-            )
+        else:
+            yield f"{alone} on {len(places):,} training rows held out for this{others}: {_advice(column)}"
 
 
-def _stand_out(scored: list[Scored], bar: float) -> tuple[list[Scored], float | None]:
-    """Return the columns that stand out, and the best skill among those below the bar; None where there are none."""
+def _advice(column: InputColumn) -> str:
+    values, counts = np.unique(column.cells[0], return_counts=True)
+    repeats = column.is_named and len(values) >= MANY_VALUES and counts.mean() >= ROWS_EACH
+    group = f"; if it names what a row belongs to, use {_split('group', column)}" if repeats else ""
+    return f"is it known before the answer is? If not, {to_leave_out([column])}{group}"
+
+
+def _split(kind: str, column: InputColumn) -> str:
+    return f"--split {shlex.quote(f'{kind}:{visible(column.name, 60)}')}"
+
+
+def _stand_out(scored: list[Scored], bar: float) -> Found:
+    """Find the columns above the bar that stand out from those below it."""
     high = [s for s in scored if s.skill >= bar]
     rest = max((s.skill for s in scored if s.skill < bar), default=None)
-    certain = [s for s in high if s.is_certain]
-    doubtful = [s for s in high if not s.is_certain]
+    certain = [s for s in high if s.is_copy or s.counts_rows]
+    doubtful = [s for s in high if s not in certain]
     if rest is None or rest > GAP:
-        return certain, rest
+        return Found(certain, rest)
     numbers = [s for s in doubtful if s.column.kind == "number"]
     if len(numbers) > 1:  # several strong measures of one thing are honest; functions of the target are not
         doubtful = [s for s in doubtful if s not in numbers or (bar == R2 and s.skill >= FUNCTION)]
-    return certain + doubtful, rest
+    return Found(certain + doubtful, max(0.0, rest))
 
 
-def _is_row_number(column: InputColumn) -> bool:
-    return column.kind == "number" and counts_rows(column.values[:, 0])
-
-
-def _is_by_time(evidence: Evidence) -> bool:
-    return evidence.settings.split.startswith("time:")
+def _is_row_number(column: InputColumn, order: np.ndarray) -> bool:
+    return column.kind == "number" and counts_rows(column.cells[0], order)

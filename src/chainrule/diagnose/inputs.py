@@ -9,56 +9,52 @@ import numpy as np
 
 from chainrule.core.text import visible
 from chainrule.core.units import show_number
-from chainrule.diagnose.evidence import Evidence, share
+from chainrule.diagnose.evidence import Evidence, named, share, to_leave_out
 
-MOST_ROWS = 20_000
 MOSTLY_MISSING = 0.9
 MANY_TIMES = 2.0  # inputs per training row
 RATIO = 100.0  # of the largest spread to the smallest
 FEWEST_CODES = 3  # cells that hold a code
 CODE_SHARE = 0.001
-NINES = re.compile(r"-?9{2,6}")
-MOST_NAMED = 5
+NINES = re.compile(r"-9{2,6}|9{3,6}")
 
 
 def codes_for_missing(evidence: Evidence) -> Iterator[str]:
     """Name columns in which -999, 9999 and the like stand far from all other numbers."""
-    rows = evidence.training_rows(MOST_ROWS)
-    for column in evidence.columns():
+    rows = len(evidence.rows)
+    for column in evidence.columns if rows else ():
         if column.kind != "number":
             continue
-        cells = column.values[rows, 0]
+        cells = column.cells[0]
         for code in (np.fmin.reduce(cells), np.fmax.reduce(cells)):
             if not NINES.fullmatch(f"{code:.12g}"):
                 continue
             count, others = int((cells == code).sum()), cells[(cells != code) & ~np.isnan(cells)]
-            if count < max(FEWEST_CODES, CODE_SHARE * len(rows)) or not len(others):
+            if count < max(FEWEST_CODES, CODE_SHARE * rows) or not len(others):
                 continue
             low, high = float(others.min()), float(others.max())
             if min(abs(code - low), abs(code - high)) > high - low:
                 yield (
-                    f"{column} holds {code:.12g} in {count:,} of {len(rows):,} training rows, far from its other values "
+                    f"{column} holds {code:.12g} in {count:,} of {rows:,} training rows, far from its other values "
                     f"({show_number(low)} to {show_number(high)}): does that stand for missing? If so, empty those cells"
                 )
 
 
 def mostly_missing(evidence: Evidence) -> Iterator[str]:
     """Name columns in which nearly nothing stands."""
-    rows = evidence.training_rows(MOST_ROWS)
-    found = (
-        {column: float(column.is_missing(rows).mean()) for column in evidence.columns()} if len(rows) else {}
-    )
-    empty = {column: part for column, part in found.items() if part > MOSTLY_MISSING}
+    empty = {
+        column: float(part)
+        for column in evidence.columns
+        if len(evidence.rows) and (part := column.missing.mean()) > MOSTLY_MISSING
+    }
     if empty:
-        shown = ", ".join(
-            f"'{visible(c.name, 60)}' ({share(part)})" for c, part in list(empty.items())[:MOST_NAMED]
-        )
-        more = f" and {len(empty) - MOST_NAMED:,} more" if len(empty) > MOST_NAMED else ""
-        first = next(iter(empty))
+        columns = list(empty)
+        parts = share(min(empty.values())), share(max(empty.values()))
+        how = parts[0] if parts[0] == parts[1] else f"{parts[0]} to {parts[1]}"
+        is_one = len(columns) == 1
         yield (
-            f"{len(empty)} {'column is' if len(empty) == 1 else 'columns are'} missing in more than "
-            f"{MOSTLY_MISSING:.0%} of the training rows: {shown}{more}; ".replace("0% ", "0 % ")
-            + f"little can be learnt from {'it' if len(empty) == 1 else 'them'}; {first.to_leave_out}"
+            f"{named(columns)} {'is' if is_one else 'are'} missing in {how} of {len(evidence.rows):,} training rows: little "
+            f"can be learnt from {'it' if is_one else 'them'}; {to_leave_out(columns)}"
         )
 
 
@@ -66,7 +62,7 @@ def more_columns_than_rows(evidence: Evidence) -> Iterator[str]:
     """Say when there are far more inputs than rows to learn from."""
     if evidence.schema.is_pictures:
         return
-    columns, rows = sum(1 for _ in evidence.columns()), len(evidence.split.train)
+    columns, rows = len(evidence.columns), len(evidence.split.train)
     if columns > MANY_TIMES * rows:
         yield (
             f"{columns:,} columns and {rows:,} training rows: with {columns / rows:.1f} columns a row a network can learn "
@@ -95,11 +91,10 @@ def unlike_scales(evidence: Evidence) -> Iterator[str]:
 
 def _spreads(evidence: Evidence) -> dict[str, float]:
     """Return the standard deviation of each column of numbers that varies."""
-    rows = evidence.training_rows(MOST_ROWS)
     found = {}
-    for column in evidence.columns():
+    for column in evidence.columns:
         if column.kind in ("number", "boolean"):
-            cells = column.values[rows, 0].astype(np.float64)
+            cells = column.cells[0].astype(np.float64)
             seen = cells[~np.isnan(cells)]
             if len(seen) and (spread := float(seen.std())) > 0:
                 found[column.name] = spread

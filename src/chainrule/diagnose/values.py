@@ -14,7 +14,7 @@ SMALL = 50  # rows; in fewer, one row is a large part of everything
 NEARLY_CONSTANT = 0.9  # share of the most frequent value
 FEW = 3  # rows that may not …
 MOST_OF_SQUARES = 0.5  # … hold this share of all squared deviations, …
-ONE_OF_SQUARES = 0.05  # … those named this share each
+TIMES_AS_FAR = 3.0  # … and are as many times as far out as the next
 
 
 def nearly_constant(evidence: Evidence) -> Iterator[str]:
@@ -35,9 +35,8 @@ def far_values(evidence: Evidence) -> Iterator[str]:
     for name, values in _targets(evidence):
         squares = np.square(values - np.median(values))
         total = float(squares.sum())
-        far = np.argsort(-squares, kind="stable")[:FEW]
-        far = far[squares[far] > ONE_OF_SQUARES * total]
-        if not MOST_OF_SQUARES * total <= squares[far].sum() < np.inf or not len(far):
+        far = _apart(squares)
+        if not len(far) or not MOST_OF_SQUARES * total <= squares[far].sum() < np.inf:
             continue
         rest = np.delete(values, far)
         where = ", ".join(_row(evidence, place, values[place]) for place in far)
@@ -48,6 +47,13 @@ def far_values(evidence: Evidence) -> Iterator[str]:
             f"in {len(values):,} training rows, which is what loss and R² measure; if wrong, correct or remove "
             f"{'it' if len(far) == 1 else 'them'}, else take the logarithm of the target or train with --set loss=absolute-error"
         )
+
+
+def _apart(squares: np.ndarray) -> np.ndarray:
+    """Return the few places that lie apart from the next ones, the farthest first. Shapes: (n,) -> (0 to FEW,)."""
+    far = np.argsort(-squares, kind="stable")[: FEW + 1]
+    gaps = np.flatnonzero(squares[far[:-1]] > TIMES_AS_FAR**2 * squares[far[1:]])
+    return far[: gaps[-1] + 1] if len(gaps) else far[:0]
 
 
 def _row(evidence: Evidence, place: int, value: float) -> str:

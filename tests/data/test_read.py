@@ -39,7 +39,7 @@ class _Items:
 def test_a_file_called_like_a_built_in_set_is_read_from_the_disk(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "iris").write_text("no table")
-    with pytest.raises(DataError, match="iris: files of this kind are not read; CSV, TSV, Parquet"):
+    with pytest.raises(DataError, match="iris: files of this kind are not read; CSV, TSV, Excel, Parquet"):
         read("iris")
 
 
@@ -66,7 +66,8 @@ def test_a_path_that_is_not_there(tmp_path, monkeypatch, name, message):
 def test_unknown_endings_are_refused_with_what_is_read(tmp_path):
     (tmp_path / "t.docx").write_bytes(b"PK\x03\x04")
     with pytest.raises(
-        DataError, match=r"t\.docx: files of this kind are not read; CSV, TSV, Parquet, JSON, \.npz, IDX"
+        DataError,
+        match=r"t\.docx: files of this kind are not read; CSV, TSV, Excel, Parquet, JSON, \.npz, IDX",
     ):
         read(tmp_path / "t.docx")
 

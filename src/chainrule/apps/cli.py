@@ -65,7 +65,7 @@ def fit(
     data: Annotated[
         list[str] | None,
         typer.Argument(
-            help="A built-in name, a CSV, TSV, Parquet, .npz or IDX file, or a folder of class folders. Several tables "
+            help="A built-in name, a CSV, Excel, Parquet, JSON, .npz or IDX file, or a folder of class folders. Several tables "
             "with the same columns are read as one, also by a quoted pattern: 'sales/*.csv'."
         ),
     ] = None,

@@ -159,7 +159,7 @@ def _read_path(path: Path, reading: Reading) -> Source:
     if "idx" in path.name.lower():
         return read_idx(path)
     raise DataError(
-        f"{visible(path)}: files of this kind are not read; CSV, TSV, Parquet, JSON, .npz, IDX, or a folder of class "
+        f"{visible(path)}: files of this kind are not read; CSV, TSV, Excel, Parquet, JSON, .npz, IDX, or a folder of class "
         "folders with pictures are"
     )
 

@@ -19,6 +19,7 @@ from chainrule.core.errors import DataError
 from chainrule.core.text import listed, visible
 from chainrule.data.delimited import parse, repeated
 from chainrule.data.encodings import to_utf8
+from chainrule.data.excel import EXCEL_ENDINGS, read_workbook
 from chainrule.data.reading import Reading
 from chainrule.data.records import JSON_ENDINGS, read_records
 from chainrule.data.source import Source
@@ -26,7 +27,7 @@ from chainrule.data.unpack import inner_name, unpacked
 
 TEXT_ENDINGS = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": " ", ".dat": " "}
 PARQUET_ENDINGS = (".parquet", ".pq")
-ENDINGS = (*TEXT_ENDINGS, *PARQUET_ENDINGS, *JSON_ENDINGS)
+ENDINGS = (*TEXT_ENDINGS, *PARQUET_ENDINGS, *JSON_ENDINGS, *EXCEL_ENDINGS)
 
 
 def is_table(path: Path) -> bool:
@@ -52,6 +53,8 @@ def read_table(path: Path, reading: Reading | None = None) -> Source:
     notes: list[str] = []
     if ending in PARQUET_ENDINGS:
         frame = _read_parquet(inside, name)
+    elif ending in EXCEL_ENDINGS:
+        frame, notes = read_workbook(inside, name, reading.sheet)
     elif ending in JSON_ENDINGS:
         text, notes = to_utf8(inside, name, reading.encoding)
         columns, more = read_records(text, name, ending)

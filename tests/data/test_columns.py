@@ -11,25 +11,29 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chainrule.core.errors import DataError
-from chainrule.data.columns import (
-    MISSING,
-    Column,
-    category_codes,
-    clean_cells,
-    find_column,
-    natural_order,
-    number_cells,
-)
+from chainrule.data.cells import MISSING, clean_cells
+from chainrule.data.classes import natural_order
+from chainrule.data.columns import Column, category_codes, number_cells
+from chainrule.data.findings import gathered
+from chainrule.data.inference import find_column
+
+
+def at(row, name="t.csv"):
+    return f"{name}, row {row + 1}"
+
+
+def at_new(row):
+    return at(row, "new")
 
 
 def found(values, dtype=None):
-    return find_column(pl.Series("c", values, dtype=dtype), "t.csv")
+    one = find_column(pl.Series("c", values, dtype=dtype), at)
+    return one.column, list(gathered(one.remarks))
 
 
 def numbers(values, dtype=None):
     series = pl.Series("c", values, dtype=dtype)
-    column, _ = find_column(series, "t.csv")
-    return number_cells(series, column, "t.csv")[:, 0].tolist()
+    return number_cells(series, find_column(series, at).column, at)[:, 0].tolist()
 
 
 NAN = "nan, which equals nothing, as text"
@@ -51,7 +55,7 @@ def shown(values):
         ([Decimal("1.5"), Decimal("2.5")], None, "number"),
         ([1.0, None, float("nan"), 2.0], None, "number"),
         ([dt.timedelta(1), dt.timedelta(2)], None, "number"),
-        ([dt.time(1), dt.time(2)], None, "number"),
+        ([dt.time(1), dt.time(2)], None, "time"),
         ([True, False, None], None, "boolean"),
         (["yes", "no", "", "YES"], None, "boolean"),
         (["True", "FALSE"], None, "boolean"),
@@ -102,7 +106,7 @@ def test_numbers():
     assert shown(numbers([2**63, None, 1], pl.UInt64)) == [2.0**63, NAN, 1]
     assert numbers([Decimal("1.25"), Decimal("-2.5")]) == [1.25, -2.5]
     assert numbers([dt.timedelta(minutes=1), dt.timedelta(seconds=0.5)]) == [60.0, 0.5]
-    assert numbers([dt.time(1), dt.time(0, 0, 1)]) == [3600.0, 1.0]
+    assert numbers([dt.time(1), dt.time(0, 0, 36)]) == [1.0, 0.01]
     assert numbers(["12345678901234567890123456789", "1"])[0] == 12345678901234567890123456789.0
 
 
@@ -111,12 +115,12 @@ def test_booleans_in_every_spelling_and_as_numbers():
     assert shown(numbers([True, None, False])) == [1, NAN, 0]
     column = Column(name="c", kind="boolean")
     for values in (["1", "0", "true", "NO"], [1, 0, 1, 0], [1.0, 0.0, 1.0, 0.0], [True, False, True, False]):
-        assert number_cells(pl.Series("c", values), column, "t")[:, 0].tolist() == [1, 0, 1, 0]
+        assert number_cells(pl.Series("c", values), column, at)[:, 0].tolist() == [1, 0, 1, 0]
     for value in ("7", "perhaps", 2, 0.5):
         with pytest.raises(
             DataError, match=rf"new, row 2: column 'c' held booleans in training; got '{value}'"
         ):
-            number_cells(pl.Series("c", [type(value)(1), value]), column, "new")
+            number_cells(pl.Series("c", [type(value)(1), value]), column, at_new)
 
 
 def test_a_few_texts_among_numbers_are_missing_and_remembered():
@@ -125,13 +129,13 @@ def test_a_few_texts_among_numbers_are_missing_and_remembered():
     assert column == Column(name="c", kind="number", strays=("n.d.", "unknown"))
     assert notes == ["column 'c' holds numbers, but 2 cells are none ('unknown' …): they count as missing"]
     assert shown(numbers(values)) == [*map(float, range(30)), NAN, NAN]
-    assert shown(number_cells(pl.Series("c", ["unknown", "4"]), column, "new")[:, 0]) == [NAN, 4]
+    assert shown(number_cells(pl.Series("c", ["unknown", "4"]), column, at_new)[:, 0]) == [NAN, 4]
 
 
 def test_text_in_a_column_of_numbers_at_prediction_is_named():
     column = Column(name="[red]\x1b[31m", kind="number")
     with pytest.raises(DataError) as caught:
-        number_cells(pl.Series("c", ["1", None, "\x1b[2Jlots"]), column, "new.csv")
+        number_cells(pl.Series("c", ["1", None, "\x1b[2Jlots"]), column, lambda row: at(row, "new.csv"))
     assert str(caught.value) == (
         "new.csv, row 3: column '[red]\\x1b[31m' held numbers in training; got '\\x1b[2Jlots' "
         "(leave the cell empty if the value is missing)"
@@ -146,7 +150,7 @@ def test_infinite_numbers_are_refused_with_row_and_column(value):
         ):
             found(values)
         with pytest.raises(DataError, match=r"^new, row 3: column 'c' is (infinite|1e\+200, too large)"):
-            number_cells(pl.Series("c", values), Column(name="c", kind="number"), "new")
+            number_cells(pl.Series("c", values), Column(name="c", kind="number"), at_new)
 
 
 def test_categories_and_their_codes():
@@ -161,12 +165,14 @@ def test_the_most_frequent_categories_are_told_apart():
     values = [f"{i:03d}x" for i in range(150) for _ in range(150 - i)]
     column, notes = found(values)
     assert column.values == tuple(f"{i:03d}x" for i in range(100))
-    assert notes == ["column 'c' has 150 values; the 100 most frequent are told apart"]
+    assert notes == [
+        "column 'c' has 150 values; the 100 most frequent, in 88.7% of its cells, are told apart"
+    ]
 
 
 def test_days_and_places_on_circles():
     column, _ = found(["2024-01-01", "2024-01-02"])
-    cells = number_cells(pl.Series("c", ["1970-01-01", "2000-01-01", None]), column, "t")
+    cells = number_cells(pl.Series("c", ["1970-01-01", "2000-01-01", None]), column, at)
     assert cells[0].tolist() == [0, 0, 1, 0, 1]
     assert cells[1][0] == 10957 and np.isnan(cells[2]).all()
     assert column.numbers[0] == "c (days)" and len(column.numbers) == cells.shape[1] == 5
@@ -174,8 +180,8 @@ def test_days_and_places_on_circles():
 
 def test_a_date_means_the_same_as_text_and_as_a_type():
     moment = dt.datetime(2024, 3, 4, 5, 6, 7, tzinfo=dt.UTC)
-    column, _ = find_column(pl.Series("c", [moment, dt.datetime(2024, 1, 1, tzinfo=dt.UTC)]), "t")
-    assert column.format == "native"
+    column, _ = found([moment, dt.datetime(2024, 1, 1, tzinfo=dt.UTC)])
+    assert column.format == "native with times"
     plain = pl.Series("c", [moment.replace(tzinfo=None)])
     forms = [
         pl.Series("c", [moment]),
@@ -186,7 +192,7 @@ def test_a_date_means_the_same_as_text_and_as_a_type():
         pl.Series("c", ["2024-03-04T05:06:07Z"]),
         pl.Series("c", ["2024-03-04T07:06:07+02:00"]),
     ]
-    days = [number_cells(form, column, "t")[0, 0] for form in forms]
+    days = [number_cells(form, column, at)[0, 0] for form in forms]
     assert days == [moment.timestamp() / 86_400] * len(forms)
 
 
@@ -196,7 +202,7 @@ def test_text_that_is_no_date_is_named():
         with pytest.raises(
             DataError, match=r"new, row [12]: column 'c' held dates in training; got '(soon|1)'"
         ):
-            number_cells(pl.Series("c", values), column, "new")
+            number_cells(pl.Series("c", values), column, at_new)
 
 
 @pytest.mark.parametrize(
@@ -211,7 +217,7 @@ def test_the_order_of_day_and_month_is_said(value, note):
 
 def test_month_first_is_found():
     column, notes = found(["03/31/2024", "01/02/2024"])
-    assert column.format == "%m/%d/%Y" and notes == ["column 'c': read as month/day/year"]
+    assert column.format == "%m/%d/%Y" and notes == ["column 'c' is read as month/day/year"]
 
 
 def test_classes_that_are_numbers_stand_in_order_of_value():
@@ -228,7 +234,7 @@ WORDS = st.sampled_from(
 def test_any_texts_become_numbers_or_codes_or_nothing(values):
     series = pl.Series("c", values, dtype=pl.String)
     try:
-        column, notes = find_column(series, "t")
+        column, notes = found(values, pl.String)
     except DataError as error:
         assert "infinite" in str(error) or "too large" in str(error)
         return
@@ -238,7 +244,7 @@ def test_any_texts_become_numbers_or_codes_or_nothing(values):
         codes, _ = category_codes(series, column)
         assert codes.min() >= 0 and codes.max() < len(column.values) + 2
     else:
-        read = number_cells(series, column, "t")
+        read = number_cells(series, column, at)
         assert read.shape == (len(values), len(column.numbers)) and not np.isinf(read).any()
 
 

@@ -82,7 +82,7 @@ def test_unseen_categories_are_counted_and_said(schema):
     examples = schema.encode_inputs(table({**TRAIN, "colour": ["green", "red", "", "grey"]}))
     assert examples.codes[:, 0].tolist() == [1, 3, 0, 1]
     assert examples.notes == (
-        "column 'colour': 2 cells hold another value than the 2 that the network tells apart",
+        "column 'colour' has 2 cells with other values than the 2 that the network tells apart",
     )
 
 
@@ -117,7 +117,7 @@ def test_tables_and_arrays_are_not_mistaken_for_each_other(schema):
 
 def target_of(columns, target=None):
     schema, notes = find_schema(table(columns), target=target)
-    return schema.target.names, notes
+    return schema.target.names, notes.notes
 
 
 NUMBERS = {name: [0.5, 1.5, 2.5] for name in ("a", "Label", "b, c", "d", "e")}

@@ -1,6 +1,7 @@
 """Classes or values, found from the target's cells."""
 
 import datetime as dt
+from dataclasses import asdict
 
 import numpy as np
 import polars as pl
@@ -8,7 +9,7 @@ import pytest
 
 from chainrule.core.errors import DataError, SettingError
 from chainrule.data.source import Source
-from chainrule.data.target import Target, find_target
+from chainrule.data.target import Target, check_rows_of_classes, find_target
 
 
 def table(values, dtype=None, **others):
@@ -57,14 +58,14 @@ def test_inferred(values, kind, classes):
 
 
 def test_what_was_inferred_is_said_with_how_to_override():
-    assert find_target(table([0, 1] * 5), ["y"], None)[1] == [
-        "task: classification of 'y', 2 classes: '0', '1' (--task regression takes the numbers as values)"
-    ]
-    assert "--task classification" in find_target(table([0.5, 1.5, 2.5]), ["y"], None)[1][0]
-    assert find_target(table(["a", "b"] * 2), ["y"], None)[1] == [
-        "task: classification of 'y', 2 classes: 'a', 'b'"
-    ]
-    assert "--task" not in find_target(table([0, 1] * 5), ["y"], "classification")[1][0]
+    assert find_target(table([0, 1] * 5), ["y"], None)[1].notes == (
+        "task: classification of 'y', 2 classes: '0', '1' (--task regression takes the numbers as values)",
+    )
+    assert "--task classification" in find_target(table([0.5, 1.5, 2.5]), ["y"], None)[1].notes[0]
+    assert find_target(table(["a", "b"] * 2), ["y"], None)[1].notes == (
+        "task: classification of 'y', 2 classes: 'a', 'b'",
+    )
+    assert "--task" not in find_target(table([0, 1] * 5), ["y"], "classification")[1].notes[0]
 
 
 def test_the_task_can_be_given():
@@ -124,11 +125,6 @@ def test_a_class_that_training_never_saw_is_named():
         ([float("nan")] * 3, "is missing in every row"),
         (["a"] * 5, "t.csv: the target 'y' has one class ('a'); two are needed to tell apart"),
         ([1] * 5, "has one class ('1')"),
-        (
-            ["a", "a", "b", "b", "c"],
-            "t.csv: the target 'y': the class 'c' has one row, which cannot both train and test",
-        ),
-        (["a", "a", "b", "c"], "the classes 'b', 'c' have one row each"),
         ([f"n{i}" for i in range(2000)], "has 2,000 classes, more than 1,000"),
         ([1.5, 2.5, float("inf")], "t.csv, row 3: the target 'y' is infinite; leave the cell empty"),
         ([0.0, 1.0, 0.0, 1.0, float("-inf")] * 3, "t.csv, row 5: the target 'y' is infinite"),
@@ -152,9 +148,9 @@ def test_one_value_is_nothing_to_learn():
 
 def test_several_values():
     source = table([1.0, None, 3.0], z=["4", "5", "6"])
-    target, notes = find_target(source, ["y", "z"], None)
+    target, said = find_target(source, ["y", "z"], None)
     values, known = target.encode(source)
-    assert notes == ["task: regression of 'y', 'z'"]
+    assert list(said.notes) == ["task: regression of 'y', 'z'"]
     assert values[known].tolist() == [[1, 4], [3, 6]] and known.tolist() == [True, False, True]
 
 
@@ -179,3 +175,86 @@ def test_classes_of_a_built_in_order_keep_it():
     target, _ = find_target(source, ["target"], None)
     assert target.classes == ("zebra", "ant")
     assert target.encode(source)[0].tolist() == [1, 0, 1, 0]
+
+
+def single(values):
+    target = found(values)
+    with pytest.raises(DataError) as caught:
+        check_rows_of_classes(target, target.encode(table(values))[0], "t.csv")
+    return str(caught.value)
+
+
+def test_a_class_of_one_row_cannot_both_train_and_test():
+    assert single(["a", "a", "b", "b", "c"]) == (
+        "t.csv: the target 'y': the class 'c' has one row, which cannot both train and test; add rows, remove them or "
+        "merge them with another class; --test 0 --validation 0 trains on all rows"
+    )
+    assert "the classes 'b', 'c' have one row each" in single(["a", "a", "b", "c"])
+    assert "--task regression takes numbers as values" in single(["1", "1", "2", "1"])
+
+
+def test_a_class_of_one_row_that_looks_like_another_is_said_so():
+    assert (
+        "the class 'yes ' has one row, which cannot both train and test; 'yes ' looks like 'Yes', and --merge-classes "
+        "merges such classes; or add rows"
+    ) in single(["Yes", "Yes", "yes ", "no", "no"])
+
+
+ANSWERS = ["Yes"] * 4 + ["yes "] + ["no"] * 3
+
+
+def test_classes_that_look_alike_are_asked_about_and_kept_apart():
+    target, said = find_target(table(ANSWERS), ["y"], None)
+    assert target.classes == ("Yes", "no", "yes ") and target.spelling == "exact"
+    assert codes(["yes ", "Yes", "no", "", "none"], Target(**{**asdict(target), "classes": target.classes})) == [
+        2, 0, 1, None, None,
+    ]  # fmt: skip
+    assert said.warnings == (
+        "classes 'Yes' (4 rows) and 'yes ' (1 row) look like one: --merge-classes merges them, --no-merge-classes keeps "
+        "them apart",
+    )
+    with pytest.raises(
+        DataError, match=r"t\.csv, row 1: the class 'yes' is not among the classes of training"
+    ):
+        target.encode(table(["yes"]))
+
+
+def test_classes_that_look_alike_are_merged_or_kept_apart_as_told():
+    merged, said = find_target(table(ANSWERS), ["y"], None, merge_classes=True)
+    assert (merged.classes, merged.spelling, said.warnings) == (("Yes", "no"), "folded", ())
+    assert codes([" YES", "yes ", "No", "NO "], merged) == [0, 0, 1, 1]
+    apart, said = find_target(table(ANSWERS), ["y"], None, merge_classes=False)
+    assert apart.classes == ("Yes", "no", "yes ") and said.warnings == ()
+
+
+def test_stray_spaces_that_keep_nothing_apart_are_stripped():
+    target, said = find_target(table([" a", " a", "b ", "b "]), ["y"], None)
+    assert (target.classes, target.spelling, said.warnings) == (("a", "b"), "stripped", ())
+    assert codes(["a", " b "], target) == [0, 1]
+
+
+def test_case_alone_is_asked_about_too():
+    target, said = find_target(table(["cat", "Cat", "dog"] * 3), ["y"], None)
+    assert target.classes == ("Cat", "cat", "dog") and target.spelling == "stripped"
+    assert said.warnings[0].startswith(
+        "classes 'Cat' (3 rows) and 'cat' (3 rows) look like one: --merge-classes"
+    )
+
+
+PRICES = ["$1,200", "$950.50", "($20)", "$3", "", "$11,000.25"]
+
+
+def test_values_as_people_write_them():
+    target, said = find_target(table(PRICES), ["y"], None)
+    assert target == Target(kind="regression", names=("y",), formats=("$1,234.5",))
+    assert said.notes[1] == (
+        "the target 'y' is written like '$1,200' and read as 1200; predictions are plain numbers"
+    )
+    values, known = target.encode(table(PRICES))
+    assert values[known, 0].tolist() == [1200, 950.5, -20, 3, 11000.25]
+    with pytest.raises(
+        DataError, match=r"row 1: the target 'y' must be a number written like '\$1,234.5'; got '3 €'"
+    ):
+        target.encode(table(["3 €"]))
+    assert find_target(table(["1.234,5", "2"] * 9), ["y"], "regression")[0].formats == ("1.234,5",)
+    assert find_target(table(["1,234", "2,5"]), ["y"], "regression", decimal=",")[0].formats == ("1234,5",)

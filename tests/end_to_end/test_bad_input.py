@@ -465,7 +465,7 @@ def test_what_was_decided_about_a_table_is_said(chainrule, tmp_path):
         "t.csv: cells are separated by ';', not by ','",
         "t.csv: 1 line has fewer cells than the header (line 10); what lacks counts as missing",
         "column 'note' holds numbers, but 1 cell is none ('unknown'): it counts as missing",
-        "column 'key' has another text in nearly every row (a name or a key?) and is left out",
+        "column 'key' has another text in nearly every row (a code, 'k0') and is left out; --column key=category keeps it",
         "target: column 'y' (by its name; --target names another)",
         "(--task regression takes the numbers as values)",
         "1 row has no target and is left out",

@@ -81,6 +81,31 @@ def fit(
             rich_help_panel=DATA,
         ),
     ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What a column is: number, category, boolean, date or ignore; repeat it.",
+            metavar="NAME=KIND",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    decimal: Annotated[
+        str | None,
+        typer.Option(
+            help="Decimal sign of numbers in text tables, . or ,; without it, found.",
+            metavar="SIGN",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    merge_classes: Annotated[
+        bool | None,
+        typer.Option(
+            "--merge-classes/--no-merge-classes",
+            help="Whether classes that differ in case and outer spaces alone are one.",
+            show_default=False,
+            rich_help_panel=DATA,
+        ),
+    ] = None,
     validation: Annotated[
         float | None,
         typer.Option(

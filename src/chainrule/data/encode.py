@@ -10,8 +10,9 @@ from typing import TypeVar
 import numpy as np
 import polars as pl
 
-from chainrule.core.text import visible
 from chainrule.data.columns import Column, category_codes, number_cells
+from chainrule.data.findings import Remark, gathered
+from chainrule.data.source import Source
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -30,8 +31,10 @@ def each_column(work: Callable[[Item], Result], items: Sequence[Item], rows: int
         return list(pool.map(work, items))
 
 
-def encode_numbers(frame: pl.DataFrame, columns: Sequence[Column], name: str) -> np.ndarray:
+def encode_numbers(source: Source, columns: Sequence[Column]) -> np.ndarray:
     """Return the numbers of all columns side by side, NaN where missing. Shapes: -> (N, numbers)."""
+    frame = source.frame
+    assert frame is not None
     places, width = [], 0
     for column in columns:
         places.append((column, width))
@@ -41,7 +44,7 @@ def encode_numbers(frame: pl.DataFrame, columns: Sequence[Column], name: str) ->
     def fill(place: tuple[Column, int]) -> None:
         column, start = place
         if column.numbers:
-            found = number_cells(frame[column.name], column, name)
+            found = number_cells(frame[column.name], column, source.at)
             numbers[:, start : start + len(column.numbers)] = found
 
     each_column(fill, places, frame.height)
@@ -57,9 +60,13 @@ def encode_codes(frame: pl.DataFrame, columns: Sequence[Column]) -> tuple[np.nda
         return unseen
 
     unseen = each_column(fill, range(len(columns)), frame.height)
-    return codes, [
-        f"column '{visible(column.name)}': {count:,} {'cell holds' if count == 1 else 'cells hold'} another value than "
-        f"the {len(column.values)} that the network tells apart"
-        for column, count in zip(columns, unseen, strict=True)
-        if count
-    ]
+    return codes, list(gathered(_unseen(c, n) for c, n in zip(columns, unseen, strict=True) if n))
+
+
+def _unseen(column: Column, count: int) -> Remark:
+    cells = "1 cell with another value" if count == 1 else f"{count:,} cells with other values"
+    return Remark(
+        column.name,
+        f"has {cells} than the {len(column.values)} that the network tells apart",
+        "have cells with other values than those that the network tells apart",
+    )

@@ -7,6 +7,7 @@ prediction alike. What is fitted (means, scales) is in `Prepare`.
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -15,10 +16,12 @@ import polars as pl
 
 from chainrule.core.errors import DataError, RunError, SettingError, UnknownNameError, nearest
 from chainrule.core.text import listed, visible
-from chainrule.data.columns import LARGEST, Column, find_column, too_large
-from chainrule.data.encode import each_column, encode_codes, encode_numbers
+from chainrule.data.columns import LARGEST, Column, too_large
+from chainrule.data.encode import encode_codes, encode_numbers
+from chainrule.data.findings import Findings
 from chainrule.data.source import Source
 from chainrule.data.store import StoredRows, only, parts_of
+from chainrule.data.survey import decimal_of, find_columns, told_kinds
 from chainrule.data.target import Target, find_target
 
 USUAL_TARGETS = ("target", "label", "class", "y")
@@ -89,7 +92,7 @@ class Schema:
             notes: list[str] = []
         else:
             self._check_columns(source.frame, source.name)
-            numbers = encode_numbers(source.frame, self.columns, source.name)
+            numbers = encode_numbers(source, self.columns)
             codes, notes = encode_codes(source.frame, self.categories)
             notes = self._unused(source.frame) + notes
         return Examples(
@@ -129,7 +132,7 @@ class Schema:
             raise DataError(f"{source.name}: inputs must be numbers; got {array.dtype}")
         if array.dtype.kind == "f":
             for start, part in parts_of(array):
-                _refuse_large(part, start, source.name)
+                _refuse_large(part, start, source)
         return array
 
     def to_json(self) -> dict[str, Any]:
@@ -153,7 +156,7 @@ class Schema:
             raise RunError(f"the recipe's schema does not fit this version of chainrule: {error}") from error
 
 
-def _refuse_large(numbers: np.ndarray, start: int, name: str) -> None:
+def _refuse_large(numbers: np.ndarray, start: int, source: Source) -> None:
     """Refuse numbers that are too large to compute with. `start` is the number of the first row."""
     if not numbers.size:
         return
@@ -161,18 +164,25 @@ def _refuse_large(numbers: np.ndarray, start: int, name: str) -> None:
     if low < -LARGEST or high > LARGEST:
         place = tuple(int(i) for i in np.argwhere(np.abs(numbers) > LARGEST)[0])
         raise DataError(
-            f"{name}, row {start + place[0] + 1}: the value at {place[1:]} is {too_large(numbers[place])}"
+            f"{source.at(start + place[0])}: the value at {place[1:]} is {too_large(numbers[place])}"
         )
 
 
 def find_schema(
-    source: Source, *, target: str | None = None, task: str | None = None
-) -> tuple[Schema, list[str]]:
+    source: Source,
+    *,
+    target: str | None = None,
+    task: str | None = None,
+    columns: Sequence[str] = (),
+    decimal: str | None = None,
+    merge_classes: bool | None = None,
+) -> tuple[Schema, Findings]:
     """Find what the columns and the target are. Also returns what the user should hear.
 
     `target` names a column, or several separated by commas (a name that holds a comma itself stands in quotation
     marks); without it a column called target, label, class or y is taken, else the last. `task` is regression or
-    classification where the target could be either.
+    classification where the target could be either. `columns` say what columns are, as NAME=KIND; `decimal` is the
+    decimal sign, `merge_classes` whether classes that differ in case and outer spaces alone are one.
     Raises: UnknownNameError for a target that is not there; DataError for columns that cannot be used
     """
     if source.frame is None:
@@ -181,26 +191,16 @@ def find_schema(
             raise SettingError(
                 f"--target names a column of a table; {source.name} has {listed(list(source.target_names))}"
             )
-        found, notes = find_target(source, list(source.target_names), task)
-        return Schema(shape=source.array.shape[1:], is_pictures=source.is_pictures, target=found), notes
-    names, notes = _target_names(source, target)
-    found, more = find_target(source, names, task)
-    notes += more
-    columns, left_out = [], []
-    inputs = [series for series in source.frame.get_columns() if series.name not in names]
-    looked_at = each_column(lambda series: find_column(series, source.name), inputs, len(source))
-    for series, (column, said) in zip(inputs, looked_at, strict=True):
-        notes += said
-        if column is None:
-            left_out.append(series.name)
-        else:
-            columns.append(column)
-    if not columns:
-        raise DataError(
-            f"{source.name} has no column to learn from beside the target {listed(names)}"
-            + (f" (left out: {listed(left_out)})" if left_out else "")
-        )
-    return Schema(columns=tuple(columns), target=found, left_out=tuple(left_out)), notes
+        told_kinds(source, columns, ())
+        found, said = find_target(source, list(source.target_names), task, merge_classes=merge_classes)
+        return Schema(shape=source.array.shape[1:], is_pictures=source.is_pictures, target=found), said
+    names, first = _target_names(source, target)
+    kinds = told_kinds(source, columns, names)
+    sign = decimal_of(source, decimal)
+    found, said = find_target(source, names, task, decimal=sign, merge_classes=merge_classes)
+    kept, left_out, notes = find_columns(source, names, kinds=kinds, decimal=sign)
+    schema = Schema(columns=tuple(kept), target=found, left_out=tuple(left_out))
+    return schema, Findings(notes=tuple(first)) + said + Findings(notes=notes)
 
 
 def _target_names(source: Source, target: str | None) -> tuple[list[str], list[str]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,29 +11,32 @@ import polars as pl
 
 from chainrule.core.errors import DataError, SettingError
 from chainrule.core.text import listed, visible
-from chainrule.data.columns import (
-    LARGEST,
-    MISSING,
-    STRAY_CELLS,
-    clean_cells,
-    codes_of,
-    natural_order,
-    too_large,
-)
+from chainrule.data.cells import clean_cells, codes_of
+from chainrule.data.classes import STRIPPED, class_cells, find_classes, is_numbers, natural_order
+from chainrule.data.columns import LARGEST, too_large
+from chainrule.data.findings import Findings
+from chainrule.data.inference import STRAY_CELLS
+from chainrule.data.number_formats import NumberFormat, read_numbers, read_texts, said_of
 from chainrule.data.source import Source
 
 MOST_CLASSES_OF_INTEGERS = 20  # whole numbers with more distinct values are taken for amounts
 MOST_CLASSES = 1000
-CLASSES_TOO = frozenset({"none", "nil", "-"})  # missing among numbers, but a class among texts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What is to be predicted: the classes of one column, or the values of one or several."""
+    """What is to be predicted: the classes of one column, or the values of one or several.
+
+    `spelling` says how the names of classes are compared: stripped of outer spaces, exact as they stand, or folded
+    (without regard to spaces and case). `formats` say how the values of each column are written, where they are not
+    plain numbers.
+    """
 
     kind: str  # "binary", "multi-class" or "regression": the tasks of the engine
     names: tuple[str, ...]
     classes: tuple[str, ...] = ()
+    spelling: str = STRIPPED
+    formats: tuple[str, ...] = ()
 
     @property
     def second(self) -> str | None:
@@ -50,27 +52,30 @@ class Target:
         return self._classes(source) if self.classes else self._values(source)
 
     def _classes(self, source: Source) -> tuple[np.ndarray, np.ndarray]:
-        cells = _class_cells(_target_cells(source, self.names[0], 0), self.classes)
-        named = _one_spelling(pl.Series(self.classes, dtype=pl.String), self.classes)
-        found = codes_of(cells, named.to_list(), start=0, other=-1)
+        cells, named = class_cells(_target_cells(source, self.names[0], 0), self.classes, self.spelling)
+        found = codes_of(cells, named, start=0, other=-1)
         known = cells.is_not_null().to_numpy()
         strange = np.flatnonzero(known & (found < 0))
         if len(strange):
             row = int(strange[0])
             raise DataError(
-                f"{source.name}, row {row + 1}: the class '{visible(cells[row], 40)}' is not among the classes of "
+                f"{source.at(row)}: the class '{visible(cells[row], 40)}' is not among the classes of "
                 f"training ({listed(list(self.classes))})"
             )
         return found, known
 
     def _values(self, source: Source) -> tuple[np.ndarray, np.ndarray]:
-        values = np.stack([_value_cells(source, name, i) for i, name in enumerate(self.names)], 1)
+        formats = self.formats or ("",) * len(self.names)
+        values = np.stack(
+            [_value_cells(source, n, i, f) for i, (n, f) in enumerate(zip(self.names, formats, strict=True))],
+            1,
+        )
         with np.errstate(invalid="ignore"):
             infinite = np.argwhere(np.abs(values) > LARGEST)
         if len(infinite):
             row, place = (int(i) for i in infinite[0])
             raise DataError(
-                f"{source.name}, row {row + 1}: the target '{visible(self.names[place])}' is "
+                f"{source.at(row)}: the target '{visible(self.names[place])}' is "
                 f"{too_large(values[row, place])}; leave the cell empty if the value is missing"
             )
         return values, ~np.isnan(values).any(1)
@@ -78,13 +83,21 @@ class Target:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Target:
         """Read a target from a recipe."""
-        return cls(kind=value["kind"], names=tuple(value["names"]), classes=tuple(value["classes"]))
+        lists = {k: tuple(v) for k, v in value.items() if k in ("names", "classes", "formats")}
+        return cls(**{**value, **lists})
 
 
-def find_target(source: Source, names: list[str], task: str | None) -> tuple[Target, list[str]]:
+def find_target(
+    source: Source,
+    names: list[str],
+    task: str | None,
+    *,
+    decimal: str | None = None,
+    merge_classes: bool | None = None,
+) -> tuple[Target, Findings]:
     """Decide between classes and values. Also returns what the user should hear.
 
-    Raises: DataError if the target is missing throughout, has one class, or a class has one row
+    Raises: DataError if the target is missing throughout, or has one class
     """
     if task not in (None, "regression", "classification"):
         raise SettingError(f"--task takes regression or classification; got '{visible(task)}'")
@@ -93,7 +106,7 @@ def find_target(source: Source, names: list[str], task: str | None) -> tuple[Tar
             raise SettingError(
                 f"classification takes one target column; got {listed(_value_names(source, names))}"
             )
-        return _regression(source, _value_names(source, names), "")
+        return _regression(source, _value_names(source, names), "", decimal)
     cells = clean_cells(_target_cells(source, names[0], 0))
     seen = cells.drop_nulls()
     if not seen.len():
@@ -102,16 +115,29 @@ def find_target(source: Source, names: list[str], task: str | None) -> tuple[Tar
         raise DataError(
             f"{source.name}: the target '{visible(names[0])}' holds {seen.dtype}; a target needs numbers or classes"
         )
-    if task == "classification" or (task is None and _looks_like_classes(seen, source)):
-        return _classification(source, names[0], said=task is None)
+    if task == "classification" or (task is None and _looks_like_classes(seen, source, decimal)):
+        return _classification(source, names[0], merge_classes, said=task is None)
     hint = " (the target holds numbers; --task classification takes them as classes)" if task is None else ""
-    return _regression(source, names, hint)
+    return _regression(source, names, hint, decimal)
 
 
-def _looks_like_classes(seen: pl.Series, source: Source) -> bool:
+def _number_format(seen: pl.Series, decimal: str | None) -> tuple[str, str]:
+    """Return how texts are written as numbers, nothing if they are plain or no numbers; and what is said of it."""
+    if seen.dtype != pl.String:
+        return "", ""
+    numbers, written = read_texts(seen, decimal)
+    if written is None or numbers.null_count() > STRAY_CELLS * seen.len():
+        return "", ""
+    return str(written.format), said_of(written, seen, decimal)
+
+
+def _looks_like_classes(seen: pl.Series, source: Source, decimal: str | None) -> bool:
     if source.class_names is not None or seen.dtype == pl.Boolean:
         return True
-    numbers = seen.cast(pl.Float64, strict=False)
+    written, _ = _number_format(seen, decimal)
+    numbers = (
+        read_numbers(seen, NumberFormat.parse(written)) if written else seen.cast(pl.Float64, strict=False)
+    )
     values = numbers.drop_nulls()
     few = values.n_unique() <= min(MOST_CLASSES_OF_INTEGERS, max(2, seen.len() // 5))
     if strays := numbers.null_count():  # some text among many numbers is a slip, and refused as such
@@ -119,8 +145,13 @@ def _looks_like_classes(seen: pl.Series, source: Source) -> bool:
     return few and bool((values.is_finite() & (values == values.round())).all())
 
 
-def _regression(source: Source, names: list[str], hint: str) -> tuple[Target, list[str]]:
-    target = Target(kind="regression", names=tuple(names))
+def _regression(source: Source, names: list[str], hint: str, decimal: str | None) -> tuple[Target, Findings]:
+    written = [
+        _number_format(clean_cells(_target_cells(source, name, place)).drop_nulls(), decimal)
+        for place, name in enumerate(names)
+    ]
+    formats = tuple(form for form, _ in written)
+    target = Target(kind="regression", names=tuple(names), formats=formats if any(formats) else ())
     values, known = target.encode(source)
     if not known.any():
         raise DataError(f"{source.name}: the target {listed(names)} is missing in every row")
@@ -129,7 +160,12 @@ def _regression(source: Source, names: list[str], hint: str) -> tuple[Target, li
             raise DataError(
                 f"{source.name}: the target '{visible(name)}' has one value ({values[known][0, place]:g}) in every row"
             )
-    return target, [f"task: regression of {listed(names)}{hint}"]
+    read = [
+        f"the target '{visible(name)}' is written {said}; predictions are plain numbers"
+        for name, (form, said) in zip(names, written, strict=True)
+        if form
+    ]
+    return target, Findings(notes=(f"task: regression of {listed(names)}{hint}", *read))
 
 
 def _value_names(source: Source, names: list[str]) -> list[str]:
@@ -139,43 +175,66 @@ def _value_names(source: Source, names: list[str]) -> list[str]:
     return [f"{names[0]} {i + 1}" for i in range(source.targets.shape[1])]
 
 
-def _classification(source: Source, name: str, *, said: bool) -> tuple[Target, list[str]]:
+def _classification(source: Source, name: str, merge: bool | None, *, said: bool) -> tuple[Target, Findings]:
     raw = _target_cells(source, name, 0)
-    cells = clean_cells(raw).cast(pl.String)
-    if not all(map(_is_number, cells.drop_nulls().unique())):
-        cells = clean_cells(raw, MISSING - CLASSES_TOO).cast(pl.String)
-    cells = _one_spelling(cells, cells.drop_nulls().unique().to_list()).drop_nulls()
-    counts = dict(cells.alias("class").value_counts(name="count").iter_rows())
-    known = source.class_names
+    _check_number_of_classes(source.name, name, clean_cells(raw))
+    found = find_classes(raw, merge)
+    known, counts = source.class_names, found.counts
     classes = [c for c in known if c in counts] if known is not None else natural_order(list(counts))
-    _check_counts(source.name, name, {c: counts[c] for c in classes})
+    if len(classes) < 2:
+        raise DataError(
+            f"{source.name}: the target '{visible(name)}' has one class ('{visible(classes[0], 40)}'); two are needed to "
+            "tell apart"
+        )
     kind = "binary" if len(classes) == 2 else "multi-class"
-    is_numbers = said and known is None and all(map(_is_number, classes))
-    hint = " (--task regression takes the numbers as values)" if is_numbers else ""
-    return Target(kind=kind, names=(name,), classes=tuple(classes)), [
-        f"task: classification of '{visible(name)}', {len(classes)} classes: {listed(classes)}{hint}"
-    ]
+    hint = (
+        " (--task regression takes the numbers as values)"
+        if said and known is None and is_numbers(classes)
+        else ""
+    )
+    target = Target(kind=kind, names=(name,), classes=tuple(classes), spelling=found.spelling)
+    return target, Findings(
+        notes=(
+            f"task: classification of '{visible(name)}', {len(classes)} classes: {listed(classes)}{hint}",
+        ),
+        warnings=(found.question(),) if found.alike and merge is None else (),
+    )
 
 
-def _check_counts(where: str, name: str, counts: dict[str, int]) -> None:
-    target = f"{where}: the target '{visible(name)}'"
-    if len(counts) < 2:
-        only = visible(next(iter(counts)), 40)
-        raise DataError(f"{target} has one class ('{only}'); two are needed to tell apart")
-    if len(counts) > MOST_CLASSES:
+def _check_number_of_classes(where: str, name: str, cells: pl.Series) -> None:
+    values = cells.drop_nulls().n_unique()
+    if values > MOST_CLASSES:
         raise DataError(
-            f"{target} has {len(counts):,} classes, more than {MOST_CLASSES:,}; is it a number (--task regression), "
-            "or a name or a key?"
+            f"{where}: the target '{visible(name)}' has {values:,} classes, more than {MOST_CLASSES:,}; is it a number "
+            "(--task regression), or a name or a key?"
         )
-    single = [c for c, count in counts.items() if count == 1]
-    if single:
-        those = "the class" if len(single) == 1 else "the classes"
-        have = "has one row, which" if len(single) == 1 else "have one row each, which"
-        advice = "; --task regression takes numbers as values" if all(map(_is_number, counts)) else ""
-        raise DataError(
-            f"{target}: {those} {listed(single)} {have} cannot both train and test; "
-            f"add rows, remove them or merge them with another class{advice}"
+
+
+def check_rows_of_classes(target: Target, codes: np.ndarray, source_name: str) -> None:
+    """Refuse classes of one row, where rows are kept for validation or test. Shapes: codes (N,).
+
+    Raises: DataError naming the classes, and what they look like
+    """
+    counts = np.bincount(codes, minlength=len(target.classes))
+    single = [name for name, count in zip(target.classes, counts, strict=True) if count == 1]
+    if not single:
+        return
+    advice = "add rows, remove them or merge them with another class"
+    folded = [name.strip().lower() for name in target.classes]
+    alike = [name for name in single if folded.count(name.strip().lower()) > 1]
+    if alike:
+        twin = next(
+            c for c in target.classes if c != alike[0] and c.strip().lower() == alike[0].strip().lower()
         )
+        advice = f"'{visible(alike[0], 40)}' looks like '{visible(twin, 40)}', and --merge-classes merges such classes; or {advice}"
+    elif is_numbers(target.classes):
+        advice += "; --task regression takes numbers as values"
+    those = "the class" if len(single) == 1 else "the classes"
+    have = "has one row, which" if len(single) == 1 else "have one row each, which"
+    raise DataError(
+        f"{source_name}: the target '{visible(target.names[0])}': {those} {listed(single)} {have} cannot both train and "
+        f"test; {advice}; --test 0 --validation 0 trains on all rows"
+    )
 
 
 def _target_cells(source: Source, name: str, place: int) -> pl.Series:
@@ -197,39 +256,19 @@ def _target_cells(source: Source, name: str, place: int) -> pl.Series:
     return pl.Series(name, np.ascontiguousarray(column))
 
 
-def _value_cells(source: Source, name: str, place: int) -> np.ndarray:
+def _value_cells(source: Source, name: str, place: int, written: str) -> np.ndarray:
     """Return a target's values, NaN where missing. Shapes: (N,)."""
     cells = clean_cells(_target_cells(source, name, place))
-    numbers = cells.cast(pl.Float64, strict=False)
+    if written and cells.dtype == pl.String:
+        numbers = read_numbers(cells, NumberFormat.parse(written))
+    else:
+        numbers = cells.cast(pl.Float64, strict=False)
     bad = (numbers.is_null() & cells.is_not_null()).arg_true()
     if bad.len():
         row = int(bad[0])
+        like = f" written like '{written}'" if written else ""
         raise DataError(
-            f"{source.name}, row {row + 1}: the target '{visible(name)}' must be a number; "
+            f"{source.at(row)}: the target '{visible(name)}' must be a number{like}; "
             f"got '{visible(cells[row], 40)}' (leave the cell empty if the value is missing)"
         )
     return numbers.fill_null(math.nan).to_numpy()
-
-
-def _class_cells(raw: pl.Series, classes: Collection[str]) -> pl.Series:
-    """Return the target's cells as class names in one spelling, null where missing."""
-    cells = clean_cells(raw, MISSING - {c.lower() for c in classes})
-    return _one_spelling(cells.cast(pl.String), classes)
-
-
-def _one_spelling(cells: pl.Series, classes: Collection[str]) -> pl.Series:
-    """Spell classes that are numbers (1.0 is 1) or truth values (True is true) in one way; leave others alone."""
-    if all(map(_is_number, classes)):
-        plain = cells.str.replace(r"^\+", "").str.replace(r"(\.\d*?)0+$", "$1")
-        return plain.str.replace(r"\.$", "")
-    if {c.lower() for c in classes} <= {"true", "false"}:
-        return cells.str.to_lowercase()
-    return cells
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

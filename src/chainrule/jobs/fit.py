@@ -94,6 +94,9 @@ def fit(
     test_data: Any = None,
     encoding: str | None = None,
     sheet: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    decimal: str | None = None,
+    merge_classes: bool | None = None,
     patience: int | None = None,
     metric: str | None = None,
     class_weight: str | None = None,
@@ -112,7 +115,8 @@ def fit(
     `data` is a built-in name, a path or a list of them, a pair of arrays (x, y), a dataframe or a map-style dataset;
     `validation_data` and `test_data` are the same, for rows that are to validate and to test; `model` a name of the
     catalogue, `package.module:Name`, or a module (which is copied); `loss` a name or any callable on outputs and
-    targets. What is not given is chosen from the data and stands in the recipe. `resume` continues a run, bit for bit
+    targets. `columns` says what columns are: number, category, boolean, date or ignore. What is not given is chosen from
+    the data and stands in the recipe. `resume` continues a run, bit for bit
     on the CPU.
     Raises: ChainruleError for what cannot be done, TrainingFailed if the loss is no longer finite,
     Interrupted (a KeyboardInterrupt) after Ctrl-C with a checkpoint saved
@@ -135,6 +139,9 @@ def fit(
         test=test,
         encoding=encoding,
         sheet=sheet,
+        columns=tuple(f"{name}={kind}" for name, kind in (columns or {}).items()),
+        decimal=decimal,
+        merge_classes=merge_classes,
         patience=patience,
         metric=metric,
         class_weight=class_weight,
@@ -189,7 +196,14 @@ def run_fit(request: Request) -> Iterator[Event]:
 def prepare_run(request: Request, source: Source) -> tuple[Recipe, Material]:
     """Decide everything that a run depends on, before anything is trained."""
     settings = request.settings.filled({"validation": 0.1, "test": 0.2})
-    schema, notes = find_schema(source, target=request.target, task=settings.task)
+    schema, found = find_schema(
+        source,
+        target=request.target,
+        task=settings.task,
+        columns=settings.columns,
+        decimal=settings.decimal,
+        merge_classes=settings.merge_classes,
+    )
     if settings.by is not None:
         check_column(source, settings.by)
     examples = schema.encode(source)
@@ -218,8 +232,8 @@ def prepare_run(request: Request, source: Source) -> tuple[Recipe, Material]:
         inputs=inputs,
         plan=make_plan(settings.plan, settings.device),
         versions=versions_here(),
-        notes=(*source.notes, *notes, *examples.notes),
-        warnings=warnings(source, schema, examples, material.split, filled),
+        notes=(*source.notes, *found.notes, *examples.notes),
+        warnings=(*found.warnings, *warnings(source, schema, examples, material.split, filled)),
         command=request.command or "",
         given=tuple(k for k, v in (("model", request.model), ("loss", request.loss)) if v is not None),
     )

@@ -27,6 +27,7 @@ from chainrule.data.schema import Examples
 from chainrule.data.source import Source
 from chainrule.data.splits import Split, split_rows
 from chainrule.data.store import StoredRows, find_store
+from chainrule.data.target import check_rows_of_classes
 from chainrule.jobs.folder import RunFolder
 from chainrule.models import build
 from chainrule.nn.initial import initialise_
@@ -65,6 +66,8 @@ def make_material(source: Source, examples: Examples, recipe_schema: Any, settin
     if examples.numbers.dtype.kind not in "fiub":
         raise DataError(f"{source.name}: inputs must be numbers; got {examples.numbers.dtype}")
     target = recipe_schema.target
+    if target.classes and source.fixed_split is None and (settings.test or settings.validation):
+        check_rows_of_classes(target, examples.targets, source.name)
     split = split_rows(
         len(examples),
         classes=examples.targets if target.classes else None,

@@ -1,0 +1,117 @@
+"""Class names as people write them: one spelling for numbers and truth values, and names that look like one class."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from chainrule.core.text import visible
+from chainrule.data.cells import MISSING, blank_cells, clean_cells
+
+CLASSES_TOO = frozenset({"none", "nil", "-"})  # missing among numbers, but a class among texts
+STRIPPED, EXACT, FOLDED = "stripped", "exact", "folded"  # how spellings are told apart
+SAID_ALIKE = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Classes:
+    """The classes of a column with their numbers of rows, how their spellings are told apart, and which look alike."""
+
+    counts: dict[str, int]
+    spelling: str = STRIPPED
+    alike: tuple[tuple[str, ...], ...] = ()
+
+    def question(self) -> str:
+        """Ask whether classes that look alike are one."""
+        shown = [
+            " and ".join(f"'{visible(c, 40)}' ({_rows(self.counts[c])})" for c in group)
+            for group in self.alike[:SAID_ALIKE]
+        ]
+        more = len(self.alike) - len(shown)
+        which = "; ".join(shown) + (f"; and {more:,} more such cases" if more else "")
+        return (
+            f"classes {which} look like one: --merge-classes merges them, --no-merge-classes keeps them apart"
+        )
+
+
+def find_classes(raw: pl.Series, merge: bool | None) -> Classes:
+    """Find the classes in a target's cells. Names that differ in case or outer spaces are merged only if `merge` is true.
+
+    Where outer spaces are part of what keeps two names apart, all are taken as they are written; otherwise spaces are
+    stripped.
+    """
+    cells = clean_cells(raw).cast(pl.String)
+    names = cells.drop_nulls().unique()
+    if is_numbers(names.to_list()) or _are_truths(names.to_list()):
+        return Classes(counts=_counts(one_spelling(cells, names.to_list())))
+    cells = blank_cells(raw, MISSING - CLASSES_TOO).cast(pl.String)
+    counts = _counts(cells)
+    groups: dict[str, list[str]] = {}
+    for name in sorted(counts, key=lambda name: (-counts[name], name)):
+        groups.setdefault(name.strip().lower(), []).append(name)
+    alike = tuple(tuple(group) for group in groups.values() if len(group) > 1)
+    if not alike:
+        return Classes(counts={name.strip(): count for name, count in counts.items()})
+    if merge:
+        merged = {group[0].strip(): sum(counts[name] for name in group) for group in groups.values()}
+        return Classes(counts=merged, spelling=FOLDED)
+    if any(name != name.strip() for group in alike for name in group):
+        return Classes(counts=counts, spelling=EXACT, alike=alike)
+    return Classes(counts={name.strip(): count for name, count in counts.items()}, alike=alike)
+
+
+def class_cells(raw: pl.Series, classes: Collection[str], spelling: str) -> tuple[pl.Series, list[str]]:
+    """Return a target's cells, null where missing, and the classes, both in the spelling in which they are compared."""
+    missing = MISSING - {name.strip().lower() for name in classes}
+    if spelling == EXACT:
+        return blank_cells(raw, missing).cast(pl.String), list(classes)
+    cells = clean_cells(raw, missing).cast(pl.String)
+    if spelling == FOLDED:
+        return cells.str.to_lowercase(), [name.lower() for name in classes]
+    return one_spelling(cells, classes), one_spelling(
+        pl.Series(list(classes), dtype=pl.String), classes
+    ).to_list()
+
+
+def one_spelling(cells: pl.Series, classes: Collection[str]) -> pl.Series:
+    """Spell classes that are numbers (1.0 is 1) or truth values (True is true) in one way; leave others alone."""
+    if is_numbers(classes):
+        plain = cells.str.replace(r"^\+", "").str.replace(r"(\.\d*?)0+$", "$1")
+        return plain.str.replace(r"\.$", "")
+    return cells.str.to_lowercase() if _are_truths(classes) else cells
+
+
+def natural_order(names: Sequence[str]) -> list[str]:
+    """Sort class names: by value where all are numbers, else by text.
+
+    >>> natural_order(["10", "9", "1"]), natural_order(["b", "10", "a"])
+    (['1', '9', '10'], ['10', 'a', 'b'])
+    """
+    return sorted(names, key=float) if is_numbers(names) else sorted(names)
+
+
+def is_numbers(texts: Collection[str]) -> bool:
+    """Whether all texts are numbers."""
+    return all(map(_is_number, texts))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _are_truths(names: Collection[str]) -> bool:
+    return {name.lower() for name in names} <= {"true", "false"}
+
+
+def _counts(cells: pl.Series) -> dict[str, int]:
+    return dict(cells.drop_nulls().alias("class").value_counts(name="count").iter_rows())
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count:,} rows"

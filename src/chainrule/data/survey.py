@@ -1,0 +1,115 @@
+"""All columns of a table: what each is, what the user said of them, and the decimal sign of the file."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+import polars as pl
+
+from chainrule.core.errors import DataError, SettingError, unknown_name
+from chainrule.core.text import listed, visible
+from chainrule.data.cells import clean_cells
+from chainrule.data.columns import Column
+from chainrule.data.encode import each_column
+from chainrule.data.findings import Remark, gathered, override
+from chainrule.data.inference import Found, find_column
+from chainrule.data.number_formats import read_texts
+from chainrule.data.source import Source
+
+KINDS = ("number", "category", "boolean", "date", "ignore")  # that a user can say a column is
+DECIMALS = (".", ",")
+LOOKED_AT = 1000  # rows in which the decimal sign of a file is looked for
+COMMA = r"^[^\d]{0,4}\d[\d.'\s]*,\d+[^\d]{0,5}$"
+POINT = r"^[-+]?(0\.\d+|\d+\.(\d{1,2}|\d{4,}))$"  # 0.125, 1.5 and 1.2345 have no thousands
+
+
+def find_columns(
+    source: Source, targets: Collection[str], *, kinds: Mapping[str, str], decimal: str | None
+) -> tuple[list[Column], list[str], tuple[str, ...]]:
+    """Find what the columns beside the targets are; also returns those left out, and what the user should hear.
+
+    Raises: DataError for columns that cannot be used, and where none is left
+    """
+    assert source.frame is not None
+    inputs = [series for series in source.frame.get_columns() if series.name not in targets]
+    found = each_column(
+        lambda series: find_column(series, source.at, kind=kinds.get(series.name), decimal=decimal),
+        inputs,
+        len(source),
+    )
+    if not any(
+        one.column for one in found
+    ):  # numbers that count the rows are then all that there is to learn from
+        found = [
+            _kept(series, source, decimal) if one.is_identifier else one
+            for series, one in zip(inputs, found, strict=True)
+        ]
+    columns = [one.column for one in found if one.column]
+    left_out = [series.name for series, one in zip(inputs, found, strict=True) if one.column is None]
+    if not columns:
+        raise DataError(
+            f"{source.name} has no column to learn from beside the target {listed(list(targets))}"
+            + (f" (left out: {listed(left_out)})" if left_out else "")
+        )
+    return columns, left_out, gathered(remark for one in found for remark in one.remarks)
+
+
+def told_kinds(source: Source, said: Sequence[str], targets: Collection[str]) -> dict[str, str]:
+    """Read what the user said of columns, as NAME=KIND. Raises: SettingError, UnknownNameError with the nearest."""
+    kinds = {}
+    for pair in said:
+        name, equals, kind = pair.rpartition("=")
+        if not equals or not name:
+            raise SettingError(f"--column takes NAME=KIND, such as age=number; got '{visible(pair)}'")
+        if source.frame is None:
+            raise SettingError(f"--column names a column of a table, which {source.name} is not")
+        if name not in source.frame.columns:
+            raise unknown_name(f"column of {source.name}", name, source.frame.columns)
+        if kind not in KINDS:
+            raise unknown_name("kind of column", kind, KINDS)
+        if name in targets:
+            raise SettingError(
+                f"--column {visible(pair)}: '{visible(name)}' is the target; --task says what it is"
+            )
+        kinds[name] = kind
+    return kinds
+
+
+def decimal_of(source: Source, said: str | None) -> str | None:
+    """Return the decimal sign that open cases of a table are read with; None where nothing tells.
+
+    A column such as "12,5" tells it for one such as "1,234"; so does a table without a point whose cells are separated
+    by semicolons, as they are where the comma is taken. Raises: SettingError for a sign that is none
+    """
+    if said is not None:
+        if said not in DECIMALS:
+            raise SettingError(f"--decimal takes . or ,; got '{visible(said)}'")
+        return said
+    if source.frame is None:
+        return None
+    texts = [s.head(LOOKED_AT).alias("cells") for s in source.frame.get_columns() if s.dtype == pl.String]
+    commas = [s for s in texts if s.str.contains(COMMA).any()]
+    if not commas or any(s.str.contains(POINT).any() for s in texts):
+        return None
+    signs = {_sign_of(series) for series in commas}
+    if "," in signs:
+        return "," if "." not in signs else None
+    return "," if source.origin.get("separator") == ";" and "." not in signs else None
+
+
+def _sign_of(series: pl.Series) -> str:
+    """Return the decimal sign that a column shows beyond doubt, or nothing."""
+    seen = clean_cells(series).drop_nulls()
+    numbers, written = read_texts(seen)
+    return written.decimal if written is not None and numbers.count() > seen.len() / 2 else ""
+
+
+def _kept(series: pl.Series, source: Source, decimal: str | None) -> Found:
+    """Take an identifier as a number after all."""
+    found = find_column(series, source.at, kind="number", decimal=decimal)
+    said = Remark(
+        series.name,
+        f"counts or names the rows, but is all that there is to learn from; {override(series.name, 'ignore')} leaves it out",
+        "count or name the rows, but are all that there is to learn from",
+    )
+    return Found(column=found.column, remarks=(said, *found.remarks))

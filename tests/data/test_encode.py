@@ -35,7 +35,7 @@ def test_threads_change_nothing(monkeypatch):
 def test_the_first_wrong_column_is_named(monkeypatch):
     monkeypatch.setattr(encode, "ROWS_WORTH_THREADS", 1)
     wrong = frame(8).with_columns(n1=pl.lit("x"), n3=pl.lit("y"))
-    with pytest.raises(DataError, match="^t, row 1: column 'n1'"):
+    with pytest.raises(DataError, match=r"^t, row 1: column 'n1'"):
         encode.encode_numbers(source(wrong), COLUMNS)
 
 

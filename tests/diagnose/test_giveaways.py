@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.diagnose.tables import houses, patients, said_of, where
+from tests.diagnose.tables import houses, patients, said_of, said_of_source, table, where
 
 RANDOM = np.random.default_rng(7)
 
@@ -22,7 +22,7 @@ def test_a_copy_in_other_words_is_named():
     [said] = said_of({"code": where(is_ill(columns), "C50", "Z00"), **columns}, "ill")
     assert said == (
         "column 'code' says the same as the target 'ill' in other words: in all of 700 training rows each value stands "
-        "for one class, and each class for one value; leave it out: --columns code=ignore"
+        "for one class, and each class for one value; leave it out: --column code=ignore"
     )
 
 
@@ -31,7 +31,7 @@ def test_several_copies_are_named_together():
     ill = is_ill(columns)
     [said] = said_of({"code": where(ill, "C50", "Z00"), "flag": ill, **columns}, "ill")
     assert said.startswith("columns 'code' and 'flag' say the same as the target 'ill'")
-    assert said.endswith("leave them out: --columns code=ignore --columns flag=ignore")
+    assert said.endswith("leave them out: --column code=ignore --columns flag=ignore")
 
 
 def test_many_values_that_each_stand_for_one_class_are_a_giveaway():
@@ -42,9 +42,7 @@ def test_many_values_that_each_stand_for_one_class_are_a_giveaway():
     base = 1 - is_ill(columns).mean()
     assert f"held out for this (the largest class has {100 * base:.0f}" in said
     assert "the next best column is right in 7" in said
-    assert said.endswith(
-        "is it known before the answer is? If not, leave it out: --columns 'icd code=ignore'"
-    )
+    assert said.endswith("is it known before the answer is? If not, leave it out: --column 'icd code=ignore'")
 
 
 def test_a_number_that_separates_the_classes_is_a_giveaway():
@@ -82,12 +80,15 @@ def test_row_numbers_of_sorted_rows_are_named():
     columns = patients()
     order = np.argsort(columns["ill"], kind="stable")
     sorted_rows = {name: cells[order] for name, cells in columns.items()}
-    [said] = said_of({"number": np.arange(1000), **sorted_rows}, "ill")
+    number = {"number": np.arange(1000)}
+    kept = ("number=number",)  # it is left out otherwise
+    [said] = said_of_source(table({**number, **sorted_rows}), "ill", columns=kept)
     assert said.startswith(
         "column 'number' counts the rows, and the rows stand in the order of 'ill': alone it gives"
     )
     assert said_of(sorted_rows, "ill") == [], "sorted rows alone do no harm"
-    assert said_of({"number": np.arange(1000), **columns}, "ill") == [], "nor do row numbers"
+    assert said_of({**number, **sorted_rows}, "ill") == [], "nor do row numbers that are left out"
+    assert said_of_source(table({**number, **columns}), "ill", columns=kept) == [], "nor those of other rows"
 
 
 # ---- values
@@ -108,7 +109,7 @@ def test_a_function_of_the_target_is_named(function):
     [said] = said_of({"paid": function(columns["price"]), **columns}, "price")
     assert said.startswith("column 'paid' alone gives 'price' with an R² of ")
     assert "on 700 training rows held out for this, the next best column 0." in said
-    assert said.endswith("is it known before the answer is? If not, leave it out: --columns paid=ignore")
+    assert said.endswith("is it known before the answer is? If not, leave it out: --column paid=ignore")
 
 
 def test_several_functions_of_the_target_are_each_named():

@@ -51,7 +51,7 @@ def test_a_column_that_is_mostly_missing_is_named(part, count):
     if count:
         assert said[0].startswith("column 'area' is missing in 9")
         assert said[0].endswith(
-            " of 700 training rows: little can be learnt from it; leave it out: --columns area=ignore"
+            " of 700 training rows: little can be learnt from it; leave it out: --column area=ignore"
         )
 
 

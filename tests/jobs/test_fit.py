@@ -141,9 +141,7 @@ def test_no_test_or_validation_row_reaches_training(tmp_path, monkeypatch):
     number = np.arange(200.0)
     frame = pl.DataFrame({"row": number, "other": np.sin(number), "y": np.cos(number) + number / 50})
     kept = {"row": "number"}  # a running number is left out otherwise
-    done = cr.fit(
-        frame, target="y", task="regression", columns=kept, epochs=2, runs=tmp_path, quiet=True
-    )
+    done = cr.fit(frame, target="y", task="regression", columns=kept, epochs=2, runs=tmp_path, quiet=True)
     prepare = done._loaded[1]
     used = torch.cat(seen)[:, 0].double() * prepare.scale[0] + prepare.mean[0]
     rows = set(used.round().int().tolist())

@@ -142,7 +142,7 @@ def to_leave_out(columns: Sequence[InputColumn]) -> str:
     named = [column for column in columns if column.is_named]
     if not named:
         return "leave it out of the data" if len(columns) == 1 else "leave them out of the data"
-    flags = " ".join(f"--columns {shlex.quote(visible(c.name, 60) + '=ignore')}" for c in named[:MOST_NAMED])
+    flags = " ".join(f"--column {shlex.quote(visible(c.name, 60) + '=ignore')}" for c in named[:MOST_NAMED])
     return f"leave {'it' if len(columns) == 1 else 'them'} out: {flags}" + (
         " …" if len(named) > MOST_NAMED else ""
     )

@@ -11,8 +11,10 @@ import polars as pl
 from chainrule.core.errors import SettingError, unknown_name
 from chainrule.core.text import visible
 from chainrule.core.units import show_number
-from chainrule.data.columns import clean_cells, find_column, number_cells
+from chainrule.data.cells import clean_cells
+from chainrule.data.columns import number_cells
 from chainrule.data.dates import read_dates
+from chainrule.data.inference import find_column
 from chainrule.data.source import Source
 from chainrule.train.judgement import Judgement, judge_answers
 from chainrule.train.metrics import Answers
@@ -77,12 +79,12 @@ def group_labels(source: Source, name: str) -> tuple[np.ndarray, list[str]]:
     """
     assert source.frame is not None
     series = source.frame[name]
-    column, _ = find_column(series, source.name)
-    if column is not None and column.kind == "number":
-        return _of_numbers(number_cells(series, column, source.name)[:, 0])
+    column = find_column(series, source.at).column
+    if column is not None and column.kind in ("number", "time"):
+        return _of_numbers(number_cells(series, column, source.at)[:, 0])
     cells = clean_cells(series)
     if column is not None and column.kind == "date":
-        times = read_dates(cells, column.format)
+        times = read_dates(cells, column.format).cast(pl.Datetime("us"))
         years = times.dt.year()
         cells = years if years.n_unique() > 2 else times.dt.strftime("%Y-%m")
     texts = cells.cast(pl.String).fill_null(MISSING)

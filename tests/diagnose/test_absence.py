@@ -48,7 +48,7 @@ def test_columns_with_the_same_missing_cells_are_named_together():
     dose, drug = where(ill, RANDOM.normal(size=1000)), where(ill, RANDOM.choice(["a", "b"], 1000))
     [said] = said_of({"dose": dose, "drug": drug, **columns}, "ill")
     assert said.startswith("columns 'dose' and 'drug' are filled in 1")
-    assert said.endswith("If so, leave them out: --column dose=ignore --columns drug=ignore")
+    assert said.endswith("If so, leave them out: --column dose=ignore --column drug=ignore")
 
 
 @pytest.mark.parametrize(("part", "count"), [(0.2, 0), (0.35, 1)])

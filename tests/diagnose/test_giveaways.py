@@ -31,7 +31,7 @@ def test_several_copies_are_named_together():
     ill = is_ill(columns)
     [said] = said_of({"code": where(ill, "C50", "Z00"), "flag": ill, **columns}, "ill")
     assert said.startswith("columns 'code' and 'flag' say the same as the target 'ill'")
-    assert said.endswith("leave them out: --column code=ignore --columns flag=ignore")
+    assert said.endswith("leave them out: --column code=ignore --column flag=ignore")
 
 
 def test_many_values_that_each_stand_for_one_class_are_a_giveaway():

@@ -249,7 +249,10 @@ def predict(
     runs: RUNS = Path("runs"),
     quiet: QUIET = False,
 ) -> None:
-    """Predict for new rows: labels with probabilities, or values."""
+    """Predict for new rows: labels with probabilities, or values.
+
+    In CSV, text that begins with = + - @ and is no number gets an apostrophe in front, so that no spreadsheet runs it.
+    """
     with output.printer(json=False, quiet=quiet) as out:
         from chainrule.jobs.predict import predict_file
 

@@ -46,8 +46,9 @@ def read_workbook(content: bytes, name: str, sheet: str | None) -> tuple[pl.Data
 @contextlib.contextmanager
 def _refusing(message: str) -> Iterator[None]:
     """Turn what a damaged workbook makes the reader raise into a DataError, its panics too; its log goes nowhere."""
-    log = logging.getLogger("fastexcel")
-    before, log.disabled = log.disabled, True
+    log, nowhere = logging.getLogger("fastexcel"), logging.NullHandler()
+    before, log.propagate = log.propagate, False
+    log.addHandler(nowhere)
     try:
         yield
     except (DataError, Interrupted):
@@ -58,7 +59,8 @@ def _refusing(message: str) -> Iterator[None]:
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(f"{message} ({visible(first)})") from error
     finally:
-        log.disabled = before
+        log.propagate = before
+        log.removeHandler(nowhere)
 
 
 def _choose_sheet(workbook: Any, name: str, sheet: str | None) -> tuple[str, pl.DataFrame, list[str]]:

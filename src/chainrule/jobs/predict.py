@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chainrule.core.errors import SettingError
 from chainrule.core.files import write_atomic
@@ -12,7 +12,11 @@ from chainrule.jobs.folder import find
 from chainrule.jobs.run import Run, predictions_frame
 from chainrule.jobs.show import figures
 
+if TYPE_CHECKING:
+    import polars as pl
+
 ENDINGS = (".csv", ".tsv", ".parquet", ".json")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def predict_file(run: str, rows: Path, output: Path | None, runs: Path) -> tuple[str, tuple[str, ...]]:
@@ -60,4 +64,19 @@ def _as_bytes(table: object, ending: str) -> bytes:
         buffer = io.BytesIO()
         table.write_parquet(buffer)
         return buffer.getvalue()
-    return table.write_csv(separator="\t" if ending == ".tsv" else ",").encode()
+    return without_formulas(table).write_csv(separator="\t" if ending == ".tsv" else ",").encode()
+
+
+def without_formulas(table: pl.DataFrame) -> pl.DataFrame:
+    """Put an apostrophe before text that a spreadsheet would run: what begins with = + - @ and is no number."""
+    import polars as pl
+
+    columns: list[pl.Series] = []
+    for series in table.get_columns():
+        if series.dtype == pl.String:
+            cells = series.alias("cells")  # polars would take names such as * and ^a$ for patterns
+            runs = cells.str.contains(r"^[=+\-@\t\r]") & cells.cast(pl.Float64, strict=False).is_null()
+            series = cells.zip_with(~runs.fill_null(False), "'" + cells)
+        title = table.columns[len(columns)]
+        columns.append(series.alias("'" + title if title.startswith(FORMULA_STARTS) else title))
+    return pl.DataFrame(columns)

@@ -180,6 +180,11 @@ def names(kind: str) -> dict[str, str]:
     return found
 
 
+def outside_target(name: str) -> str:
+    """Return what a model from outside the catalogue means, as package.module:Name."""
+    return name if ":" in name else _entry_points()[name]
+
+
 def _resolve(target: str) -> Any:
     module, _, attribute = target.partition(":")
     return getattr(import_module(module), attribute)

@@ -307,6 +307,30 @@ def verify(
 
 
 @app.command(
+    epilog="""[bold]Examples[/bold]
+
+chainrule code runs/houses-mlp-1
+
+chainrule code runs/houses-mlp-1 --output houses.py"""
+)
+def code(
+    run: Annotated[str, typer.Argument(help="A run folder, or the name of one under --runs.")],
+    output_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="File to write. Without it: on standard output.", metavar="FILE.py"
+        ),
+    ] = None,
+    runs: RUNS = Path("runs"),
+) -> None:
+    """Write a run as one script of plain PyTorch that needs no chainrule and ends with the same weights."""
+    with output.printer(json=False, quiet=False) as out:
+        from chainrule.jobs.code import code_file
+
+        out.wrote(code_file(run, output_file, runs))
+
+
+@app.command(
     name="runs",
     epilog="""[bold]Examples[/bold]
 

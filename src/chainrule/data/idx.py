@@ -25,10 +25,8 @@ def read_idx(path: Path) -> Source:
     The labels are expected beside the images, under the same name with labels-idx1; both may end in .gz.
     Raises: DataError naming the file, with what was expected and what was found
     """
-    images = _idx_folder(path) if path.is_dir() else {TRAIN: path}
     parts = {}
-    for split, file in images.items():
-        labels = _labels_file(file)
+    for split, (file, labels) in idx_files(path).items():
         pixels = _read_idx_file(file)
         targets = _read_idx_file(labels)
         if targets.ndim != 1:
@@ -36,6 +34,12 @@ def read_idx(path: Path) -> Source:
         parts[split] = Part(pixels, targets, shown(file), shown(labels))
     whole = path.absolute()
     return join_parts(whole.name.split(".")[0], {"kind": "idx", "path": str(whole)}, parts)
+
+
+def idx_files(path: Path) -> dict[int, tuple[Path, Path]]:
+    """Return the files of images and of labels, per split. Raises: DataError for files that are missing."""
+    images = _idx_folder(path) if path.is_dir() else {TRAIN: path}
+    return {split: (file, _labels_file(file)) for split, file in images.items()}
 
 
 def _idx_folder(folder: Path) -> dict[int, Path]:

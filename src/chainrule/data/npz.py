@@ -54,6 +54,11 @@ def read_npz(path: Path, target: str | None = None, store: Store | None = None) 
     return join_parts(path.stem, origin, parts, notes, target or "target", store)
 
 
+def npz_keys(path: Path, target: str | None = None) -> dict[int, tuple[str, str | None]]:
+    """Return the key of the inputs and the key of the targets, per split. Raises: DataError naming file and key."""
+    return _pair_keys(shown(path), sorted(_open_npz(path)[0]), target)
+
+
 def _pair_keys(path: str, keys: list[str], target: str | None) -> dict[int, tuple[str, str | None]]:
     """Return the key of the inputs and the key of the targets, per split."""
     targets = TARGET_KEYS if target is None else (target.lower(),)

@@ -135,15 +135,15 @@ def _statistics(
     count, total, squares = np.zeros(columns, np.int64), np.zeros(columns), np.zeros(columns)
     low, high = np.full(columns, np.inf), np.full(columns, -np.inf)
     for part in parts:
-        values = numbers[part]
+        values = numbers[part].astype(np.float64, copy=False)  # so that float32 is summed as any script would
         count += (~_missing(values)).sum(axes)
-        total += np.nansum(values, axes, dtype=np.float64)
+        total += np.nansum(values, axes)
         low = np.fmin(low, np.fmin.reduce(values, axes))
         high = np.fmax(high, np.fmax.reduce(values, axes))
     mean = np.divide(total, count, out=np.zeros(columns), where=count > 0)
     shaped = mean[:, None, None] if len(axes) > 1 else mean
     for part in parts:
-        squares += np.nansum(np.square(numbers[part] - shaped), axes, dtype=np.float64)
+        squares += np.nansum(np.square(numbers[part] - shaped), axes)
     spread = np.sqrt(np.divide(squares, count, out=np.zeros(columns), where=count > 0))
     seen = count > 0
     return _Statistics(

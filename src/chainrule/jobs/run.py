@@ -199,6 +199,15 @@ class Run:
             outputs = outputs_of(model, inputs, torch.from_numpy(rows))
             return judge_rows(task, outputs, task.encode(examples.targets[rows]))
 
+    def code(self) -> str:
+        """Return the run as one script of plain PyTorch, without chainrule, that trains to the same bits.
+
+        Raises: RunError saying what of the run cannot be written
+        """
+        from chainrule.jobs.code import write_script
+
+        return write_script(self.recipe, self.folder)
+
     def plot(self) -> Figure:
         """Draw the curves of loss and metric."""
         from chainrule.report.plots import history_figure

@@ -1,0 +1,248 @@
+"""`code`: a run as one script of plain PyTorch that reads, trains and judges as the run did, to the same bits.
+
+A script is put together from parts, each with what this run needs and nothing else. Before it is handed out, its reading
+and preparing is done once and compared with what the run was trained on; settings that no part knows are refused.
+"""
+
+from __future__ import annotations
+
+import runpy
+import tempfile
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from chainrule.catalog import MODELS
+from chainrule.core.errors import ChainruleError, RunError, SettingError
+from chainrule.core.files import write_atomic
+from chainrule.core.text import visible
+from chainrule.jobs.code_network import describe, judging_part, network_part, noisy_layers
+from chainrule.jobs.code_prepare import prepare_part
+from chainrule.jobs.code_reading import ReadCode, reading_code
+from chainrule.jobs.code_split import PARTS, split_part
+from chainrule.jobs.code_text import Part, join
+from chainrule.jobs.code_training import training_part
+from chainrule.jobs.folder import find
+from chainrule.jobs.workshop import Material, empty_task, make_material, make_model, read_again
+from chainrule.train.recipe import Recipe
+from chainrule.train.settings import Settings
+
+# Settings that a script follows, or that need nothing in it. A setting that is not here is refused unless it is open.
+WRITTEN = frozenset({
+    "model", "task", "loss", "epochs", "batch_size", "optimizer", "learning_rate", "schedule", "weight_decay", "dropout",
+    "label_smoothing", "decay_with_loss", "clip_norm", "scaling", "picture_size", "validation", "test", "patience", "seed",
+    "device", "plan", "by", "columns", "decimal", "encoding", "sheet", "merge_classes", "memory",
+})  # fmt: skip
+
+MIX = '''
+def mix(seed, *counters):
+    """Hash a seed and counters to a seed of its own for each use of chance (SplitMix64)."""
+    mask, golden = (1 << 64) - 1, 0x9E3779B97F4A7C15
+
+    def scramble(z):
+        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 & mask
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EB & mask
+        return z ^ (z >> 31)
+
+    state = scramble(seed + golden & mask)
+    for counter in counters:
+        number = crc32(counter.encode()) | 1 << 40 if isinstance(counter, str) else counter
+        state = scramble((state ^ number) + golden & mask)
+    return scramble(state) >> 1
+'''
+GENERATOR = '''
+def generator(*counters):
+    """A source of random numbers that depends on SEED and its counters alone."""
+    return torch.Generator().manual_seed(mix(SEED, *counters))
+'''
+
+
+def code_file(run: str, output: Path | None, runs: Path) -> str:
+    """Write a run as a script; returns what belongs on standard output.
+
+    Raises: SettingError for an output that is no .py; RunError for a run that cannot be written as a script
+    """
+    from chainrule.jobs.run import Run
+
+    if output is not None and output.suffix != ".py":
+        raise SettingError(f"--output takes a file ending in .py; got {visible(output)}")
+    script = Run(find(run, runs).path).code()
+    if output is None:
+        return script
+    write_atomic(output, script.encode())
+    return f"{script.count(chr(10))} lines in {visible(output)}\n"
+
+
+def write_script(recipe: Recipe, folder: Any) -> str:
+    """Return a run as a script.
+
+    Raises: RunError saying what of the run cannot be written
+    """
+    try:
+        _check_settings(recipe)
+        source = read_again(recipe, None, folder)
+        material = make_material(source, recipe.schema.encode(source), recipe.schema, recipe.settings)
+        if not isinstance(material.inputs, torch.Tensor):
+            raise RunError("its data was kept on disk (--memory), and a script holds all of it in memory")
+        read = reading_code(recipe, material)
+        script = join(_title(recipe), _parts(recipe, material, read))
+    except RunError as error:
+        raise RunError(f"{folder.path} cannot be written as a script: {error}") from error
+    _check_script(script, recipe, material, folder.path)
+    return script
+
+
+def _title(recipe: Recipe) -> str:
+    torch_version = recipe.versions.get("torch", "")
+    return (
+        f"{describe(recipe)}\n\nWritten by chainrule {recipe.versions.get('chainrule', '')}. On the machine of the run, with torch "
+        f"{torch_version}, it ends with the\nsame weights bit for bit; it saves them beside itself.\n"
+    )
+
+
+def _check_settings(recipe: Recipe) -> None:
+    """Refuse what no part of a script knows."""
+    for given in recipe.given:
+        raise RunError(f"its {given} was handed over as an object, whose code the run does not hold")
+    if recipe.plan.device != "cpu" or recipe.plan.step != "autograd" or recipe.plan.precision != "float32":
+        raise RunError(f"its plan is {recipe.plan}; scripts are written for the processor in float32")
+    standard = Settings()
+    for item in fields(Settings):
+        value = getattr(recipe.settings, item.name)
+        if item.name not in WRITTEN and value != getattr(standard, item.name):
+            raise RunError(f"the setting {item.name} ({visible(value)}) has no form there yet")
+
+
+def _parts(recipe: Recipe, material: Material, read: ReadCode) -> Iterator[Part]:
+    settings = recipe.settings
+    units = empty_task(recipe).units
+    model = make_model(recipe, units, None)
+    foreign = settings.model not in MODELS
+    noisy = noisy_layers(model)
+    default_loss = {"regression": "", "binary": "binary-cross-entropy"}.get(material.kind, "cross-entropy")
+    smooths = (
+        bool(settings.label_smoothing)
+        and material.kind != "regression"
+        and settings.loss in (None, default_loss)
+    )
+    counts = material.split.counts()
+    network = network_part(recipe, model, units)
+    training = training_part(settings, validates=bool(counts["validation"]), noisy=noisy, foreign=foreign, smooths=smooths, large=False)  # fmt: skip
+    split = split_part(material, read.parts)
+    first = Part().uses("zlib:crc32", "torch", "pathlib:Path", "safetensors.torch:save_file")
+    first.settings += ['WEIGHTS = Path(__file__).with_suffix(".safetensors")']
+    first.setting("SEED", settings.seed)
+    first.functions += [MIX.strip("\n"), GENERATOR.strip("\n")]
+    read.part.settings, data_settings = [], read.part.settings
+    first.settings = [*data_settings, *first.settings]
+    yield first
+    yield read.part
+    yield split
+    prepare, arguments = prepare_part(material, settings.scaling)
+    yield prepare
+    yield _load_part(material, read, arguments)
+    yield network
+    yield judging_part(recipe, smooths=smooths, switches=bool(noisy or foreign), largest=max(counts["validation"], counts["test"]))  # fmt: skip
+    yield training
+    yield _main(recipe, material)
+
+
+def _load_part(material: Material, read: ReadCode, arguments: str) -> Part:
+    """Write `load`: from the data to tensors."""
+    part = Part().uses("torch")
+    counts = material.split.counts()
+    present = [n for n in PARTS if counts[n]]
+    is_regression = material.kind == "regression"
+    given = ", ".join(["targets"] * (not is_regression or not read.parts) + ["parts"] * bool(read.parts))
+    lines = [
+        f"{', '.join(read.names)} = read_data()",
+        f"{', '.join(present)} = split({given})",
+        f"inputs = prepare({arguments})",
+    ]
+    returned = [
+        f"tuple(torch.from_numpy(rows) for rows in ({', '.join(present)}{',' * (len(present) == 1)}))"
+    ]
+    if is_regression:
+        lines += [
+            "mean, std = targets[train].mean(0), targets[train].std(0)",
+            "targets = torch.tensor((targets - mean) / std, dtype=torch.float32)",
+        ]
+        returned.append("(torch.from_numpy(mean), torch.from_numpy(std))")
+    else:
+        lines.append("targets = torch.tensor(targets)")
+    said = "the rows of each part" + ("; mean and deviation of the targets" if is_regression else "")
+    body = "".join(f"    {line}\n" for line in [*lines, f"rows = {returned[0]}"])
+    part.functions.append(
+        f'def load():\n    """Inputs and targets as tensors; {said}."""\n{body}'
+        f"    return {', '.join(['inputs', 'targets', 'rows', *returned[1:]])}"
+    )
+    return part
+
+
+def _main(recipe: Recipe, material: Material) -> Part:
+    counts = material.split.counts()
+    present = [n for n in PARTS if counts[n]]
+    units = ", mean, std" if material.kind == "regression" else ""
+    rows = f"({', '.join(present)}{',' * (len(present) == 1)})"
+    loaded = f"inputs, targets, {rows}{', (mean, std)' if units else ''} = load()"
+    judged = "test" if counts["test"] else present[-1]
+    part = Part()
+    part.functions.append(
+        "def main():\n"
+        f"    torch.set_num_threads({recipe.plan.threads})  # another number may end in other bits\n"
+        f"    {loaded}\n"
+        "    model = build_model()\n"
+        f"    fit(model, inputs, targets, train{', validation' * bool(counts['validation'])})\n"
+        f"    for name, value in evaluate(model, inputs[{judged}], targets[{judged}]{units}).items():\n"
+        f'        print(f"{judged} {{name}}: {{value:.6g}}")\n'
+        "    save_file(model.state_dict(), WEIGHTS)\n"
+        '    print(f"weights: {WEIGHTS}")'
+    )
+    return part
+
+
+def _check_script(script: str, recipe: Recipe, material: Material, path: Path) -> None:
+    """Let the script read and prepare, and compare with what the run was trained on.
+
+    Raises: RunError if anything differs, or the script fails
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "script.py"
+        file.write_text(script, encoding="utf-8")
+        try:
+            inputs, targets, rows = runpy.run_path(str(file))["load"]()[:3]
+        except ChainruleError:
+            raise
+        except Exception as error:  # whatever the data makes it raise: then it is not handed out
+            raise RunError(
+                f"{path} cannot be written as a script: its reading fails ({type(error).__name__}: {visible(error)})"
+            ) from error
+    differing = [what for what, equal in _compare(recipe, material, inputs, targets, rows) if not equal]
+    if differing:
+        raise RunError(
+            f"{path} cannot be written as a script: {' and '.join(differing)} would not be those of the run"
+        )
+
+
+def _compare(
+    recipe: Recipe,
+    material: Material,
+    inputs: torch.Tensor,
+    targets: torch.Tensor,
+    rows: tuple[torch.Tensor, ...],
+) -> Iterator[tuple[str, bool]]:
+    from chainrule.jobs.workshop import make_task
+
+    assert material.examples.targets is not None
+    wanted = [material.rows(n) for n in PARTS if len(material.rows(n))]
+    yield "the rows of the parts", len(wanted) == len(rows) and all(map(np.array_equal, wanted, rows))
+    assert isinstance(material.inputs, torch.Tensor)
+    yield "the inputs", torch.equal(inputs, material.inputs)
+    yield (
+        "the targets",
+        torch.equal(targets, make_task(recipe, material, None).encode(material.examples.targets)),
+    )

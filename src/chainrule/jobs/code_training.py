@@ -1,0 +1,194 @@
+"""The training part of a script: optimizer, schedule, loop, and the rule by which the kept weights are chosen."""
+
+from __future__ import annotations
+
+from chainrule.jobs.code_text import Part
+from chainrule.train.settings import Settings
+from chainrule.train.step import RUNNING
+
+OPTIMIZERS = {  # name -> class of torch.optim and its arguments; "fused" is the kernel that the run used
+    "sgd": ("SGD", "fused=True"),
+    "momentum": ("SGD", "momentum=0.9, fused=True"),
+    "nesterov": ("SGD", "momentum=0.9, nesterov=True, fused=True"),
+    "adagrad": ("Adagrad", "fused=True"),
+    "adadelta": ("Adadelta", ""),
+    "rmsprop": ("RMSprop", "alpha=0.9"),
+    "adam": ("Adam", "fused=True"),
+    "adamw": ("AdamW", "fused=True"),
+    "nadam": ("NAdam", ""),
+}
+SCHEDULES = {
+    "step": ('"""A tenth of the rate after a third of the run, a hundredth after two thirds."""', "return 0.1 ** min(2, int(progress * 3))"),
+    "exponential": ('"""Fall from 1 to below a hundredth."""', "return math.exp(-5 * progress)"),
+    "cosine": (
+        '"""Rise during the first 5 % of the run, then fall to zero along half a cosine."""',
+        "rise = min(1.0, (progress + 1e-3) / 0.05)",
+        "rest = max(0.0, (progress - 0.05) / 0.95)",
+        "return rise * 0.5 * (1 + math.cos(math.pi * rest))",
+    ),
+    "linear": (
+        '"""Rise during the first 5 % of the run, then fall to zero in a straight line."""',
+        "rise = min(1.0, (progress + 1e-3) / 0.05)",
+        "rest = max(0.0, (progress - 0.05) / 0.95)",
+        "return rise * (1 - rest)",
+    ),
+}  # fmt: skip
+
+
+def training_part(
+    settings: Settings, *, validates: bool, noisy: int, foreign: bool, smooths: bool, large: bool
+) -> Part:
+    """Return settings and loop. `noisy` counts the layers with dropout; `foreign` is a model that is imported."""
+    part = Part()
+    part.setting("EPOCHS", settings.epochs, "passes over the training rows")
+    part.setting("BATCH_SIZE", settings.batch_size)
+    part.setting("LEARNING_RATE", settings.learning_rate)
+    if settings.weight_decay:
+        part.setting("WEIGHT_DECAY", settings.weight_decay)
+    if smooths:
+        part.setting(
+            "LABEL_SMOOTHING", settings.label_smoothing, "part of the target given to the other classes"
+        )
+    if settings.clip_norm:
+        part.setting("CLIP_NORM", settings.clip_norm, "longest gradient")
+    if validates and settings.patience:
+        part.setting("PATIENCE", settings.patience, "epochs without a better validation loss before the end")
+    if settings.schedule in SCHEDULES:
+        part.uses(*["math"] * (settings.schedule in ("exponential", "cosine")))
+        lines = "\n    ".join(SCHEDULES[settings.schedule])
+        part.function(f"def rate_factor(progress):\n    {lines}")
+    part.function("\n".join(_loop(part, settings, validates, noisy, foreign, smooths, large)))
+    return part
+
+
+def _loop(
+    part: Part, settings: Settings, validates: bool, noisy: int, foreign: bool, smooths: bool, large: bool
+) -> list[str]:
+    steps_count = bool(noisy or foreign)
+    switches = bool(noisy or foreign)
+    validation = ", validation" * validates
+    return [
+        f"def fit(model, inputs, targets, train{validation}):",
+        f'    """{_purpose(settings, validates)}"""',
+        *_optimizer(part, settings),
+        *(["    step = 0"] if steps_count else []),
+        *_before(part, settings, validates),
+        "    for epoch in range(EPOCHS):",
+        *(["        model.train()"] if switches else []),
+        '        order = train[torch.randperm(len(train), generator=generator("order", 0, epoch))]',
+        "        for batch in order.split(BATCH_SIZE):",
+        *_reseed(noisy, foreign),
+        f"            loss = loss_of(model(inputs[batch]), targets[batch]{', LABEL_SMOOTHING' * smooths})",
+        *_scaled_decay(settings),
+        "            optimizer.zero_grad()",
+        "            loss.backward()",
+        *_clip(settings),
+        "            optimizer.step()",
+        *(["            schedule.step()"] if settings.schedule in SCHEDULES else []),
+        *(["            step += 1"] if steps_count else []),
+        *(_after_epoch(part, settings, large) if validates else ['        print(f"epoch {epoch + 1}: loss of the last batch {loss.item():.4f}")']),
+    ]  # fmt: skip
+
+
+def _purpose(settings: Settings, validates: bool) -> str:
+    if not validates:
+        return "Train for EPOCHS epochs."
+    if settings.patience:
+        return "Train until the validation loss no longer falls; then put the best weights back."
+    return (
+        "Train; then put back the weights with the lowest validation loss in the second half of the epochs."
+    )
+
+
+def _optimizer(part: Part, settings: Settings) -> list[str]:
+    assert settings.optimizer is not None
+    kind, arguments = OPTIMIZERS[settings.optimizer]
+    more = f", {arguments}" if arguments else ""
+    if not settings.weight_decay:
+        none = ", weight_decay=0.0" if settings.optimizer == "adamw" else ""  # torch's own default is 0.01
+        lines = [
+            f"    optimizer = torch.optim.{kind}(model.parameters(), lr=LEARNING_RATE{none}{more})",
+        ]
+    else:
+        lines = [
+            "    weights = [p for p in model.parameters() if p.dim() > 1]",
+            "    biases = [p for p in model.parameters() if p.dim() <= 1]  # do not decay",
+            '    groups = [{"params": weights, "weight_decay": WEIGHT_DECAY}, {"params": biases, "weight_decay": 0.0}]',
+            f"    optimizer = torch.optim.{kind}(groups, lr=LEARNING_RATE{more})",
+        ]
+    if settings.schedule in SCHEDULES:
+        part.uses("math")
+        lines += [
+            "    steps = EPOCHS * math.ceil(len(train) / BATCH_SIZE)",
+            "    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_factor(step / steps))",
+        ]
+    return lines
+
+
+def _before(part: Part, settings: Settings, validates: bool) -> list[str]:
+    lines = []
+    if _decays_with_loss(settings):
+        lines += ["    running_loss = None"]
+    if validates:
+        part.uses("math", "copy")
+        first = (
+            "    best_loss, best_epoch = math.inf, -1" if settings.patience else "    best_loss = math.inf"
+        )
+        lines += [first]
+    return lines
+
+
+def _reseed(noisy: int, foreign: bool) -> list[str]:
+    if foreign:
+        return ['            torch.manual_seed(mix(SEED, "global", step))  # for layers that draw at random']
+    if noisy == 1:
+        return [
+            '            torch.manual_seed(mix(mix(SEED, "noise", 0, 0), step))  # what dropout draws from'
+        ]
+    return ["            Dropout.step = step"] if noisy else []
+
+
+def _decays_with_loss(settings: Settings) -> bool:
+    return bool(settings.decay_with_loss and settings.weight_decay)
+
+
+def _scaled_decay(settings: Settings) -> list[str]:
+    """Weight decay in proportion to the running mean of the loss."""
+    if not _decays_with_loss(settings):
+        return []
+    return [
+        "            # The better the fit, the less the weights decay: in proportion to the running mean of the loss.",
+        "            before = min(1.0, loss.item()) if running_loss is None else running_loss",
+        f"            running_loss = {RUNNING} * before + (1 - {RUNNING}) * loss.item()",
+        '            optimizer.param_groups[0]["weight_decay"] = WEIGHT_DECAY * min(1.0, running_loss)',
+    ]
+
+
+def _clip(settings: Settings) -> list[str]:
+    if not settings.clip_norm:
+        return []
+    parameters = "[*weights, *biases]" if settings.weight_decay else "model.parameters()"
+    return [f"            nn.utils.clip_grad_norm_({parameters}, CLIP_NORM)"]
+
+
+def _after_epoch(part: Part, settings: Settings, large: bool) -> list[str]:
+    """Validate, keep the best weights, and stop where patience is spent."""
+    lines = [
+        "        validation_loss = loss_of(outputs_of(model, inputs[validation]), targets[validation]).item()",
+        '        print(f"epoch {epoch + 1}: validation loss {validation_loss:.4f}")',
+    ]
+    if settings.patience:
+        return [
+            *lines,
+            "        if validation_loss < best_loss:",
+            "            best_loss, best_epoch, best_weights = validation_loss, epoch, copy.deepcopy(model.state_dict())",
+            "        if epoch - best_epoch >= PATIENCE:",
+            "            break",
+            "    model.load_state_dict(best_weights)",
+        ]
+    return [
+        *lines,
+        "        if epoch >= EPOCHS // 2 and validation_loss < best_loss:",
+        "            best_loss, best_weights = validation_loss, copy.deepcopy(model.state_dict())",
+        "    model.load_state_dict(best_weights)",
+    ]

@@ -1,0 +1,152 @@
+"""Scripts of `chainrule code` against the runs that they were written from: weights to the bit, figures as printed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import chainrule as cr
+from chainrule.catalog import ACTIVATIONS, OPTIMIZERS, SCHEDULES
+from chainrule.jobs.run import Run
+from tests.jobs.scripts import check_layout, houses, run_script
+
+CONFIG = Path(__file__).parents[2] / "pyproject.toml"
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    return houses(tmp_path / "houses.csv")
+
+
+def train(data: Any, runs: Path, **settings: Any) -> Run:
+    """Fit for a few epochs: scripts repeat every update, so few show as much as many."""
+    settings = {"epochs": 4, **settings}
+    return cr.fit(data, runs=runs, name="run", quiet=True, **settings)
+
+
+def check(run: Run, capsys: pytest.CaptureFixture[str]) -> str:
+    """Run a run's script and compare; returns the script."""
+    script = run.code()
+    check_layout(script)
+    found, printed = run_script(script, run.path, capsys)
+    wanted = {
+        n.removeprefix("model/"): t
+        for n, t in load_file(run.path / "model.safetensors").items()
+        if n.startswith("model/")
+    }
+    assert found.keys() == wanted.keys()
+    assert all(torch.equal(found[name], wanted[name]) for name in wanted)
+    assert printed, "the script says nothing"
+    part = next(iter(printed)).partition(" ")[0]
+    for name, value in printed.items():
+        assert value == f"{run.metrics[part][name.partition(' ')[2]]:.6g}", name
+    return script
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("weight_decay", [0.0, 0.01])
+def test_optimizers(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], optimizer: str, weight_decay: float
+) -> None:
+    check(train(table, tmp_path, target="price", optimizer=optimizer, weight_decay=weight_decay), capsys)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_schedules(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], schedule: str) -> None:
+    check(train(table, tmp_path, target="price", schedule=schedule), capsys)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_activations(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], activation: str
+) -> None:
+    model = {"hidden": (8, 5), "activation": (activation, "tanh")}
+    check(train(table, tmp_path, target="price", model="mlp", model_settings=model), capsys)
+
+
+@pytest.mark.parametrize("target", ["price", "price,rent", "garden", "city"])
+@pytest.mark.parametrize("dropout", [0.0, 0.2])
+def test_tasks(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], target: str, dropout: float
+) -> None:
+    run = train(table, tmp_path, target=target, dropout=dropout, model_settings={"hidden": (16, 8)})
+    script = check(run, capsys)
+    assert ("Dropout" in script) == bool(dropout)
+    assert (("isnan" in script) and "LABEL_SMOOTHING" in script) or target in ("price", "price,rent")
+
+
+@pytest.mark.parametrize(
+    ("model", "target"),
+    [
+        ("perceptron", "garden"),
+        ("perceptron", "city"),
+        ("linear-regression", "price"),
+        ("linear-regression", "price,rent"),
+        ("logistic-regression", "garden"),
+        ("softmax-regression", "city"),
+        ("mlp", "price"),
+    ],
+)
+def test_models(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], model: str, target: str
+) -> None:
+    check(train(table, tmp_path, target=target, model=model), capsys)
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize("pooling", ["max", "average"])
+def test_lenet(tmp_path: Path, capsys: pytest.CaptureFixture[str], activation: str, pooling: str) -> None:
+    data = tmp_path / "pictures.npz"
+    random = np.random.default_rng(0)
+    np.savez(data, x=random.integers(0, 256, (90, 14, 12), dtype=np.uint8), y=np.arange(90) % 3)
+    model = {"activation": activation, "pooling": pooling}
+    script = check(train(data, tmp_path, model="lenet", epochs=2, model_settings=model), capsys)
+    assert "nn.Conv2d(1, 6, kernel_size=5, padding=2)" in script
+
+
+@pytest.mark.parametrize(
+    ("target", "loss"),
+    [("price", "half-squared-error"), ("price,rent", "half-squared-error"), ("price", "absolute-error"),
+     ("price,rent", "absolute-error"), ("garden", "perceptron"), ("city", "perceptron"), ("garden", "binary-cross-entropy")],
+)  # fmt: skip
+def test_losses(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], target: str, loss: str
+) -> None:
+    check(train(table, tmp_path, target=target, loss=loss), capsys)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"clip_norm": 0.5},
+        {"clip_norm": 0.5, "weight_decay": 0.0},
+        {"decay_with_loss": False},
+        {"decay_with_loss": True, "optimizer": "sgd", "weight_decay": 0.1},
+        {"patience": 1, "epochs": 12},
+        {"validation": 0.0},
+        {"test": 0.0},
+        {"validation": 0.0, "test": 0.0},
+        {"seed": 12345},
+        {"batch_size": 1000},
+        {"epochs": 1},
+    ],
+    ids=str,
+)
+def test_settings(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], settings: dict[str, Any]
+) -> None:
+    check(train(table, tmp_path, target="price", **settings), capsys)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("target", ["garden", "city"])
+def test_label_smoothing(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], target: str, smoothing: float
+) -> None:
+    script = check(train(table, tmp_path, target=target, label_smoothing=smoothing), capsys)
+    assert ("LABEL_SMOOTHING" in script) == bool(smoothing)

@@ -15,7 +15,8 @@ import polars as pl
 
 from chainrule.core.errors import RunError
 from chainrule.core.text import visible
-from chainrule.data.columns import Column, clean_cells, number_cells
+from chainrule.data.cells import clean_cells
+from chainrule.data.columns import At, Column, number_cells
 from chainrule.data.dates import DAYS_PER_YEAR, NATIVE
 from chainrule.data.schema import Schema
 from chainrule.data.source import Source as TableSource
@@ -59,15 +60,15 @@ class TableCode:
     targets: tuple[str, ...] = ()  # the lines that give the targets, and take out rows without one
 
 
-def table_code(frame: pl.DataFrame, schema: Schema, where: str) -> TableCode:
+def table_code(frame: pl.DataFrame, schema: Schema, at: At) -> TableCode:
     """Write the reading of inputs and targets from a table.
 
     Raises: RunError for a column that cannot be written
     """
     code = TableCode(Part().uses("polars as pl", "numpy as np"))
     of_numbers = [c for c in schema.columns if c.kind != "category"]
-    _number(code.part, frame, [c for c in of_numbers if c.kind == "number"], schema.target, where)
-    _flag(code.part, frame, [c for c in of_numbers if c.kind == "boolean"], where)
+    _number(code.part, frame, [c for c in of_numbers if c.kind == "number"], schema.target, at)
+    _flag(code.part, frame, [c for c in of_numbers if c.kind == "boolean"], at)
     _date(code.part, frame, [c for c in of_numbers if c.kind == "date"])
     _inputs(code, frame, of_numbers)
     _categories(code, frame, [c for c in schema.columns if c.kind == "category"])
@@ -75,9 +76,9 @@ def table_code(frame: pl.DataFrame, schema: Schema, where: str) -> TableCode:
     return code
 
 
-def _number(part: Part, frame: pl.DataFrame, columns: Sequence[Column], target: Target, where: str) -> None:
+def _number(part: Part, frame: pl.DataFrame, columns: Sequence[Column], target: Target, at: At) -> None:
     """Write the simplest function that reads all columns of numbers, the target's among them."""
-    needed = [_way(frame[c.name], number_cells(frame[c.name], c, where)[:, 0]) for c in columns]
+    needed = [_way(frame[c.name], number_cells(frame[c.name], c, at)[:, 0]) for c in columns]
     if not target.classes:
         needed += [_way(frame[name], _values(frame[name])) for name in target.names]
     if needed:
@@ -103,12 +104,12 @@ def _values(cells: pl.Series) -> np.ndarray:
     return clean_cells(cells).cast(pl.Float64, strict=False).fill_null(math.nan).to_numpy()
 
 
-def _flag(part: Part, frame: pl.DataFrame, columns: Sequence[Column], where: str) -> None:
+def _flag(part: Part, frame: pl.DataFrame, columns: Sequence[Column], at: At) -> None:
     """Write the function that reads truth values, with every spelling that stands in the table."""
     flags: dict[str, float] = {}
     for column in columns:
         cells = frame[column.name].alias("cell")
-        read = pl.Series("flag", number_cells(frame[column.name], column, where)[:, 0], nan_to_null=True)
+        read = pl.Series("flag", number_cells(frame[column.name], column, at)[:, 0], nan_to_null=True)
         flags |= dict(
             pl.DataFrame([cells.cast(pl.String), read]).drop_nulls().unique("cell").sort("cell").iter_rows()
         )

@@ -134,12 +134,15 @@ def _read_files(paths: Sequence[Path], reading: Reading) -> Source:
 
 def _read_path(path: Path, reading: Reading) -> Source:
     """Read a file or a folder by its ending and content."""
+    from chainrule.data.cifar import is_cifar, read_cifar
     from chainrule.data.idx import read_idx
     from chainrule.data.npz import read_npz
     from chainrule.data.pictures import read_pictures
 
     if not _exists(path):
         raise DataError(_not_there(path))
+    if is_cifar(path):
+        return read_cifar(path, reading.target)
     if path.is_dir():
         if any(path.glob("*-images-idx3-ubyte*")) or any(path.glob("*-images.idx3-ubyte*")):
             return read_idx(path)
@@ -159,7 +162,7 @@ def _read_path(path: Path, reading: Reading) -> Source:
     if "idx" in path.name.lower():
         return read_idx(path)
     raise DataError(
-        f"{visible(path)}: files of this kind are not read; CSV, TSV, Excel, Parquet, JSON, .npz, IDX, or a folder of class "
+        f"{visible(path)}: files of this kind are not read; CSV, TSV, Excel, Parquet, JSON, .npz, IDX, CIFAR, or a folder of class "
         "folders with pictures are"
     )
 

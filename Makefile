@@ -3,6 +3,7 @@
 # make check   formatting, lint, types, room contract
 # make rows    which rows of docs/curriculum.md are proven by tests that ran and passed
 # make bench   every benchmark, with records (takes long)
+# make fuzz    fuzz every reader and every file of a run (FORMAT=csv SECONDS=60; without FORMAT all of them)
 # make kills   thirty kills of a training run, each resumed to equal bits
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check rows bench kills clean
+.PHONY: demo test check rows bench fuzz kills clean
 
 demo: $(VENV)/.installed
 	$(BIN)/chainrule fit digits
@@ -19,8 +20,8 @@ test: $(VENV)/.developing
 	$(BIN)/python -m pytest
 
 check: $(VENV)/.developing
-	$(BIN)/ruff format --check src tests benchmarks scripts
-	$(BIN)/ruff check src tests benchmarks scripts
+	$(BIN)/ruff format --check src tests benchmarks scripts fuzz
+	$(BIN)/ruff check src tests benchmarks scripts fuzz
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q --no-header tests/test_house.py
@@ -31,6 +32,12 @@ rows: $(VENV)/.developing
 
 bench: $(VENV)/.developing
 	for claim in benchmarks/[a-z]*.py; do $(BIN)/python $$claim || exit 1; done
+
+FORMAT ?=
+SECONDS ?= 20
+fuzz: $(VENV)/.developing
+	@$(PIP) --editable '.[fuzz]'
+	$(BIN)/python -m fuzz.run $(addprefix --format ,$(FORMAT)) --seconds $(SECONDS) --jobs 2
 
 kills: $(VENV)/.developing
 	$(BIN)/python scripts/kills.py

@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from chainrule.core.errors import DataError, RunError, SettingError, UnknownNameError
+from chainrule.core.errors import DataError, SettingError, UnknownNameError
+from chainrule.core.typed_json import typed
 from chainrule.data.schema import Schema, find_schema
 from chainrule.data.source import Source
 from chainrule.data.target import Target
@@ -47,15 +48,35 @@ def test_the_whole_way(schema):
 def test_the_schema_survives_json(schema):
     strays = find_schema(table({"a": [*map(str, range(20)), "n.d."], "y": range(21)}), target="y")[0]
     for one in (schema, strays, Schema(shape=(1, 8, 8), is_pictures=True, target=schema.target)):
-        assert Schema.from_json(json.loads(json.dumps(one.to_json()))) == one
+        again = typed(Schema, json.loads(json.dumps(one.to_json())))
+        again.check()
+        assert again == one
 
 
-@pytest.mark.parametrize("damage", [{"columns": None}, {"columns": [{}]}, {"target": 5}, {"more": 1}])
-def test_a_damaged_schema_is_named(schema, damage):
-    with pytest.raises(RunError, match="the recipe's schema does not fit this version"):
-        Schema.from_json({**schema.to_json(), **damage})
-    with pytest.raises(RunError):
-        Schema.from_json({})
+TARGET = {"kind": "regression", "names": ["y"], "classes": []}
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ({"columns": None}, "schema.columns should be a list; got None"),
+        ({"columns": [{}]}, r"schema.columns\[0\].name is missing"),
+        ({"target": 5}, "schema.target should be an object; got 5"),
+        ({"more": 1}, "schema.more is not known to this version"),
+        ({"columns": [], "shape": []}, "schema holds 0 columns and the shape"),
+        ({"columns": [], "shape": [3, -1, 2]}, "0 columns and the shape"),
+        ({"columns": [], "shape": [3], "is_pictures": True}, "channels, height, width"),
+        ({"target": {**TARGET, "kind": "telepathy"}}, "'telepathy' with 0 classes"),
+        ({"target": {**TARGET, "kind": "binary"}}, "'binary' with 0 classes and 1 names"),
+        ({"target": {**TARGET, "kind": "binary", "classes": ["a", "a"]}}, "'binary' with 2 classes"),
+        ({"columns": [{"name": "y", "kind": "number"}], "target": TARGET}, "schema names 'y' twice"),
+        ({"columns": [{"name": "a", "kind": "smell"}]}, "column 'a' is of the kind 'smell'"),
+        ({"columns": [{"name": "a", "kind": "category", "values": ["b", "b"]}]}, "has a value twice"),
+    ],
+)
+def test_a_damaged_schema_is_named(schema, damage, said):
+    with pytest.raises(ValueError, match=said):
+        typed(Schema, {**schema.to_json(), **damage}, "schema").check()
 
 
 def test_later_rows_in_any_order_with_more_columns_mean_the_same(schema):

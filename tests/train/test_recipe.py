@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -30,7 +31,16 @@ SCHEMA, _ = find_schema(
 RECIPE = Recipe(
     data={"kind": "memory", "name": "table", "target": None, "fingerprint": "0"},
     schema=SCHEMA,
-    settings=Settings(model="mlp", epochs=3, learning_rate=0.1),
+    settings=Settings(
+        model="mlp",
+        epochs=3,
+        learning_rate=0.1,
+        batch_size=8,
+        optimizer="adam",
+        schedule="constant",
+        test=0.2,
+        validation=0.1,
+    ),
     model_settings={"hidden": (8, 4), "activation": "tanh"},
     inputs=7,
     plan=Plan(device="cpu", threads=2, reason="said"),
@@ -60,7 +70,7 @@ def test_survives_json_with_any_inputs(
         RECIPE,
         inputs=inputs,
         given=given_objects,
-        settings=Settings(learning_rate=rate, seed=seed, clip_norm=rate),
+        settings=replace(RECIPE.settings, learning_rate=rate, seed=seed, clip_norm=rate),
     )
     assert through_json(recipe) == recipe
 
@@ -78,22 +88,31 @@ def test_predicting_needs_no_device() -> None:
 
 
 DAMAGES: list[tuple[str, Any]] = [
-    ("a key gone", lambda v: v.pop("schema")),
-    ("a setting of another version", lambda v: v["settings"].update(telepathy=1)),
-    ("a setting out of range", lambda v: v["settings"].update(epochs=0)),
-    ("a plan of another version", lambda v: v["plan"].update(warp=9)),
-    ("a target gone", lambda v: v["schema"].pop("target")),
-    ("a column of another version", lambda v: v["schema"]["columns"][0].update(colour="red")),
-    ("settings that are a list", lambda v: v.update(settings=[1])),
-    ("inputs that are nothing", lambda v: v.update(inputs=None)),
+    ("schema is missing", lambda v: v.pop("schema")),
+    ("settings.telepathy is not known", lambda v: v["settings"].update(telepathy=1)),
+    ("--epochs must be at least 1", lambda v: v["settings"].update(epochs=0)),
+    ("settings.epochs is left open", lambda v: v["settings"].update(epochs=None)),
+    ("plan.warp is not known", lambda v: v["plan"].update(warp=9)),
+    ("plan.threads should be 1 to 4096; got 5000", lambda v: v["plan"].update(threads=5000)),
+    ("schema.target is missing", lambda v: v["schema"].pop("target")),
+    ("schema.columns[0].colour is not known", lambda v: v["schema"]["columns"][0].update(colour="red")),
+    (
+        "schema.columns[1].values[0] should be text; got 3",
+        lambda v: v["schema"]["columns"][1].update(values=[3]),
+    ),
+    ("settings should be an object; got [1]", lambda v: v.update(settings=[1])),
+    ("inputs should be a whole number or a list; got None", lambda v: v.update(inputs=None)),
+    ("data.fingerprint is missing", lambda v: v["data"].pop("fingerprint")),
+    ("data.path should be text; got 7", lambda v: v["data"].update(path=7)),
+    ("data.test_data.kind is missing", lambda v: v["data"].update(test_data={})),
 ]
 
 
-@pytest.mark.parametrize(("what", "damage"), DAMAGES, ids=[what for what, _ in DAMAGES])
-def test_damage_is_named(what: str, damage: Any) -> None:
+@pytest.mark.parametrize(("said", "damage"), DAMAGES, ids=[said for said, _ in DAMAGES])
+def test_damage_is_named(said: str, damage: Any) -> None:
     value = json.loads(json.dumps(RECIPE.to_json()))
     damage(value)
-    with pytest.raises(RunError):
+    with pytest.raises(RunError, match=re.escape(f"a/recipe.json is damaged or of another version: {said}")):
         Recipe.from_json(value, "runs/a/recipe.json")
 
 

@@ -20,6 +20,7 @@ from chainrule.data.number_formats import NumberFormat, read_numbers
 
 TRUE, FALSE = frozenset({"true", "yes", "t", "y", "on"}), frozenset({"false", "no", "f", "n", "off"})
 LARGEST = 1e150  # a number whose square is finite, with room for a sum
+KINDS = ("number", "boolean", "category", "date", "time")
 At = Callable[[int], str]
 
 
@@ -46,6 +47,13 @@ class Column:
         if self.kind not in ("date", "time"):
             return (self.name,)
         return tuple(f"{self.name} ({part})" for part in parts(self.format))
+
+    def check(self) -> None:
+        """See that a column that was read from a file hangs together. Raises: ValueError saying what does not."""
+        if self.kind not in KINDS:
+            raise ValueError(f"column '{visible(self.name)}' is of the kind {visible(self.kind, 40)!r}")
+        if len(set(self.values)) < len(self.values):
+            raise ValueError(f"column '{visible(self.name)}' has a value twice")
 
 
 def number_cells(series: pl.Series, column: Column, at: At) -> np.ndarray:

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from chainrule.core.errors import DataError, RunError, SettingError, UnknownNameError, nearest
+from chainrule.core.errors import DataError, SettingError, UnknownNameError, nearest
 from chainrule.core.text import listed, visible
 from chainrule.data.columns import LARGEST, Column, too_large
+from chainrule.data.delimited import repeated
 from chainrule.data.encode import encode_codes, encode_numbers
 from chainrule.data.findings import Findings
 from chainrule.data.source import Source
@@ -139,21 +140,18 @@ class Schema:
         """Return the schema as it stands in a recipe."""
         return asdict(self)
 
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Schema:
-        """Read a schema from a recipe. Raises: RunError for fields that this version does not know."""
-        try:
-            columns = [_column(c) for c in value["columns"]]
-            rest = {k: v for k, v in value.items() if k not in ("columns", "target", "shape", "left_out")}
-            return cls(
-                columns=tuple(columns),
-                target=Target.from_json(value["target"]),
-                shape=tuple(value["shape"]),
-                left_out=tuple(value["left_out"]),
-                **rest,
-            )
-        except (TypeError, KeyError, AttributeError) as error:
-            raise RunError(f"the recipe's schema does not fit this version of chainrule: {error}") from error
+    def check(self) -> None:
+        """See that a schema that was read from a file hangs together. Raises: ValueError saying what does not."""
+        self.target.check()
+        names = [column.name for column in self.columns]
+        if twice := repeated([*names, *self.target.names]):
+            raise ValueError(f"schema names {listed(twice)} twice")
+        for column in self.columns:
+            column.check()
+        if bool(self.columns) == bool(self.shape) or any(side < 1 for side in self.shape):
+            raise ValueError(f"schema holds {len(names)} columns and the shape {visible(self.shape, 60)}")
+        if self.is_pictures and len(self.shape) != 3:
+            raise ValueError(f"schema.shape should be channels, height, width; got {visible(self.shape, 60)}")
 
 
 def _refuse_large(numbers: np.ndarray, start: int, source: Source) -> None:
@@ -229,8 +227,3 @@ def _parts(target: str) -> list[str]:
     except csv.Error:
         parts = []
     return [part.strip() for part in parts] or [target]
-
-
-def _column(value: dict[str, Any]) -> Column:
-    lists = {k: tuple(v) for k, v in value.items() if k in ("values", "strays")}
-    return Column(**{**value, **lists})

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -26,6 +27,8 @@ from chainrule.data.source import Source
 from chainrule.data.unpack import inner_name, unpacked
 
 TEXT_ENDINGS = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": " ", ".dat": " "}
+FIRST_DAY, LAST_DAY = (day.toordinal() - date(1970, 1, 1).toordinal() for day in (date.min, date.max))
+UNITS_A_DAY = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
 PARQUET_ENDINGS = (".parquet", ".pq")
 ENDINGS = (*TEXT_ENDINGS, *PARQUET_ENDINGS, *JSON_ENDINGS, *EXCEL_ENDINGS)
 
@@ -149,8 +152,23 @@ def _read_parquet(content: bytes, name: str) -> pl.DataFrame:
         raise DataError(f"{name} is empty")
     try:
         return pl.read_parquet(io.BytesIO(content))
-    except Exception as error:
+    except (Exception, pl.exceptions.PanicException) as error:
         raise DataError(f"{name} cannot be read as Parquet: {visible(error)}") from error
+
+
+def _check_dates(series: pl.Series, name: str) -> None:
+    """Refuse days that no calendar has: Python cannot show them, nor anything compute with them."""
+    kind = series.dtype
+    if not isinstance(kind, pl.Date | pl.Datetime):
+        return
+    a_day = 1 if isinstance(kind, pl.Date) else UNITS_A_DAY[kind.time_unit]
+    days = series.to_physical().alias("cells") // a_day
+    wrong = ~days.is_between(FIRST_DAY, LAST_DAY).fill_null(True)
+    if wrong.any():
+        raise DataError(
+            f"{name}, row {int(wrong.arg_true()[0]) + 1}: column '{visible(series.name)}' holds a date outside the years "
+            "1 to 9999; leave the cell empty if the value is missing"
+        )
 
 
 def _checked(frame: pl.DataFrame, name: str) -> pl.DataFrame:
@@ -158,6 +176,8 @@ def _checked(frame: pl.DataFrame, name: str) -> pl.DataFrame:
         raise DataError(f"{name} has no columns")
     if not frame.height:
         raise DataError(f"{name} has a header ({listed(frame.columns)}) but no rows below it")
+    for series in frame.get_columns():
+        _check_dates(series, name)
     stripped = [title.strip() for title in frame.columns]
     if not repeated(stripped):
         frame = frame.clone()

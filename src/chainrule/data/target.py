@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -80,11 +79,18 @@ class Target:
             )
         return values, ~np.isnan(values).any(1)
 
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Target:
-        """Read a target from a recipe."""
-        lists = {k: tuple(v) for k, v in value.items() if k in ("names", "classes", "formats")}
-        return cls(**{**value, **lists})
+    def check(self) -> None:
+        """See that a target that was read from a file hangs together. Raises: ValueError saying what does not."""
+        least, most = {"binary": (2, 2), "multi-class": (2, MOST_CLASSES), "regression": (0, 0)}.get(
+            self.kind, (1, 0)
+        )
+        is_named = bool(self.names) and (len(self.names) == 1 or not self.classes)
+        is_one_to_one = len(set(self.classes)) == len(self.classes)
+        if not (least <= len(self.classes) <= most and is_named and is_one_to_one):
+            raise ValueError(
+                f"schema.target is {visible(self.kind, 40)!r} with {len(self.classes)} classes and "
+                f"{len(self.names)} names"
+            )
 
 
 def find_target(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from chainrule.core.device import memory_bytes
 from chainrule.core.errors import DataError, Interrupted, StorageError
 from chainrule.core.text import visible
 from chainrule.core.units import show_bytes
@@ -34,9 +34,7 @@ def as_data_error(message: str) -> Iterator[None]:
 
 def check_bytes(wanted: int, name: str) -> None:
     """Raises: DataError if so many bytes are more than the limit, or than the machine has"""
-    most = MOST_BYTES
-    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        most = min(most, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    most = min(MOST_BYTES, memory_bytes() or MOST_BYTES)
     if wanted > most:
         raise DataError(
             f"{name} holds {show_bytes(wanted)} of numbers, more than the limit of {show_bytes(most)}"

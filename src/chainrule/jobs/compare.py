@@ -76,8 +76,8 @@ def _row(path: Path) -> dict[str, Any]:
             return row | {"state": "no checkpoint yet"}
         row |= {"state": "finished" if run.is_finished else "stopped", "epochs": len(run.history)}
         if run.is_finished:
-            part = next(part for part in ("test", "validation", "train") if part in run.metrics)
-            row |= {"metric": f"{part} {run.metric}", "value": run.metrics[part].get(run.metric)}
+            part = next((part for part in ("test", "validation", "train") if part in run.metrics), "train")
+            row |= {"metric": f"{part} {run.metric}", "value": run.metrics.get(part, {}).get(run.metric)}
     except RunError as error:
         row["state"] = f"damaged: {error}"
     return row

@@ -13,6 +13,7 @@ from torch import nn
 
 from chainrule.core.errors import DataError, RunError
 from chainrule.core.text import visible
+from chainrule.core.typed_json import typed
 from chainrule.data.class_folders import PICTURE_ENDINGS
 from chainrule.data.prepare import Prepare
 from chainrule.data.read import read
@@ -29,18 +30,21 @@ from chainrule.jobs.workshop import (
     read_again,
     reading_of,
 )
+from chainrule.report.summary import Yardstick
 from chainrule.train.checkpoint import load_checkpoint, part
 from chainrule.train.judgement import Judgement, judge_rows
 from chainrule.train.loop import outputs_of
 from chainrule.train.metrics import metrics_for
 from chainrule.train.recipe import Recipe
 from chainrule.train.task import Predictions, Task
+from chainrule.train.training import check_state
 
 if TYPE_CHECKING:
     import polars as pl
     from matplotlib.figure import Figure
 
 Row = dict[str, float]
+_RECORD = {"metrics": dict[str, Row], "fit_seconds": float, "yardsticks": tuple[Yardstick, ...]}
 
 
 class Run:
@@ -66,7 +70,7 @@ class Run:
             raise RunError(
                 f"{self.folder.checkpoint} is missing; start over with: chainrule fit --resume {self.path}"
             )
-        return load_checkpoint(self.folder.checkpoint, "none")[1]
+        return check_state(load_checkpoint(self.folder.checkpoint, "none")[1], str(self.folder.checkpoint))
 
     @property
     def is_finished(self) -> bool:
@@ -93,27 +97,33 @@ class Run:
     @functools.cached_property
     def record(self) -> dict[str, Any]:
         """What metrics.json holds: metrics and their intervals, yardsticks, the verdict, seconds."""
-        record = read_json(self.path / folders.METRICS)
-        if not isinstance(record, dict) or "metrics" not in record:
-            raise RunError(f"{self.path / folders.METRICS} is damaged: it holds no metrics")
+        path = self.path / folders.METRICS
+        try:
+            record: dict[str, Any] = typed(dict[str, Any], read_json(path))
+            for name, kind in _RECORD.items():
+                typed(kind, record.get(name), name)
+        except ValueError as error:
+            raise RunError(f"{path} is damaged or of another version: {error}") from error
         return record
 
     @functools.cached_property
     def _loaded(self) -> tuple[nn.Module, Prepare, Task]:
-        tensors, state = load_checkpoint(self.folder.checkpoint, "best/", "model/", "prepare/", "task/")
-        if not state["is_finished"]:
+        if not self.is_finished:
             raise RunError(
                 f"the run {self.path} is not finished; go on with: chainrule fit --resume {self.path}"
             )
+        tensors, _ = load_checkpoint(self.folder.checkpoint, "best/", "model/", "prepare/", "task/")
         task = empty_task(
             self.recipe, (lambda o, t: (o * 0).sum(-1)) if "loss" in self.recipe.given else None
         )
-        prepare = Prepare(self.recipe.schema)
         model = make_model(self.recipe, task.units, self._given)
         try:
+            prepare = Prepare(self.recipe.schema)
             prepare.load_state_dict(part(tensors, "prepare/"))
             task.load_state_dict(part(tensors, "task/"))
             model.load_state_dict(part(tensors, "best/") or part(tensors, "model/"))
+            if prepare.features != self.recipe.inputs:
+                raise RuntimeError(f"{prepare.features} inputs instead of {self.recipe.inputs}")
         except RuntimeError as error:
             raise RunError(
                 f"{self.folder.checkpoint} does not fit {self.path / folders.RECIPE}: {visible(error)}"

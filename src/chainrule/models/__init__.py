@@ -6,10 +6,14 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import nn
 
-from chainrule.catalog import load
+from chainrule.catalog import MODELS, load
+from chainrule.core.device import memory_bytes
 from chainrule.core.errors import SettingError, unknown_name
+from chainrule.core.text import visible
+from chainrule.core.units import show_bytes
 
 
 def build(name: str, **settings: Any) -> nn.Module:
@@ -30,12 +34,28 @@ def build(name: str, **settings: Any) -> nn.Module:
                     f"setting of {name}", key, [k for k in accepted if k not in ("inputs", "units")]
                 )
     try:
+        if name in MODELS:
+            _check_memory(name, builder, settings)
         model = builder(**settings)
-    except TypeError as error:
-        raise SettingError(f"the model {name} cannot be built from these settings: {error}") from error
+    except (TypeError, RuntimeError, MemoryError) as error:
+        raise SettingError(
+            f"the model {name} cannot be built from these settings: {visible(error)}"
+        ) from error
     if not isinstance(model, nn.Module):
         raise SettingError(f"{name} gives a {type(model).__name__}, not a torch.nn.Module")
     return model
+
+
+def _check_memory(name: str, builder: Callable[..., nn.Module], settings: dict[str, Any]) -> None:
+    """Refuse a network that this machine cannot hold before it is begun, by building it without memory."""
+    with torch.device("meta"):
+        wanted = sum(weight.nbytes for weight in builder(**settings).parameters())
+    there = memory_bytes()
+    if there is not None and wanted > there:
+        raise SettingError(
+            f"the model {name} with these settings has weights of {show_bytes(wanted)}, but this machine has "
+            f"{show_bytes(there)} of memory; choose fewer units"
+        )
 
 
 def model_settings(name: str) -> dict[str, inspect.Parameter]:

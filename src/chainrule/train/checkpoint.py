@@ -17,6 +17,7 @@ from torch import Tensor
 
 from chainrule.core.errors import RunError
 from chainrule.core.files import write_atomic
+from chainrule.core.text import visible
 
 FORMAT = "chainrule-checkpoint-1"
 
@@ -54,10 +55,18 @@ def load_checkpoint(path: Path, *prefixes: str) -> tuple[dict[str, Tensor], dict
             tensors = {name: file.get_tensor(name) for name in names}
     except FileNotFoundError:
         raise RunError(f"{path} is missing") from None
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
-        if isinstance(error, RunError):
-            raise
-        raise RunError(f"{path} is damaged: {error}") from error
+    except RunError:
+        raise
+    except (
+        SafetensorError,
+        OSError,
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        RecursionError,
+    ) as error:
+        raise RunError(f"{path} is damaged: {visible(error)}") from error
     for name, tensor in tensors.items():
         if _checksum(tensor) != sums.get(name):
             raise RunError(f"{path} is damaged: the content of {name} is not what was written")

@@ -11,8 +11,9 @@ import torch
 from torch import nn
 
 from chainrule.core.device import choose_device
-from chainrule.core.errors import RunError, SettingError
+from chainrule.core.errors import SettingError
 
+MOST_THREADS = 4096  # of a plan in a file; torch starts as many as it is told to
 PLANS = ("auto", "plain")
 # Multiply-adds a batch. 64-256-10 at batch 64 has 1.2 million and takes 0.4 ms on one thread.
 ONE_THREAD_BELOW = 4_000_000
@@ -43,13 +44,9 @@ class Plan:
         """Return the plan as it stands in a recipe."""
         return asdict(self)
 
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Plan:
-        """Read a plan from a recipe. Raises: RunError for fields that this version does not know."""
-        try:
-            return cls(**value)
-        except TypeError as error:
-            raise RunError(f"the recipe's plan does not fit this version of chainrule: {error}") from error
+    def __post_init__(self) -> None:
+        if not 1 <= self.threads <= MOST_THREADS:
+            raise ValueError(f"plan.threads should be 1 to {MOST_THREADS}; got {self.threads}")
 
     @contextmanager
     def applied(self) -> Iterator[torch.device]:

@@ -9,11 +9,17 @@ from importlib.metadata import version
 from typing import Any
 
 from chainrule.core.errors import RunError
+from chainrule.core.typed_json import typed
 from chainrule.data.schema import Schema
 from chainrule.train.plan import Plan
 from chainrule.train.settings import Settings
 
 FORMAT = 1
+_ORIGIN = {
+    "kind": str, "name": str, "fingerprint": str, "target": str | None, "path": str, "paths": tuple[str, ...],
+}  # fmt: skip
+_SETTLED = ("model", "epochs", "batch_size", "optimizer", "learning_rate", "schedule", "validation", "test")
+_NEEDED = ("kind", "name", "fingerprint", "target")
 RECORDED = ("chainrule", "torch", "numpy", "polars", "scikit-learn", "safetensors")
 
 
@@ -61,35 +67,35 @@ class Recipe:
     @classmethod
     def from_json(cls, value: Any, where: str) -> Recipe:
         """Read a recipe. Raises: RunError naming the file for anything that this version does not know."""
+        found = value.get("format") if isinstance(value, dict) else None
+        if isinstance(found, int) and found != FORMAT:
+            raise RunError(f"{where} has format {found}; this version of chainrule reads {FORMAT}")
         try:
-            if value["format"] != FORMAT:
-                raise RunError(
-                    f"{where} has format {value['format']}; this version of chainrule reads {FORMAT}"
-                )
-            inputs = value["inputs"]
-            return cls(
-                data=value["data"],
-                schema=Schema.from_json(value["schema"]),
-                settings=Settings(**_tuples(value["settings"])),
-                model_settings=_tuples(value["model_settings"]),
-                inputs=tuple(inputs) if isinstance(inputs, list) else int(inputs),
-                plan=Plan.from_json(value["plan"]),
-                versions=dict(value["versions"]),
-                notes=tuple(value.get("notes", ())),
-                warnings=tuple(value.get("warnings", ())),
-                command=str(value.get("command", "")),
-                given=tuple(value["given"]),
-            )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            if isinstance(error, RunError):
-                raise
-            raise RunError(
-                f"{where} is damaged or of another version: {type(error).__name__} {error}"
-            ) from error
+            content = {k: v for k, v in typed(dict[str, Any], value).items() if k != "format"}
+            recipe: Recipe = typed(cls, content)
+            _check_origin(recipe.data)
+            recipe.schema.check()
+            for name in _SETTLED:
+                if getattr(recipe.settings, name) is None:
+                    raise ValueError(f"settings.{name} is left open")
+        except ValueError as error:
+            raise RunError(f"{where} is damaged or of another version: {error}") from error
+        lists = {k: tuple(v) for k, v in recipe.model_settings.items() if isinstance(v, list)}
+        return replace(recipe, model_settings={**recipe.model_settings, **lists})
 
 
-def _tuples(value: dict[str, Any]) -> dict[str, Any]:
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
+def _check_origin(data: dict[str, Any], name: str = "data", needed: tuple[str, ...] = _NEEDED) -> None:
+    """See that a reference to data says what it must. Raises: ValueError naming what it does not."""
+    for key in needed:
+        if key not in data:
+            raise ValueError(f"{name}.{key} is missing")
+    for key, value in data.items():
+        if key in _ORIGIN:
+            typed(_ORIGIN[key], value, f"{name}.{key}")
+        elif key.endswith("_data"):
+            _check_origin(typed(dict[str, Any], value, f"{name}.{key}"), f"{name}.{key}", ("kind",))
+    if data["kind"] == "built-in" and "name" not in data:
+        raise ValueError(f"{name}.name is missing")
 
 
 @functools.cache

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Generator, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from chainrule.core.errors import SettingError, TrainingFailed
+from chainrule.core.errors import RunError, SettingError, TrainingFailed
+from chainrule.core.text import visible
+from chainrule.core.typed_json import typed
 from chainrule.data.batches import Batches
 from chainrule.optim.schedules import Schedule
 from chainrule.train.checkpoint import part, under
@@ -21,6 +24,30 @@ from chainrule.train.step import AutogradStep, first_bad_layer
 READ_EVERY = 64  # updates between two looks at the losses on a device where reading one stalls it
 NOTHING_YET = (math.inf, math.inf)
 Row = dict[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """What a checkpoint says beside its tensors, as `Training.state` gives it."""
+
+    step: int
+    steps: int
+    is_finished: bool
+    best_epoch: int | None
+    best_cost: tuple[float, ...] | None
+    history: tuple[Row, ...]
+
+
+def check_state(state: Any, where: str) -> dict[str, Any]:
+    """Return a state that was read from a file. Raises: RunError naming the file and the value that is wrong."""
+    try:
+        found: State = typed(State, state)
+        for row in found.history:
+            for name in ("epoch", "steps", "train_loss", "seconds"):
+                typed(float, row.get(name), f"history.{name}")
+    except ValueError as error:
+        raise RunError(f"{where} is damaged or of another version: {error}") from error
+    return dict(state)
 
 
 class Training:
@@ -183,12 +210,19 @@ class Training:
         }
 
     def restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
-        """Take up a saved run: the next update is the one that would have come."""
-        self.step.objective.model.load_state_dict(part(tensors, "model/"))
-        self.best = {n: t.to(self.batches.inputs.device) for n, t in part(tensors, "best/").items()}
-        self.step.optimizer.load_(part(tensors, "optimizer/"))
-        self.losses = tensors["losses"].tolist()
-        self.step.running_loss = next(iter(tensors["running_loss"].tolist()), None)
+        """Take up a saved run: the next update is the one that would have come.
+
+        Raises: RunError for a checkpoint of another run
+        """
+        state = check_state(state, "the checkpoint")
+        try:
+            self.step.objective.model.load_state_dict(part(tensors, "model/"))
+            self.best = {n: t.to(self.batches.inputs.device) for n, t in part(tensors, "best/").items()}
+            self.step.optimizer.load_(part(tensors, "optimizer/"))
+            self.losses = tensors["losses"].tolist()
+            self.step.running_loss = next(iter(tensors["running_loss"].tolist()), None)
+        except (RuntimeError, KeyError, TypeError) as error:
+            raise RunError(f"the checkpoint does not fit the recipe: {visible(error)}") from error
         self.number = state["step"]
         self.history = state["history"]
         self.best_epoch = state["best_epoch"]

@@ -71,6 +71,9 @@ TARGET = {"kind": "regression", "names": ["y"], "classes": []}
         ({"target": {**TARGET, "kind": "binary", "classes": ["a", "a"]}}, "'binary' with 2 classes"),
         ({"columns": [{"name": "y", "kind": "number"}], "target": TARGET}, "schema names 'y' twice"),
         ({"columns": [{"name": "a", "kind": "smell"}]}, "column 'a' is of the kind 'smell'"),
+        ({"columns": [{"name": "a", "kind": "date", "format": "%Q"}]}, "dates written as .%Q."),
+        ({"columns": [{"name": "a", "kind": "number", "format": "x"}]}, "is no way to write 1234.5"),
+        ({"target": {**TARGET, "spelling": "?"}}, "spelled"),
         ({"columns": [{"name": "a", "kind": "category", "values": ["b", "b"]}]}, "has a value twice"),
     ],
 )

@@ -258,3 +258,21 @@ def test_values_as_people_write_them():
         target.encode(table(["3 €"]))
     assert find_target(table(["1.234,5", "2"] * 9), ["y"], "regression")[0].formats == ("1.234,5",)
     assert find_target(table(["1,234", "2,5"]), ["y"], "regression", decimal=",")[0].formats == ("1234,5",)
+
+
+@pytest.mark.parametrize("odd", ["none", "cat ", "?", "NaN"])
+def test_names_of_folders_are_classes_as_they_stand(odd):
+    names = tuple(sorted(["cat", "dog", odd]))
+    codes = np.array([0, 1, 2, 2, 1, 0])
+    source = Source(
+        name="pets",
+        origin={},
+        array=np.zeros((6, 3, 4, 4), np.uint8),
+        targets=codes,
+        class_names=names,
+        is_pictures=True,
+    )
+    target, _ = find_target(source, ["class"], None)
+    assert target.classes == names
+    found, known = target.encode(source)
+    assert known.all() and found.tolist() == codes.tolist()

@@ -62,6 +62,11 @@ def find_classes(raw: pl.Series, merge: bool | None) -> Classes:
     return Classes(counts={name.strip(): count for name, count in counts.items()}, alike=alike)
 
 
+def as_given(cells: pl.Series) -> Classes:
+    """Return the classes of cells that are names already, of folders: none is missing, nothing is stripped."""
+    return Classes(counts=_counts(cells), spelling=EXACT)
+
+
 def class_cells(raw: pl.Series, classes: Collection[str], spelling: str) -> tuple[pl.Series, list[str]]:
     """Return a target's cells, null where missing, and the classes, both in the spelling in which they are compared."""
     missing = MISSING - {name.strip().lower() for name in classes}

@@ -15,7 +15,7 @@ import polars as pl
 from chainrule.core.errors import DataError
 from chainrule.core.text import visible
 from chainrule.data.cells import clean_cells, codes_of
-from chainrule.data.dates import date_numbers, parts, read_dates
+from chainrule.data.dates import FORMATS, NATIVE, NATIVE_TIMES, date_numbers, parts, read_dates
 from chainrule.data.number_formats import NumberFormat, read_numbers
 
 TRUE, FALSE = frozenset({"true", "yes", "t", "y", "on"}), frozenset({"false", "no", "f", "n", "off"})
@@ -54,6 +54,12 @@ class Column:
             raise ValueError(f"column '{visible(self.name)}' is of the kind {visible(self.kind, 40)!r}")
         if len(set(self.values)) < len(self.values):
             raise ValueError(f"column '{visible(self.name)}' has a value twice")
+        if self.kind == "number" and self.format:
+            NumberFormat.parse(self.format)
+        if self.kind in ("date", "time") and self.format not in (*FORMATS, NATIVE, NATIVE_TIMES):
+            raise ValueError(
+                f"column '{visible(self.name)}' has dates written as {visible(self.format, 40)!r}"
+            )
 
 
 def number_cells(series: pl.Series, column: Column, at: At) -> np.ndarray:

@@ -10,8 +10,17 @@ import polars as pl
 
 from chainrule.core.errors import DataError, SettingError
 from chainrule.core.text import listed, visible
-from chainrule.data.cells import clean_cells, codes_of
-from chainrule.data.classes import STRIPPED, class_cells, find_classes, is_numbers, natural_order
+from chainrule.data.cells import MISSING, clean_cells, codes_of
+from chainrule.data.classes import (
+    EXACT,
+    FOLDED,
+    STRIPPED,
+    as_given,
+    class_cells,
+    find_classes,
+    is_numbers,
+    natural_order,
+)
 from chainrule.data.columns import LARGEST, too_large
 from chainrule.data.findings import Findings
 from chainrule.data.inference import STRAY_CELLS
@@ -91,6 +100,10 @@ class Target:
                 f"schema.target is {visible(self.kind, 40)!r} with {len(self.classes)} classes and "
                 f"{len(self.names)} names"
             )
+        if self.spelling not in (STRIPPED, EXACT, FOLDED) or len(self.formats) not in (0, len(self.names)):
+            raise ValueError(f"schema.target is spelled {visible(self.spelling, 40)!r}")
+        for written in filter(None, self.formats):
+            NumberFormat.parse(written)
 
 
 def find_target(
@@ -184,12 +197,15 @@ def _value_names(source: Source, names: list[str]) -> list[str]:
 def _classification(source: Source, name: str, merge: bool | None, *, said: bool) -> tuple[Target, Findings]:
     raw = _target_cells(source, name, 0)
     _check_number_of_classes(source.name, name, clean_cells(raw))
-    found = find_classes(raw, merge)
+    is_given = any(n != n.strip() or n.lower() in MISSING for n in source.class_names or ())
+    found = (
+        as_given(raw) if is_given else find_classes(raw, merge)
+    )  # a folder may be called "none", or end in a space
     known, counts = source.class_names, found.counts
     classes = [c for c in known if c in counts] if known is not None else natural_order(list(counts))
     if len(classes) < 2:
         raise DataError(
-            f"{source.name}: the target '{visible(name)}' has one class ('{visible(classes[0], 40)}'); two are needed to "
+            f"{source.name}: the target '{visible(name)}' has one class ({listed(classes)}); two are needed to "
             "tell apart"
         )
     kind = "binary" if len(classes) == 2 else "multi-class"

@@ -13,9 +13,17 @@ from chainrule.core.units import show_number
 from chainrule.jobs.folder import RunFolder
 from chainrule.jobs.workshop import Material
 from chainrule.nn.activations import Activate
-from chainrule.report.summary import Example, Layer, RunSummary, Yardstick
+from chainrule.report.summary import (
+    Example,
+    GroupFigures,
+    Influence,
+    Influences,
+    Layer,
+    RunSummary,
+    Yardstick,
+)
 from chainrule.train.recipe import Recipe
-from chainrule.train.task import Predictions, Task
+from chainrule.train.task import Classification, Predictions, Task
 from chainrule.train.training import Training
 
 WORST = 12
@@ -43,7 +51,7 @@ def summarise(
         data=_data(recipe, material),
         columns=_columns(recipe),
         warnings=list(recipe.warnings),
-        notes=[*recipe.notes, *_about_losses(recipe)],
+        notes=[*recipe.notes, *_about_losses(recipe, task)],
         rows=material.split.counts(),
         layers=layers_of(training.step.objective.model, material.inputs[:2]),
         history=training.history,
@@ -56,8 +64,25 @@ def summarise(
         plan=str(recipe.plan),
         fit_seconds=record["fit_seconds"],
         command=recipe.command or f"chainrule verify {folder.path}",
+        intervals=record["intervals"],
+        influences=_influences(record),
+        by=settings.by or "",
+        groups=_groups(record),
         **judged,
     )
+
+
+def _influences(record: dict[str, Any]) -> Influences | None:
+    found = record.get("importance")
+    if found is None:
+        return None
+    shown = [Influence(column=c["column"], mean=c["mean"], spread=c["spread"]) for c in found["columns"]]
+    return Influences(**{**found, "columns": shown})
+
+
+def _groups(record: dict[str, Any]) -> list[GroupFigures]:
+    found = record.get("groups", {}).get("groups", [])
+    return [GroupFigures(name=g["group"], **{k: v for k, v in g.items() if k != "group"}) for g in found]
 
 
 def layers_of(model: nn.Module, inputs: Tensor) -> list[Layer]:
@@ -86,13 +111,23 @@ def layers_of(model: nn.Module, inputs: Tensor) -> list[Layer]:
     return found
 
 
-def _about_losses(recipe: Recipe) -> list[str]:
-    smoothing = recipe.settings.label_smoothing
-    if not smoothing or recipe.schema.target.kind == "regression":
-        return []
-    return [
-        f"the training loss in the curves is with label smoothing {smoothing:g}, the validation loss without: they need not meet"
-    ]
+def _about_losses(recipe: Recipe, task: Task) -> list[str]:
+    told: list[str] = []
+    if not isinstance(task, Classification):
+        return told
+    if smoothing := recipe.settings.label_smoothing:
+        told.append(
+            f"the training loss in the curves is with label smoothing {smoothing:g}, the validation loss without: they "
+            "need not meet"
+        )
+    if task.class_weights is not None:
+        pairs = list(zip(task.classes, task.class_weights.tolist(), strict=True))
+        shown = ", ".join(f"'{visible(name, 40)}' {weight:.3g}" for name, weight in pairs[:CELLS])
+        told.append(
+            f"classes weigh as --class-weight balanced says ({shown}{', …' if len(pairs) > CELLS else ''}): losses are "
+            "weighted, metrics are not, and probabilities are higher for rare classes than these classes are frequent"
+        )
+    return told
 
 
 def _data(recipe: Recipe, material: Material) -> dict[str, str]:
@@ -119,7 +154,9 @@ def _judged(material: Material, task: Task, outputs: Tensor) -> dict[str, Any]:
     assert material.examples.targets is not None
     rows = material.split.test
     true = material.examples.targets[rows]
-    predictions = task.decode(outputs.cpu() if task.kind != "regression" else outputs)
+    if task.kind != "regression":
+        outputs = outputs.cpu()
+    predictions = task.decode(outputs)
     if task.kind == "regression":
         assert predictions.values is not None
         return {
@@ -135,6 +172,7 @@ def _judged(material: Material, task: Task, outputs: Tensor) -> dict[str, Any]:
         "classes": list(predictions.classes),
         "confusion": confusion,
         "worst": _worst(material, predictions, rows, true),
+        "answers": task.answers(outputs, task.encode(true)),
     }
 
 

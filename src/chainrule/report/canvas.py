@@ -124,7 +124,8 @@ def show_tick(value: float, position: int | None = None) -> str:
 
 def say(name: str) -> str:
     """Return the name of a metric as it is written in a figure."""
-    return {"r2": "R²", "rmse": "RMSE", "mae": "MAE"}.get(name, visible(name, 60).replace("_", " "))
+    known = {"r2": "R²", "rmse": "RMSE", "mae": "MAE", "auc": "AUC", "f1": "F1"}
+    return known.get(name, visible(name, 60).replace("_", " ").replace("-", " "))
 
 
 def rgb(colour: str) -> tuple[float, float, float]:

@@ -210,9 +210,10 @@ def _span(values: np.ndarray) -> tuple[float, float]:
 # Yardsticks
 
 
-def draw_yardsticks(scores: Mapping[str, float], ours: str) -> Figure:
+def draw_yardsticks(scores: Mapping[str, float], ours: str, *, larger_is_better: bool = True) -> Figure:
     """Draw one bar per model under its name, the best first, ours in colour; scores that are not finite are left out."""
-    ranked = sorted(((n, s) for n, s in scores.items() if math.isfinite(s)), key=lambda pair: -pair[1])
+    sign = -1 if larger_is_better else 1
+    ranked = sorted(((n, s) for n, s in scores.items() if math.isfinite(s)), key=lambda pair: sign * pair[1])
     values = [score for _, score in ranked]
     labels = aligned(values)
     low, high = min([0.0, *values]), max([0.0, *values])

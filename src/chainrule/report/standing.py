@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
+from chainrule.catalog import METRICS
 from chainrule.core.text import visible
-from chainrule.core.units import show_number
+from chainrule.core.units import show_interval, show_number
 from chainrule.report.canvas import say
 from chainrule.report.summary import RunSummary
+from chainrule.train.metrics import metric_named
 
 SPLITS = ("train", "validation", "test")
 
@@ -29,7 +32,24 @@ def rivals_of(summary: RunSummary) -> dict[str, float]:
 def is_behind(summary: RunSummary) -> bool:
     """Return whether a yardstick does better, or the network has no score at all."""
     _, score = score_of(summary)
-    return not math.isfinite(score) or any(value > score for value in rivals_of(summary).values())
+    return not math.isfinite(score) or any(
+        beats(summary.metric, v, score) for v in rivals_of(summary).values()
+    )
+
+
+def beats(metric: str, score: float, other: float) -> bool:
+    """Return whether a score is better than another: larger, or smaller where that is better."""
+    return score > other if larger_is_better(metric) else score < other
+
+
+def larger_is_better(metric: str) -> bool:
+    """Return whether more of a metric is better; of a loss, less is."""
+    return metric_named(metric).larger_is_better if metric in METRICS else metric != "loss"
+
+
+def best_of(metric: str, scores: Mapping[str, float]) -> str:
+    """Return the name of the best of some scores; of equal ones the first."""
+    return (max if larger_is_better(metric) else min)(scores, key=lambda name: scores[name])
 
 
 def headline(summary: RunSummary) -> str:
@@ -42,16 +62,18 @@ def _outcome(summary: RunSummary) -> str:
     if split is None:
         return f"There is no {say(summary.metric)} to show: nothing was measured."
     rows = _rows(summary.rows.get(split, 0), split)
+    span = spanned(summary.metric, summary.intervals.get(split, {}).get(summary.metric))
+    luck = f" (95\N{NO-BREAK SPACE}% interval {span})" if span else ""
     if not math.isfinite(score):
         return f"Failed: its {say(summary.metric)} on {rows} is not a number."
     if summary.metric == "accuracy":
-        told = f"{percent(score)} of {rows} right."
+        told = f"{percent(score)} of {rows} right{luck}."
     elif summary.metric == "r2" and score <= 0:
-        told = f"No better than always answering the mean: R² is {show_number(score)} on {rows}."
+        told = f"No better than always answering the mean: R² is {show_number(score)} on {rows}{luck}."
     elif summary.metric == "r2":
-        told = f"Explains {percent(score)} of the variation on {rows}."
+        told = f"Explains {percent(score)} of the variation on {rows}{luck}."
     else:
-        told = f"{capital(say(summary.metric))} {show_number(score)} on {rows}."
+        told = f"{capital(say(summary.metric))} {show_number(score)} on {rows}{luck}."
     return told if split == "test" else f"{told} There are no test rows to confirm it."
 
 
@@ -60,9 +82,10 @@ def _standing(summary: RunSummary) -> str:
     if not rivals:
         return "No yardstick was run beside it."
     _, score = score_of(summary)
-    best = max(rivals, key=lambda name: rivals[name])
+    best = best_of(summary.metric, rivals)
     name, reaches = visible(best, 80), f"reaches {scored(summary.metric, rivals[best])}."
-    better, level = sum(v > score for v in rivals.values()), rivals[best] == score
+    better = sum(beats(summary.metric, v, score) for v in rivals.values())
+    level = rivals[best] == score
     if not math.isfinite(score):
         return f"The best yardstick, {name}, {reaches}"
     if len(rivals) == 1:
@@ -91,6 +114,20 @@ def scored(metric: str, score: float) -> str:
     if metric == "accuracy":
         return percent(score)
     return f"R² {show_number(score)}" if metric == "r2" else show_number(score)
+
+
+def spanned(metric: str, interval: Sequence[float] | None) -> str:
+    """Write an interval of a score; nothing where there is none.
+
+    >>> spanned("accuracy", (0.9, 0.98)).replace(chr(160), " "), spanned("mae", (11.2, 14.3)), spanned("mae", None)
+    ('90 to 98 %', '11.2 to 14.3', '')
+    """
+    if interval is None or not all(map(math.isfinite, interval)):
+        return ""
+    low, high = interval
+    if metric in ("accuracy", "r2"):
+        return f"{show_interval(100 * low, 100 * high)}\N{NO-BREAK SPACE}%"
+    return show_interval(low, high)
 
 
 def percent(share: float, decimals: int = 1) -> str:

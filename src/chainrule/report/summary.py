@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+
+from chainrule.train.metrics import Answers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,11 +43,43 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Influence:
+    """How much worse the metric gets when the cells of a column are shuffled: mean and deviation over the repeats."""
+
+    column: str
+    mean: float
+    spread: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Influences:
+    """The columns that were looked at, the largest first, on so many rows of a part; and how many there are in all."""
+
+    metric: str
+    part: str
+    rows: int
+    columns: list[Influence]
+    columns_in_all: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupFigures:
+    """How the network does on the rows of one group."""
+
+    name: str
+    rows: int
+    is_small: bool
+    metrics: dict[str, float]
+    intervals: dict[str, Sequence[float]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary:
     """Everything on a run's page.
 
     `history` has one row per epoch with epoch, train_loss, learning_rate and, with a validation set,
-    validation_loss and validation_<metric>. `metric` is the one that matters most: accuracy or r2.
+    validation_loss and validation_<metric>. `metric` is the one that matters most. `intervals` are of the metrics of
+    a part, `groups` are by the column `by`.
     Shapes: confusion (classes, classes), rows are the truth; predicted and true (test rows, values)
     """
 
@@ -74,3 +109,8 @@ class RunSummary:
     value_names: list[str] = field(default_factory=list)
     predicted: np.ndarray | None = None
     true: np.ndarray | None = None
+    intervals: dict[str, dict[str, Sequence[float]]] = field(default_factory=dict)
+    answers: Answers | None = None
+    influences: Influences | None = None
+    by: str = ""
+    groups: list[GroupFigures] = field(default_factory=list)

@@ -54,6 +54,11 @@ class Answers:
         return Answers(true=true, labels=labels, probabilities=probabilities, values=values)
 
     @cached_property
+    def right(self) -> np.ndarray:
+        """1 where the answer is the truth, else 0. Shapes: (N,)."""
+        return np.asarray(self.labels == self.true, dtype=np.float64)
+
+    @cached_property
     def confidence(self) -> np.ndarray:
         """The probability of the class that was answered. Shapes: (N,)."""
         assert self.probabilities is not None and self.labels is not None
@@ -197,8 +202,7 @@ def measure_many(answers: Answers, chosen: Sequence[str], weights: np.ndarray) -
 
 
 def _accuracy(tally: Tally) -> np.ndarray:
-    assert tally.answers.labels is not None
-    return tally.mean((tally.answers.labels == tally.answers.true).astype(np.float64))
+    return tally.mean(tally.answers.right)
 
 
 def _balanced_accuracy(tally: Tally) -> np.ndarray:
@@ -254,9 +258,8 @@ def _log_loss(tally: Tally) -> np.ndarray:
 def _calibration_error(tally: Tally) -> np.ndarray:
     # Σ over bins of the bin's share of rows × |share right − mean confidence|; Guo et al. 2017, section 2.
     answers = tally.answers
-    over = (answers.labels == answers.true) - answers.confidence
     gaps = np.zeros((len(answers), BINS))
-    gaps[np.arange(len(answers)), answers.bins] = over
+    gaps[np.arange(len(answers)), answers.bins] = answers.right - answers.confidence
     return np.asarray(np.abs(tally.mean(gaps)).sum(1))
 
 

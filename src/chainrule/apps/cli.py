@@ -136,6 +136,15 @@ def fit(
     ] = None,
     encoding: Annotated[str | None, _setting("encoding", "NAME", DATA)] = None,
     sheet: Annotated[str | None, _setting("sheet", "NAME", DATA)] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="How rows are divided: random (the default), time:COLUMN (the latest rows test), group:COLUMN (rows of "
+            "a group stay together), predefined (as the data says) or predefined:COLUMN (words train, validation, test).",
+            metavar="KIND",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
     model: Annotated[str | None, _training("model", "NAME")] = None,
     set_: Annotated[
         list[str] | None,
@@ -201,7 +210,7 @@ def fit(
     flags = {
         "model": model, "task": task, "epochs": epochs, "batch_size": batch_size, "optimizer": optimizer,
         "learning_rate": learning_rate, "schedule": schedule, "weight_decay": weight_decay, "dropout": dropout,
-        "patience": patience, "validation": validation, "test": test, "seed": seed, "device": device, "plan": plan,
+        "patience": patience, "validation": validation, "test": test, "split": split, "seed": seed, "device": device, "plan": plan,
         "encoding": encoding, "sheet": sheet, "metric": metric, "class_weight": class_weight, "by": by,
         "memory": memory,
     }  # fmt: skip

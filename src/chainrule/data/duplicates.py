@@ -46,9 +46,10 @@ def duplicate_groups(examples: Examples, schema: Schema) -> np.ndarray:
     return _in_order(_without_usual_rows(found))
 
 
-def copies_said(groups: np.ndarray, what: str) -> str:
-    """Say how many rows are copies of others; nothing if none are. `what` is rows or pictures.
+def copies_said(groups: np.ndarray, what: str, fixed: np.ndarray | None = None) -> str:
+    """Say how many rows are copies of others; nothing if none are.
 
+    `what` is rows or pictures; `fixed` are the parts of the rows where the data itself is divided.
     >>> copies_said(np.array([0, 1, 1, 2, 2, 2]), "rows")
     '5 rows are copies of others (2 groups of equal rows); copies are kept on one side of the split'
     """
@@ -59,7 +60,10 @@ def copies_said(groups: np.ndarray, what: str) -> str:
     kind = "equal rows" if what == "rows" else "pictures of the same"
     called = "pair" if (several == 2).all() else "group"
     grouped = f"{len(several):,} {called}{'' if len(several) == 1 else 's'}"
-    return f"{several.sum():,} {what} are copies of others ({grouped} of {kind}); copies are kept on one side of the split"
+    kept = "copies are kept on one side of the split"
+    if fixed is not None:
+        kept = "copies stay in the parts that the data has them in"
+    return f"{several.sum():,} {what} are copies of others ({grouped} of {kind}); {kept}"
 
 
 def join_groups(one: np.ndarray, other: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ from chainrule.core import signals
 from chainrule.core.device import choose_device
 from chainrule.core.errors import Interrupted, RunError, SettingError, StorageError, TrainingFailed
 from chainrule.core.text import visible
+from chainrule.data.division import columns_that_divide, parse_split
 from chainrule.data.read import read
 from chainrule.data.reading import Divided
 from chainrule.data.schema import find_schema
@@ -90,6 +91,7 @@ def fit(
     decay_with_loss: bool | None = None,
     validation: float | None = None,
     test: float | None = None,
+    split: str = "random",
     validation_data: Any = None,
     test_data: Any = None,
     encoding: str | None = None,
@@ -113,6 +115,7 @@ def fit(
     """Train a network on data, judge it on test rows, and keep it in a run folder.
 
     `data` is a built-in name, a path or a list of them, a pair of arrays (x, y), a dataframe or a map-style dataset;
+    `split` is random, time:COLUMN, group:COLUMN, predefined or predefined:COLUMN;
     `validation_data` and `test_data` are the same, for rows that are to validate and to test; `model` a name of the
     catalogue, `package.module:Name`, or a module (which is copied); `loss` a name or any callable on outputs and
     targets. `columns` says what columns are: number, category, boolean, date or ignore. What is not given is chosen from
@@ -137,6 +140,7 @@ def fit(
         decay_with_loss=decay_with_loss,
         validation=validation,
         test=test,
+        split=split,
         encoding=encoding,
         sheet=sheet,
         columns=tuple(f"{name}={kind}" for name, kind in (columns or {}).items()),
@@ -196,11 +200,12 @@ def run_fit(request: Request) -> Iterator[Event]:
 def prepare_run(request: Request, source: Source) -> tuple[Recipe, Material]:
     """Decide everything that a run depends on, before anything is trained."""
     settings = request.settings.filled({"validation": 0.1, "test": 0.2})
+    dividing = columns_that_divide(source, settings.split, settings.columns)
     schema, found = find_schema(
         source,
         target=request.target,
         task=settings.task,
-        columns=settings.columns,
+        columns=(*settings.columns, *(f"{name}=ignore" for name in dividing)),
         decimal=settings.decimal,
         merge_classes=settings.merge_classes,
     )
@@ -232,7 +237,7 @@ def prepare_run(request: Request, source: Source) -> tuple[Recipe, Material]:
         inputs=inputs,
         plan=make_plan(settings.plan, settings.device),
         versions=versions_here(),
-        notes=(*source.notes, *found.notes, *examples.notes),
+        notes=(*source.notes, *found.notes, *dividing.values(), *examples.notes, *material.notes),
         warnings=(*found.warnings, *warnings(source, schema, examples, material.split, filled)),
         command=request.command or "",
         given=tuple(k for k, v in (("model", request.model), ("loss", request.loss)) if v is not None),
@@ -372,6 +377,7 @@ def _check_names(settings: Settings) -> None:
         if name is not None:
             load_named(kind, name)
     make_plan(settings.plan, settings.device)
+    parse_split(settings.split)
 
 
 def _called(data: Any) -> str:

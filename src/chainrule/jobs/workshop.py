@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from chainrule.catalog import MODELS
 from chainrule.core.errors import DataError, RunError, SettingError
 from chainrule.core.seeds import mix
-from chainrule.core.text import visible
+from chainrule.core.text import listed, visible
 from chainrule.data.batches import Batches
-from chainrule.data.duplicates import duplicate_groups
+from chainrule.data.division import Division, division_notes, find_division
+from chainrule.data.duplicates import copies_said, duplicate_groups
 from chainrule.data.prepare import Prepare
 from chainrule.data.prepared import PreparedRows, prepared_rows
 from chainrule.data.read import named_by, read
@@ -53,6 +54,7 @@ class Material:
     inputs: Tensor | PreparedRows
     kind: str
     copies: np.ndarray  # a group number per row; equal rows share one
+    notes: tuple[str, ...] = ()  # how the rows came to be divided
 
     def rows(self, part: str) -> np.ndarray:
         """Return the row numbers of a part of the split: train, validation or test."""
@@ -68,13 +70,17 @@ def make_material(source: Source, examples: Examples, recipe_schema: Any, settin
     target = recipe_schema.target
     if target.classes and source.fixed_split is None and (settings.test or settings.validation):
         check_rows_of_classes(target, examples.targets, source.name)
+    copies = duplicate_groups(examples, recipe_schema)
+    division = find_division(source, examples.rows, settings.split, copies)
     split = split_rows(
         len(examples),
         classes=examples.targets if target.classes else None,
+        class_names=target.classes,
+        where=f"{source.name}: the target {listed(list(target.names))}: ",
         test=settings.test,
         validation=settings.validation,
         seed=settings.seed,
-        fixed=None if source.fixed_split is None else source.fixed_split[examples.rows],
+        division=division,
     )
     prepare = Prepare(recipe_schema).fit(examples, split.train, settings.scaling)
     return Material(
@@ -84,8 +90,16 @@ def make_material(source: Source, examples: Examples, recipe_schema: Any, settin
         prepare=prepare,
         inputs=model_inputs(prepare, examples, source),
         kind=target.kind,
-        copies=duplicate_groups(examples, recipe_schema),
+        copies=copies,
+        notes=_said(division, split, recipe_schema.is_pictures),
     )
+
+
+def _said(division: Division, split: Split, is_pictures: bool) -> tuple[str, ...]:
+    """Say how the rows came to be divided."""
+    assert division.copies is not None
+    copies = copies_said(division.copies, "pictures" if is_pictures else "rows", division.fixed)
+    return (*filter(None, [copies]), *division_notes(division, split.parts()))
 
 
 def model_inputs(prepare: Prepare, examples: Examples, source: Source) -> Tensor | PreparedRows:

@@ -63,7 +63,9 @@ class Settings:
         None, "part of all rows that validates (0.1); 0: none, no early stopping", low=0, high=1
     )
     test: float | None = _setting(None, "part of all rows that is kept for the test (0.2)", low=0, high=1)
-    split: str = _setting("random", "how rows are divided: random, time:COLUMN, group:COLUMN or predefined")
+    split: str = _setting(
+        "random", "how rows are divided: random, time:COLUMN, group:COLUMN, predefined or predefined:COLUMN"
+    )
     metric: str | None = _setting(
         None, "score that early stopping and tables use; without it, the task's own"
     )

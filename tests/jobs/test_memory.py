@@ -1,10 +1,12 @@
 """Data larger than the memory it may take: the bits are those of the same data in memory."""
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 
 import chainrule as cr
+import chainrule.data.stored_table as stored_table
 from chainrule.core.errors import SettingError
 from chainrule.data.prepared import PreparedRows
 from chainrule.train.checkpoint import load_checkpoint
@@ -69,3 +71,37 @@ def test_a_stopped_run_on_disk_goes_on_to_the_same_bits(tmp_path, monkeypatch):
 def test_amounts_of_memory_that_are_none(text):
     with pytest.raises(SettingError, match="--memory"):
         cr.fit("iris", memory=text)
+
+
+def table_file(path, rows=3000):
+    """A table of numbers, categories, truth values and dates, with missing cells."""
+    random = np.random.default_rng(0)
+    columns = {f"n{i}": random.normal(size=rows).round(4) for i in range(3)}
+    columns["target"] = (columns["n0"] * 2 + random.normal(size=rows)).round(3)
+    columns["n1"][::17] = np.nan
+    columns["kind"] = random.choice(["red", "green", "blue"], rows)
+    columns["flag"] = random.choice(["yes", "no"], rows)
+    columns["day"] = np.datetime64("2020-01-01") + random.integers(0, 900, rows).astype("timedelta64[D]")
+    frame = pl.DataFrame(columns, nan_to_null=True)
+    frame.write_parquet(path) if path.suffix == ".parquet" else frame.write_csv(path)
+    return path
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_tables_on_disk_train_to_the_same_bits(tmp_path, monkeypatch, ending):
+    for name, value in (
+        ("BLOCK_BYTES", 1 << 14),
+        ("ROWS_AT_ONCE", 700),
+        ("TIMES_TEXT", 100),
+        ("BYTES_OF_CELL", 100),
+    ):
+        monkeypatch.setattr(stored_table, name, value)
+    path = table_file(tmp_path / f"table.{ending}")
+    here, there, reads = fit_both(path, tmp_path / "runs", monkeypatch, target="target", epochs=2)
+    assert reads > 2 * 3000 * 0.7 / 64
+    assert_same_bits(here, there)
+    assert here.recipe.schema == there.recipe.schema and here.recipe.warnings == there.recipe.warnings
+    assert there.evaluate() == there.metrics["test"]
+    assert np.array_equal(there.predict(path).values, here.predict(path).values)
+    assert cr.verify(there.path).outcome == "equal bits"
+    assert not list(tmp_path.glob("runs/.cache/*"))

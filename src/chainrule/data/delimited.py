@@ -45,6 +45,17 @@ def parse(
     `separator` is the one that the file's ending promises; a space: cells that stand in columns, apart by spaces.
     Raises: DataError naming the line or column where something is wrong
     """
+    content, found, names, notes = read_header(content, separator, name, encoding)
+    frame, more = read_cells(content, found, names, name)
+    if not frame.height:
+        raise DataError(f"{name} has a header ({listed(names)}) but no rows below it")
+    return frame, notes + more
+
+
+def read_header(
+    content: bytes, separator: str, name: str, encoding: str | None = None
+) -> tuple[bytes, str, list[str], list[str]]:
+    """Return the table as UTF-8, its separator, its column names, and what the user should hear."""
     for magic, what in FOREIGN.items():
         if content.startswith(magic):
             raise DataError(f"{name} {what}; a text table is needed")
@@ -55,14 +66,19 @@ def parse(
     if found != separator and separator != " ":
         notes.append(f"{name}: cells are separated by {found!r}, not by {separator!r}")
     names = _names(content, found, name)
-    frame = _read_regular(content, found, len(names)) if _is_regular(content, found) else None
+    return content, found, names, notes
+
+
+def read_cells(
+    content: bytes, separator: str, names: list[str], name: str, lines_before: int = 0
+) -> tuple[pl.DataFrame, list[str]]:
+    """Cut a header and the rows below it into cells; `lines_before` are in the file but not in the content."""
+    notes: list[str] = []
+    frame = _read_regular(content, separator, len(names)) if _is_regular(content, separator) else None
     if frame is None:
-        frame, more = _read_irregular(content, found, len(names), name)
-        notes += more
-    elif _lacks_cells(frame, content, found, names):
-        notes += _read_irregular(content, found, len(names), name)[1]
-    if not frame.height:
-        raise DataError(f"{name} has a header ({listed(names)}) but no rows below it")
+        frame, notes = _read_irregular(content, separator, len(names), name, lines_before)
+    elif _lacks_cells(frame, content, separator, names):
+        notes = _read_irregular(content, separator, len(names), name, lines_before)[1]
     return _named(frame, names, name, notes), notes
 
 
@@ -108,7 +124,9 @@ def _lines_cut_alike(text: str, separator: str) -> int:
 
 def _names(content: bytes, separator: str, name: str) -> list[str]:
     """Return the header. Raises: DataError for names that stand twice."""
-    names = next(([cell.strip() for cell in row] for _, row in _walk(content, separator, name) if row), [])
+    names = next(
+        ([cell.strip() for cell in row] for _, row in walk_rows(content, separator, name) if row), []
+    )
     if twice := repeated([n for n in names if n]):
         raise DataError(
             f"{name}: the header has {listed(twice)} more than once; every column needs a name of its own"
@@ -186,12 +204,14 @@ def _lacks_cells(frame: pl.DataFrame, content: bytes, separator: str, names: lis
     return content.count(separator.encode()) - within < (frame.width - 1) * (frame.height + 1)
 
 
-def _read_irregular(content: bytes, separator: str, width: int, name: str) -> tuple[pl.DataFrame, list[str]]:
+def _read_irregular(
+    content: bytes, separator: str, width: int, name: str, lines_before: int
+) -> tuple[pl.DataFrame, list[str]]:
     """Read line by line. Lines that are too short are filled with missing cells, and said."""
     rows: list[list[str | None]] = []
     short: list[int] = []
     blank: list[int] = []
-    walk = _walk(content, separator, name)
+    walk = walk_rows(content, separator, name, lines_before)
     for _, row in walk:
         if row:
             break
@@ -210,15 +230,17 @@ def _read_irregular(content: bytes, separator: str, width: int, name: str) -> tu
     return pl.DataFrame(rows, schema=schema, orient="row"), notes
 
 
-def _walk(content: bytes, separator: str, name: str) -> Iterator[tuple[int, list[str]]]:
+def walk_rows(
+    content: bytes, separator: str, name: str, lines_before: int = 0
+) -> Iterator[tuple[int, list[str]]]:
     """Give the cells of each row, the header's too, with the line of the file where it begins."""
     text = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", newline="")
     reader = csv.reader(text, delimiter=separator, strict=True, skipinitialspace=separator != "\t")
-    before = 0
+    before = lines_before
     try:
         for row in reader:
             yield before + 1, row
-            before = reader.line_num
+            before = lines_before + reader.line_num
     except csv.Error as error:
         raise DataError(f"{name}, line {before + 1}: {_explained(error)}") from error
     except UnicodeDecodeError as error:

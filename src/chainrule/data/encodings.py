@@ -40,8 +40,8 @@ def to_utf8(content: bytes, name: str, encoding: str | None = None) -> tuple[byt
     mark = next((mark for mark in MARKS if content.startswith(mark)), None)
     if mark is not None:
         marked = MARKS[mark]
-        if encoding is not None and _codec(encoding) not in (
-            _codec(marked),
+        if encoding is not None and codec_of(encoding) not in (
+            codec_of(marked),
             "utf-8-sig",
             "utf-16-le",
             "utf-16-be",
@@ -53,11 +53,11 @@ def to_utf8(content: bytes, name: str, encoding: str | None = None) -> tuple[byt
             return content, []
         return _decoded(content, marked, name), [f"{name}: read as {marked.upper()}"]
     if encoding is not None:
-        return _decoded(content, _codec(encoding), name), []
+        return _decoded(content, codec_of(encoding), name), []
     if b"\0" in content[:SAMPLE_BYTES]:
         wide = _wide(content[:SAMPLE_BYTES])
         return (_decoded(content, wide, name), [f"{name}: read as {wide.upper()}"]) if wide else (content, [])
-    if _is_utf8(content):
+    if is_utf8(content):
         return content, []
     found = _find(content)
     return _decoded(content, found, name), [
@@ -65,7 +65,7 @@ def to_utf8(content: bytes, name: str, encoding: str | None = None) -> tuple[byt
     ]
 
 
-def _codec(encoding: str) -> str:
+def codec_of(encoding: str) -> str:
     """Return the plain name of an encoding. Raises: SettingError if there is none of that name."""
     try:
         codec = codecs.lookup(encoding.strip())
@@ -98,7 +98,7 @@ def _decoded(content: bytes, encoding: str, name: str) -> bytes:
         ) from error
 
 
-def _is_utf8(content: bytes) -> bool:
+def is_utf8(content: bytes) -> bool:
     """Whether the content is UTF-8, looked at in parts so that it is not held twice."""
     if content.isascii():
         return True

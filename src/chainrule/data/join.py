@@ -17,6 +17,8 @@ from chainrule.data.store import StoredRows, stacked
 if TYPE_CHECKING:
     import polars as pl
 
+    from chainrule.data.stored_table import StoredTable
+
 SHOWN_FILES = 6
 
 
@@ -108,13 +110,15 @@ def _kind(source: Source) -> str:
     return "a table" if source.frame is not None else "pictures" if source.is_pictures else "rows of numbers"
 
 
-def _frames(sources: Sequence[Source]) -> pl.DataFrame:
+def _frames(sources: Sequence[Source]) -> pl.DataFrame | StoredTable:
     """Return tables one below the other, their columns in the order of the first."""
     import polars as pl
 
+    from chainrule.data.stored_table import stacked_tables
+
     first = sources[0].frame
     assert first is not None
-    frames = []
+    frames: list[pl.DataFrame | StoredTable] = []
     for source in sources:
         assert source.frame is not None
         _check_columns(source.frame.columns, source.name, first.columns, sources[0].name)
@@ -126,7 +130,7 @@ def _frames(sources: Sequence[Source]) -> pl.DataFrame:
                     f"{sources[0].name}; give files of one kind"
                 )
     try:
-        return pl.concat(frames, how="vertical_relaxed")
+        return stacked_tables(frames, sources[0].store)
     except pl.exceptions.PolarsError as error:
         names = listed([source.name for source in sources])
         raise DataError(f"the tables {names} do not fit together: {visible(error)}") from error

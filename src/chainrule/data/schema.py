@@ -12,13 +12,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from chainrule.core.errors import DataError, SettingError, UnknownNameError, nearest
 from chainrule.core.text import listed, visible
 from chainrule.data.columns import LARGEST, Column, too_large
 from chainrule.data.delimited import repeated
-from chainrule.data.encode import encode_codes, encode_numbers
+from chainrule.data.encode import encode
 from chainrule.data.findings import Findings
 from chainrule.data.source import Source
 from chainrule.data.store import StoredRows, only, parts_of
@@ -88,34 +87,35 @@ class Schema:
 
         Raises: DataError naming file, row and column
         """
+        notes: list[str] = []
+        numbers: np.ndarray | StoredRows
+        codes: np.ndarray | StoredRows
         if source.frame is None:
             numbers, codes = self._array_inputs(source), np.empty((len(source), 0), np.int64)
-            notes: list[str] = []
         else:
-            self._check_columns(source.frame, source.name)
-            numbers = encode_numbers(source, self.columns)
-            codes, notes = encode_codes(source.frame, self.categories)
-            notes = self._unused(source.frame) + notes
+            self._check_columns(source.frame.columns, source.name)
+            numbers, codes, said = encode(source, self.columns)
+            notes = [*self._unused(source.frame.columns), *said]
         return Examples(
             numbers=numbers, codes=codes, targets=None, rows=np.arange(len(source)), notes=tuple(notes)
         )
 
-    def _check_columns(self, frame: pl.DataFrame, name: str) -> None:
+    def _check_columns(self, titles: list[str], name: str) -> None:
         if not self.columns:
             raise DataError(
                 f"{name} is a table, but the network was trained on {'pictures' if self.is_pictures else 'rows'} of the "
                 f"shape {self.shape}"
             )
-        there = set(frame.columns)
+        there = set(titles)
         missing = [c.name for c in self.columns if c.name not in there]
         if missing:
-            close = nearest(missing[0], frame.columns)
-            hint = f"; did you mean '{visible(close[0])}'?" if close else f"; it has {listed(frame.columns)}"
+            close = nearest(missing[0], titles)
+            hint = f"; did you mean '{visible(close[0])}'?" if close else f"; it has {listed(titles)}"
             raise DataError(f"{name} has no column {listed(missing)}, which the network was trained on{hint}")
 
-    def _unused(self, frame: pl.DataFrame) -> list[str]:
+    def _unused(self, titles: list[str]) -> list[str]:
         known = {c.name for c in self.columns}.union(self.target.names, self.left_out)
-        unused = [title for title in frame.columns if title not in known]
+        unused = [title for title in titles if title not in known]
         return [f"columns that training did not have are not used: {listed(unused)}"] if unused else []
 
     def _array_inputs(self, source: Source) -> np.ndarray | StoredRows:

@@ -13,6 +13,8 @@ from chainrule.data.store import Store, StoredRows, parts_of
 if TYPE_CHECKING:
     import polars as pl
 
+    from chainrule.data.stored_table import StoredTable
+
 TRAIN, VALIDATION, TEST = 0, 1, 2
 PART_NAMES = {TRAIN: "train", VALIDATION: "validation", TEST: "test"}
 PARTS_BY_NAME = {  # what files and folders call them
@@ -36,7 +38,7 @@ class Source:
     name: str
     origin: dict[str, Any]
     digest: str = ""
-    frame: pl.DataFrame | None = None
+    frame: pl.DataFrame | StoredTable | None = None
     array: np.ndarray | StoredRows | None = None
     targets: np.ndarray | None = None
     target_names: tuple[str, ...] = ("target",)
@@ -69,7 +71,7 @@ class Source:
             return self.digest
         hasher = hashlib.sha256("\x1f".join(self.class_names or ()).encode())
         if self.frame is not None:
-            for series in self.frame.get_columns():
+            for series in map(self.frame.__getitem__, self.frame.columns):
                 hasher.update(f"{series.name!r}:{series.dtype}:{series.len()};".encode())
                 for start in range(0, series.len(), ROWS_AT_ONCE):
                     for part in _content(series.slice(start, ROWS_AT_ONCE)):

@@ -31,9 +31,10 @@ def find_columns(
     Raises: DataError for columns that cannot be used, and where none is left
     """
     assert source.frame is not None
-    inputs = [series for series in source.frame.get_columns() if series.name not in targets]
+    frame = source.frame
+    inputs = [title for title in frame.columns if title not in targets]
     found = each_column(
-        lambda series: find_column(series, source.at, kind=kinds.get(series.name), decimal=decimal),
+        lambda title: find_column(frame[title], source.at, kind=kinds.get(title), decimal=decimal),
         inputs,
         len(source),
     )
@@ -41,11 +42,11 @@ def find_columns(
         one.column for one in found
     ):  # numbers that count the rows are then all that there is to learn from
         found = [
-            _kept(series, source, decimal) if one.is_identifier else one
-            for series, one in zip(inputs, found, strict=True)
+            _kept(frame[title], source, decimal) if one.is_identifier else one
+            for title, one in zip(inputs, found, strict=True)
         ]
     columns = [one.column for one in found if one.column]
-    left_out = [series.name for series, one in zip(inputs, found, strict=True) if one.column is None]
+    left_out = [title for title, one in zip(inputs, found, strict=True) if one.column is None]
     if not columns:
         raise DataError(
             f"{source.name} has no column to learn from beside the target {listed(list(targets))}"
@@ -87,7 +88,7 @@ def decimal_of(source: Source, said: str | None) -> str | None:
         return said
     if source.frame is None:
         return None
-    texts = [s.head(LOOKED_AT).alias("cells") for s in source.frame.get_columns() if s.dtype == pl.String]
+    texts = [s.alias("cells") for s in source.frame.head(LOOKED_AT).get_columns() if s.dtype == pl.String]
     commas = [s for s in texts if s.str.contains(COMMA).any()]
     if not commas or any(s.str.contains(POINT).any() for s in texts):
         return None

@@ -11,12 +11,13 @@ import io
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
 
-from chainrule.core.errors import DataError
+from chainrule.core.errors import DataError, StorageError
+from chainrule.core.files import digest
 from chainrule.core.text import listed, visible
 from chainrule.data.delimited import parse, repeated
 from chainrule.data.encodings import to_utf8
@@ -24,7 +25,9 @@ from chainrule.data.excel import EXCEL_ENDINGS, read_workbook
 from chainrule.data.reading import Reading
 from chainrule.data.records import JSON_ENDINGS, read_records
 from chainrule.data.source import Source
+from chainrule.data.stored_table import StoredTable, parquet_bytes, store_parquet, store_text, text_bytes
 from chainrule.data.unpack import inner_name, unpacked
+from chainrule.data.untrusted import as_data_error
 
 TEXT_ENDINGS = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": " ", ".dat": " "}
 FIRST_DAY, LAST_DAY = (day.toordinal() - date(1970, 1, 1).toordinal() for day in (date.min, date.max))
@@ -46,7 +49,11 @@ def read_table(path: Path, reading: Reading | None = None) -> Source:
     reading = reading or Reading()
     name = visible(path.name)
     try:
+        if (stored := _stored(path, name, reading)) is not None:
+            return stored
         content = path.read_bytes()
+    except StorageError:
+        raise
     except OSError as error:
         raise DataError(
             f"{visible(path)} cannot be read: {(error.strerror or str(error)).lower()}"
@@ -70,6 +77,27 @@ def read_table(path: Path, reading: Reading | None = None) -> Source:
         origin={"kind": "file", "path": str(path.resolve())},
         digest=hashlib.sha256(content).hexdigest(),
         frame=_checked(frame, name),
+        notes=tuple(notes),
+    )
+
+
+def _stored(path: Path, name: str, reading: Reading) -> Source | None:
+    """Read a table that takes more memory than it may to disk; None if it does not, or is of no such kind."""
+    store, ending = reading.store, path.suffix.lower()
+    if store is None:
+        return None
+    if ending in TEXT_ENDINGS and not store.holds(text_bytes(path)):
+        table, notes = store_text(path, TEXT_ENDINGS[ending], name, reading.encoding, store)
+    elif ending in PARQUET_ENDINGS and not store.holds(parquet_bytes(path)):
+        with as_data_error(f"{name} cannot be read as Parquet"):
+            table, notes = store_parquet(path, name, store)
+    else:
+        return None
+    return Source(
+        name=name,
+        origin={"kind": "file", "path": str(path.resolve())},
+        digest=digest(path),
+        frame=_checked(table, name),
         notes=tuple(notes),
     )
 
@@ -171,15 +199,18 @@ def _check_dates(series: pl.Series, name: str) -> None:
         )
 
 
-def _checked(frame: pl.DataFrame, name: str) -> pl.DataFrame:
+Table = TypeVar("Table", pl.DataFrame, StoredTable)
+
+
+def _checked(frame: Table, name: str) -> Table:
     if not frame.width:
         raise DataError(f"{name} has no columns")
     if not frame.height:
         raise DataError(f"{name} has a header ({listed(frame.columns)}) but no rows below it")
-    for series in frame.get_columns():
-        _check_dates(series, name)
+    for title, kind in frame.schema.items():
+        if isinstance(kind, pl.Date | pl.Datetime):
+            _check_dates(frame[title], name)
     stripped = [title.strip() for title in frame.columns]
     if not repeated(stripped):
-        frame = frame.clone()
-        frame.columns = stripped
+        frame = frame.rename(dict(zip(frame.columns, stripped, strict=True)))
     return frame

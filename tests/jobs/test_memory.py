@@ -7,8 +7,9 @@ import torch
 
 import chainrule as cr
 import chainrule.data.stored_table as stored_table
-from chainrule.core.errors import SettingError
+from chainrule.core.errors import RunError, SettingError
 from chainrule.data.prepared import PreparedRows
+from chainrule.jobs.code import code_file
 from chainrule.train.checkpoint import load_checkpoint
 
 
@@ -105,3 +106,10 @@ def test_tables_on_disk_train_to_the_same_bits(tmp_path, monkeypatch, ending):
     assert np.array_equal(there.predict(path).values, here.predict(path).values)
     assert cr.verify(there.path).outcome == "equal bits"
     assert not list(tmp_path.glob("runs/.cache/*"))
+
+
+def test_no_script_is_written_for_what_was_on_disk(tmp_path):
+    path = numbers_file(tmp_path / "numbers.npz")
+    run = cr.fit(path, runs=tmp_path / "runs", quiet=True, memory="1MB", epochs=1)
+    with pytest.raises(RunError, match="a script reads all data into memory, and numbers does not fit there"):
+        code_file(str(run.path), None, tmp_path)

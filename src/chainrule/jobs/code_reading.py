@@ -15,6 +15,7 @@ from chainrule.core.text import visible
 from chainrule.data.idx import idx_files
 from chainrule.data.npz import npz_keys
 from chainrule.data.source import PART_NAMES, Source
+from chainrule.data.store import StoredRows
 from chainrule.data.tables import PARQUET_ENDINGS, TEXT_ENDINGS
 from chainrule.jobs.code_pictures import pictures_code
 from chainrule.jobs.code_table import table_code
@@ -39,6 +40,11 @@ def reading_code(recipe: Recipe, material: Material) -> ReadCode:
     if unknown or data["kind"] not in ("file", "built-in", "npz", "idx", "pictures"):
         what = "data of several files" if unknown else f"data of the kind {data['kind']}"
         raise RunError(f"{what} cannot be written as a script yet")
+    if isinstance(material.examples.numbers, StoredRows):
+        raise RunError(
+            f"a script reads all data into memory, and {visible(source.name)} does not fit there as this run reads it; "
+            "train on a part of it, or with more --memory, and take the script of that run"
+        )
     if source.frame is not None:
         return _table(recipe, material)
     if data["kind"] == "pictures":
@@ -55,7 +61,7 @@ def _table(recipe: Recipe, material: Material) -> ReadCode:
     if plain := _built_in_table(recipe, material):
         return plain
     frame = source.frame
-    assert frame is not None
+    assert isinstance(frame, pl.DataFrame)
     part = Part().uses("polars as pl")
     lines = _read_frame(part, recipe, source)
     if any(_is_pattern(name) for name in frame.columns):
@@ -102,7 +108,7 @@ def _read_frame(part: Part, recipe: Recipe, source: Source) -> list[str]:
     if recipe.data["kind"] == "built-in":
         return _built_in_frame(part, recipe)
     path, wanted = Path(recipe.data["path"]), source.frame
-    assert wanted is not None
+    assert isinstance(wanted, pl.DataFrame)
     part.setting("DATA", path)
     if path.suffix.lower() in PARQUET_ENDINGS:
         return ["table = pl.read_parquet(DATA)", *_names_line(pl.read_parquet(path), wanted)]

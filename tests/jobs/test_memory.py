@@ -111,5 +111,5 @@ def test_tables_on_disk_train_to_the_same_bits(tmp_path, monkeypatch, ending):
 def test_no_script_is_written_for_what_was_on_disk(tmp_path):
     path = numbers_file(tmp_path / "numbers.npz")
     run = cr.fit(path, runs=tmp_path / "runs", quiet=True, memory="1MB", epochs=1)
-    with pytest.raises(RunError, match="a script reads all data into memory, and numbers does not fit there"):
+    with pytest.raises(RunError, match="its data was kept on disk"):
         code_file(str(run.path), None, tmp_path)

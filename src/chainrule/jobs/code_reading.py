@@ -15,7 +15,6 @@ from chainrule.core.text import visible
 from chainrule.data.idx import idx_files
 from chainrule.data.npz import npz_keys
 from chainrule.data.source import PART_NAMES, Source
-from chainrule.data.store import StoredRows
 from chainrule.data.tables import PARQUET_ENDINGS, TEXT_ENDINGS
 from chainrule.jobs.code_pictures import pictures_code
 from chainrule.jobs.code_table import table_code
@@ -40,11 +39,6 @@ def reading_code(recipe: Recipe, material: Material) -> ReadCode:
     if unknown or data["kind"] not in ("file", "built-in", "npz", "idx", "pictures"):
         what = "data of several files" if unknown else f"data of the kind {data['kind']}"
         raise RunError(f"{what} cannot be written as a script yet")
-    if isinstance(material.examples.numbers, StoredRows):
-        raise RunError(
-            f"a script reads all data into memory, and {visible(source.name)} does not fit there as this run reads it; "
-            "train on a part of it, or with more --memory, and take the script of that run"
-        )
     if source.frame is not None:
         return _table(recipe, material)
     if data["kind"] == "pictures":

@@ -52,7 +52,9 @@ def said_of(clean: Clean) -> tuple[int, float, tuple[str, ...]]:
     times = []
     for _ in range(3):
         began = time.perf_counter()
-        said = warnings(source, recipe.schema, material.examples, material.split, recipe.settings)
+        said = warnings(
+            source, recipe.schema, material.examples, material.split, material.copies, recipe.settings
+        )
         times.append(time.perf_counter() - began)
     return len(source), 1000 * min(times), said
 

@@ -25,7 +25,7 @@ def filled_with_the_answer(evidence: Evidence) -> Iterator[str]:
         are, were = ("is", "was it") if len(columns) == 1 else ("are", "were they")
         yield (
             f"{named(columns)} {are} {trace.word} in {trace.count:,} of {rows:,} training rows, and {share(trace.pure)} of "
-            f"these have {trace.answer} ({share(trace.usual)} of all rows): {were} written down once the answer was known? "
+            f"these have {trace.answer}, against {share(trace.usual)} of all: {were} written down once the answer was known? "
             f"If so, {to_leave_out(columns)}"
         )
 

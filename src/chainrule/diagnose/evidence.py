@@ -23,12 +23,16 @@ MOST_NAMED = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """Data that is read, encoded and split, and the settings that it will be trained with."""
+    """Data that is read, encoded and split, and the settings that it will be trained with.
+
+    Shapes: copies (N,) a group number per row, which copies share
+    """
 
     source: Source
     schema: Schema
     examples: Examples
     split: Split
+    copies: np.ndarray
     settings: Settings
 
     @property

@@ -19,7 +19,7 @@ TIMES_AS_FAR = 3.0  # … and are as many times as far out as the next
 
 def nearly_constant(evidence: Evidence) -> Iterator[str]:
     """Say when nearly all values of a target are one."""
-    for name, values in _targets(evidence):
+    for name, values in _targets(evidence, evidence.split.train):
         found, counts = np.unique(values, return_counts=True)
         part = counts.max() / len(values)
         if part >= NEARLY_CONSTANT:
@@ -32,7 +32,7 @@ def nearly_constant(evidence: Evidence) -> Iterator[str]:
 
 def far_values(evidence: Evidence) -> Iterator[str]:
     """Say when a few rows lie so far out that they decide about the loss and R² alone."""
-    for name, values in _targets(evidence):
+    for name, values in _targets(evidence, np.arange(len(evidence.examples))):
         squares = np.square(values - np.median(values))
         total = float(squares.sum())
         far = _apart(squares)
@@ -44,7 +44,7 @@ def far_values(evidence: Evidence) -> Iterator[str]:
             f"{where} of the target '{visible(name, 60)}' {'lies' if len(far) == 1 else 'lie'} far from the others "
             f"({show_number(float(rest.min()))} to {show_number(float(rest.max()))}) and "
             f"{'makes' if len(far) == 1 else 'make'} up {share(squares[far].sum() / total)} of all squared deviations "
-            f"in {len(values):,} training rows, which is what loss and R² measure; if wrong, correct or remove "
+            f"in {len(values):,} rows, which is what loss and R² measure; if wrong, correct or remove "
             f"{'it' if len(far) == 1 else 'them'}, else take the logarithm of the target or train with --set loss=absolute-error"
         )
 
@@ -57,14 +57,13 @@ def _apart(squares: np.ndarray) -> np.ndarray:
 
 
 def _row(evidence: Evidence, place: int, value: float) -> str:
-    return f"row {evidence.at(int(evidence.split.train[place])):,} ({show_number(float(value))})"
+    return f"row {evidence.at(place):,} ({show_number(float(value))})"
 
 
-def _targets(evidence: Evidence) -> Iterator[tuple[str, np.ndarray]]:
-    """Go through the targets' values in training, with their names."""
-    train = evidence.split.train
-    if evidence.is_classification or len(train) < SMALL:
+def _targets(evidence: Evidence, rows: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """Go through the targets' values in some rows, with their names."""
+    if evidence.is_classification or len(rows) < SMALL:
         return
     values = evidence.targets.reshape(len(evidence.targets), -1)
     for place, name in enumerate(evidence.schema.target.names):
-        yield name, values[train, place]
+        yield name, values[rows, place]

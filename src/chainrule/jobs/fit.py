@@ -238,7 +238,10 @@ def prepare_run(request: Request, source: Source) -> tuple[Recipe, Material]:
         plan=make_plan(settings.plan, settings.device),
         versions=versions_here(),
         notes=(*source.notes, *found.notes, *dividing.values(), *examples.notes, *material.notes),
-        warnings=(*found.warnings, *warnings(source, schema, examples, material.split, filled)),
+        warnings=(
+            *found.warnings,
+            *warnings(source, schema, examples, material.split, material.copies, filled),
+        ),
         command=request.command or "",
         given=tuple(k for k, v in (("model", request.model), ("loss", request.loss)) if v is not None),
     )

@@ -151,3 +151,13 @@ def test_no_rows_and_one():
         )
         schema = find_schema(Source(name="t", origin={}, array=np.eye(9, 2), targets=np.arange(9.0)))[0]
         assert duplicate_groups(examples, schema).tolist() == list(range(rows))
+
+
+def test_copies_do_not_make_a_column_look_as_if_its_cells_agreed_often():
+    """One column of measures beside two of few values: what is equal in it is equal in copies alone."""
+    random = np.random.default_rng(4)
+    columns = {"area": random.uniform(30, 200, 400), "rooms": random.integers(1, 7, 400).astype(float)}
+    columns["city"] = random.choice(["Bern", "Genf", "Basel"], 400)
+    frame = pl.DataFrame({**columns, "y": random.normal(size=400)})
+    groups = groups_of(pl.concat([frame, frame.head(100)]))
+    assert (groups[400:] == groups[:100]).all() and groups.max() == 399

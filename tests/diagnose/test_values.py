@@ -21,7 +21,7 @@ def test_a_slip_of_the_keyboard_is_named_with_its_row():
     said = said_of(columns, "price", test=0.0, validation=0.0)
     assert len(said) == 1
     assert said[0].startswith("row 17 (9900000000) of the target 'price' lies far from the others (")
-    assert "and makes up 99.9 % of all squared deviations in 1,000 training rows" in said[0]
+    assert "and makes up 99.9 % of all squared deviations in 1,000 rows" in said[0]
     assert said[0].endswith("else take the logarithm of the target or train with --set loss=absolute-error")
 
 

@@ -111,10 +111,10 @@ def _equal_rows(examples: Examples, widths: Sequence[int]) -> np.ndarray:
         return np.arange(rows)
     _, groups, sizes = np.unique(hashes, return_inverse=True, return_counts=True)
     pairs = float((sizes * (sizes - 1.0)).sum() / 2)
-    return np.arange(rows) if _is_by_chance(examples, widths, pairs) else groups
+    return np.arange(rows) if _is_by_chance(examples, widths, pairs, groups) else groups
 
 
-def _is_by_chance(examples: Examples, widths: Sequence[int], pairs: float) -> bool:
+def _is_by_chance(examples: Examples, widths: Sequence[int], pairs: float, groups: np.ndarray) -> bool:
     """Whether so many equal pairs are no wonder in columns of so few values.
 
     Were columns independent, two rows would be equal with the product of the columns' own chances to agree. Real
@@ -131,15 +131,20 @@ def _is_by_chance(examples: Examples, widths: Sequence[int], pairs: float) -> bo
     for cells in columns:
         if expected <= most:
             return False
-        expected += math.log(_chance_to_agree(cells))
+        expected += math.log(_chance_to_agree(cells, groups[looked_at]))
     return expected > most
 
 
-def _chance_to_agree(cells: np.ndarray) -> float:
-    """Return the share of pairs of cells that are equal; at least one pair is taken to be."""
-    counts = np.unique(cells, return_counts=True)[1].astype(np.float64)
+def _chance_to_agree(cells: np.ndarray, groups: np.ndarray) -> float:
+    """Return the share of pairs of cells that are equal in rows that are not; at least one pair is taken to be."""
     every = len(cells) * (len(cells) - 1) / 2
-    return max(1.0, float((counts * (counts - 1)).sum() / 2)) / every
+    return max(1.0, _equal_count(cells) - _equal_count(groups)) / every
+
+
+def _equal_count(cells: np.ndarray) -> float:
+    """Return how many pairs of cells are equal."""
+    counts = np.unique(cells, return_counts=True)[1].astype(np.float64)
+    return float((counts * (counts - 1)).sum() / 2)
 
 
 def _flat(numbers: np.ndarray) -> np.ndarray:

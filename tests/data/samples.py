@@ -23,6 +23,10 @@ KINDS = {
     "progressive": {"format": "JPEG", "progressive": True},
     "webp": {"format": "WEBP"},
     "lossless": {"format": "WEBP", "lossless": True},
+    "gif": {"format": "GIF"},
+    "bmp": {"format": "BMP"},
+    "tiff": {"format": "TIFF", "compression": "tiff_lzw"},
+    "avif": {"format": "AVIF", "quality": 90},
 }
 
 

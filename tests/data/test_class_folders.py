@@ -33,7 +33,7 @@ def test_what_is_not_used_is_said(tmp_path):
     for name in (
         "notes.txt",
         "cat/readme.md",
-        "cat/old.gif",
+        "cat/old.svg",
         "dog/more/x.txt",
         ".DS_Store",
         "cat/.hidden.png",
@@ -45,8 +45,8 @@ def test_what_is_not_used_is_said(tmp_path):
     source = read_pictures(tmp_path)
     assert len(source) == 6
     assert source.notes[0] == (
-        "not used, because not a picture (.png, .jpg, .jpeg, .webp) in a class folder: "
-        "'loose.png', 'notes.txt', 'cat/old.gif' and 3 more"
+        "not used, because not a picture (PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF, HEIC) in a class folder: "
+        "'loose.png', 'notes.txt', 'cat/old.svg' and 3 more"
     )
 
 
@@ -79,7 +79,7 @@ def test_layout_messages(tmp_path):
         "flat": (["a.png", "b.png"], r"flat holds no class folders \(2 pictures without one\)"),
         "empty": (
             ["cat/a.png", "dog/"],
-            r"the class folder .*empty/dog holds no picture \(.png.*\); add pictures or remove the folder$",
+            r"the class folder .*empty/dog holds no picture \(PNG.*\); add pictures or remove the folder$",
         ),
         "deep": (
             ["all/cat/a.png", "all/dog/a.png"],

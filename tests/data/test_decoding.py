@@ -1,5 +1,6 @@
 """One picture: what it becomes, and files that are damaged or hostile."""
 
+import sys
 import time
 import zlib
 
@@ -7,11 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib import cbook
 from PIL import Image, ImageFile, ImageOps
 
-from chainrule.core.errors import DataError
+from chainrule.core.errors import DataError, MissingExtraError
 from chainrule.data import decoding
-from chainrule.data.decoding import decode_picture, inspect_picture
+from chainrule.data.decoding import decode_picture, inspect_picture, prepare_heic
+from chainrule.data.pictures import read_picture_inputs
 from tests.data.samples import IN_ONE_FOLDER, KINDS, chunk, encoded, png_claiming, save
 
 
@@ -102,16 +105,17 @@ def test_text_bomb_in_a_png(tmp_path):
 
 
 BAD_FILES = {
-    "empty": (b"", r"bad.png: not a PNG, JPEG or WebP picture \(it is empty\); replace or remove it"),
+    "empty": (b"", r"bad.png: not a picture of a kind that is read \(it is empty\); replace or remove it"),
     "text": (
         b"<html>404 not found",
-        r"bad.png: not a PNG, JPEG or WebP picture \(it begins with b'<html>40'\)",
+        r"bad.png: not a picture of a kind that is read \(it begins with b'<html>40'\)",
     ),
-    "a GIF": (
-        b"GIF89a\1\0\1\0\0\0\0;",
-        r"bad.png: not a PNG, JPEG or WebP picture \(it begins with b'GIF89a",
+    "an empty GIF": (b"GIF89a\1\0\1\0\0\0\0;", r"not a picture of a kind that is read"),
+    "a PCX": (b"\n\5\1\x08" + bytes(124), r"not a picture of a kind that is read"),
+    "PostScript": (
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
+        r"not a picture of a kind that is read",
     ),
-    "PostScript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", r"not a PNG, JPEG or WebP picture"),
     "a chunk too short": (png_claiming(64, 64), r"bad.png: damaged or cut short"),
 }
 
@@ -143,6 +147,8 @@ def test_no_cut_gives_half_a_picture(tmp_path, kind, monkeypatch):
         for content in (whole[:length], whole[:length] + bytes(len(whole) - length)):
             if content[length:] and len(whole) - length < 64:
                 continue  # a WebP that ends in a few zeros cannot be told from a whole one
+            if content[length:] and kind in ("bmp", "tiff"):
+                continue  # zeros may be a black sky
             path.write_bytes(content)
             try:
                 seen = decode_picture(path, (3, 48, 40))
@@ -170,3 +176,72 @@ def test_any_bytes_give_a_picture_or_a_data_error(tmp_path, kind, damage, tail):
         assert decode_picture(path, (3, 48, 40)).shape == (3, 48, 40)
     except DataError as error:
         assert "a.png: " in str(error)
+
+
+def grace_hopper(width, height):
+    """Return a real photo, as small as wanted."""
+    with Image.open(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)) as photo:
+        return photo.resize((width, height))
+
+
+@pytest.mark.parametrize("ending", ["gif", "bmp", "tif", "avif", "heic"])
+def test_other_kinds_of_pictures(tmp_path, ending):
+    photo = grace_hopper(48, 60)
+    path = tmp_path / f"a.{ending}"
+    if ending == "heic":
+        prepare_heic()
+    photo.save(path, **({"quality": 95} if ending in ("avif", "heic") else {}))
+    header = inspect_picture(path)
+    assert (header.height, header.width, header.has_palette) == (60, 48, ending == "gif")
+    expected = np.asarray(photo).transpose(2, 0, 1).astype(int)
+    assert np.abs(decode_picture(path, (3, 60, 48)) - expected).mean() < (
+        0.1 if ending in ("bmp", "tif") else 6
+    )
+    assert decode_picture(path, (1, 30, 24)).shape == (1, 30, 24)
+
+
+def test_a_photo_of_a_telephone_lies_upright(tmp_path):
+    """A HEIC picture that says that the camera was turned."""
+    prepare_heic()
+    photo = grace_hopper(48, 64)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    photo.rotate(90, expand=True).save(tmp_path / "a.heic", quality=95, exif=exif.tobytes())
+    seen = inspect_picture(tmp_path / "a.heic")
+    assert (seen.height, seen.width) == (64, 48)
+    expected = np.asarray(photo).transpose(2, 0, 1).astype(int)
+    assert np.abs(decode_picture(tmp_path / "a.heic", (3, 64, 48)) - expected).mean() < 6
+
+
+def test_heic_without_its_package(tmp_path, monkeypatch):
+    (tmp_path / "a.heic").write_bytes(b"")
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'chainrule\[heic\]'"):
+        read_picture_inputs(tmp_path, channels=3, height=8, width=8)
+
+
+def test_ink_that_is_stored_upright_and_upside_down(tmp_path):
+    """Adobe stores the ink of a JPEG upside down and says so in a segment; without that segment it stands as it is."""
+    Image.new("CMYK", (8, 8), (0, 255, 255, 0)).save(tmp_path / "a.jpg", quality=100)
+    content = (tmp_path / "a.jpg").read_bytes()
+    place = content.index(b"\xff\xee\x00\x0eAdobe")
+    (tmp_path / "b.jpg").write_bytes(content[:place] + content[place + 16 :])
+    assert inspect_picture(tmp_path / "a.jpg").is_cmyk
+    assert decode_picture(tmp_path / "a.jpg", (3, 8, 8))[:, 0, 0].tolist() == [255, 0, 0]
+    # the same stored values read as ink that stands upright: cyan 255 - 0 and no other
+    assert decode_picture(tmp_path / "b.jpg", (3, 8, 8))[:, 0, 0].tolist() == [0, 255, 255]
+
+
+def test_only_the_first_frame_and_the_upper_bits(tmp_path):
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    for ending in ("gif", "png", "webp", "tif", "avif"):
+        frames[0].save(tmp_path / f"a.{ending}", save_all=True, append_images=frames[1:])
+        assert inspect_picture(tmp_path / f"a.{ending}").is_animated
+        red, _, blue = decode_picture(tmp_path / f"a.{ending}", (3, 8, 8))[:, 4, 4]
+        assert red > 240 and blue < 15
+    Image.fromarray(np.full((8, 8), 0x4321, np.uint16)).save(tmp_path / "deep.tif")
+    assert inspect_picture(tmp_path / "deep.tif").is_deep
+    assert (decode_picture(tmp_path / "deep.tif", (1, 8, 8)) == 0x43).all()
+    Image.fromarray(np.full((8, 8), 0.5, np.float32)).save(tmp_path / "real.tif")
+    with pytest.raises(DataError, match=r"real\.tif: .*floating-point numbers; save it with 8 or 16 bits"):
+        decode_picture(tmp_path / "real.tif", (1, 8, 8))

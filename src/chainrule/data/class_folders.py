@@ -12,7 +12,10 @@ from chainrule.core.text import listed, visible
 from chainrule.data.source import PART_NAMES, PARTS_BY_NAME, TRAIN
 from chainrule.data.untrusted import shown
 
-PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
+PICTURE_ENDINGS = (
+    ".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif",
+)  # fmt: skip
+PICTURE_KINDS = "PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF, HEIC"
 LAYOUT = (
     "wanted is one folder per class, such as pets/cat/1.png and pets/dog/2.png, "
     "or already divided, such as pets/train/cat/1.png and pets/test/cat/2.png"
@@ -35,7 +38,7 @@ class FoundPictures:
 
     def notes(self) -> Iterator[str]:
         for paths, reason in (
-            (self.stray, f"not a picture ({', '.join(PICTURE_ENDINGS)}) in a class folder"),
+            (self.stray, f"not a picture ({PICTURE_KINDS}) in a class folder"),
             (self.links, "a link that leads out of the folder"),
         ):
             if paths:
@@ -88,7 +91,7 @@ def _collect(classes: list[Path], split: int, found: FoundPictures) -> None:
             inside = listed([f.name for f in folders], most=3)
             hint = f"; if the folders in it ({inside}) are the classes, point at {shown(folder)}"
             raise DataError(
-                f"the class folder {shown(folder)} holds no picture ({', '.join(PICTURE_ENDINGS)}); "
+                f"the class folder {shown(folder)} holds no picture ({PICTURE_KINDS}); "
                 f"add pictures or remove the folder{hint if folders else ''}"
             )
         if not folder.name.isprintable():

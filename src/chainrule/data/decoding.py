@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
-from chainrule.core.errors import DataError, Interrupted
+from chainrule.core.errors import DataError, Interrupted, missing_extra
 from chainrule.core.text import visible
 from chainrule.core.units import show_bytes
 from chainrule.data.untrusted import shown
@@ -21,10 +21,11 @@ from chainrule.data.untrusted import shown
 if TYPE_CHECKING:
     from PIL import Image
 
-FORMATS = ("PNG", "JPEG", "WEBP")
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")  # no other decoder ever sees a file
+HEIC_ENDINGS = (".heic", ".heif")
 MOST_PIXELS = 50_000_000  # per picture; a 48-megapixel camera still fits
 MOST_FILE_BYTES = 256_000_000  # more than MOST_PIXELS in three channels without any compression
-DECODER_VERSION = 1  # raise it when the same file would give other pixels
+DECODER_VERSION = 2  # raise it when the same file would give other pixels
 
 Shape = tuple[int, int, int]
 
@@ -38,6 +39,10 @@ class Header:
     is_grey: bool
     has_alpha: bool
     is_animated: bool
+    is_turned: bool = False  # the camera was not held upright
+    has_palette: bool = False
+    is_cmyk: bool = False
+    is_deep: bool = False  # 16 bits a value
 
 
 def inspect_picture(path: Path) -> Header:
@@ -47,12 +52,19 @@ def inspect_picture(path: Path) -> Header:
     """
     with _guarded(path), path.open("rb") as file:
         picture = _open(file, path)
+        orientation = _orientation(picture)
         height, width = picture.height, picture.width
-        if _orientation(picture) >= 5:  # turned by a quarter
-            height, width = width, height
-        is_grey = picture.mode[0] in "1LIF"
         return Header(
-            height, width, is_grey, _has_alpha(picture), bool(getattr(picture, "is_animated", False))
+            height=width if orientation >= 5 else height,  # turned by a quarter
+            width=height if orientation >= 5 else width,
+            is_grey=picture.mode[0] in "1LIF",
+            has_alpha=_has_alpha(picture),
+            is_animated=bool(getattr(picture, "is_animated", False)) and picture.format != "MPO",
+            is_turned=orientation > 1,
+            has_palette=picture.mode[0] == "P",
+            is_cmyk=picture.mode == "CMYK",
+            is_deep=picture.mode[0] == "I"
+            or any("16" in str(tile[3]) for tile in getattr(picture, "tile", ())),
         )
 
 
@@ -62,7 +74,7 @@ def decode_picture(path: Path, shape: Shape) -> np.ndarray:
     Shapes: (channels, height, width) uint8
     Raises: DataError naming the file if it is too large, damaged or cut short
     """
-    from PIL import Image
+    from PIL import Image, ImageChops
 
     channels, height, width = shape
     with _guarded(path):
@@ -71,6 +83,8 @@ def decode_picture(path: Path, shape: Shape) -> np.ndarray:
         picture = _open(io.BytesIO(content), path)
         picture.draft(None, (2 * max(height, width),) * 2)  # near the size wanted: 12 MP JPEG 0.22 -> 0.05 s
         picture.load()
+        if picture.mode == "CMYK" and picture.format == "JPEG" and "adobe" not in picture.info:
+            picture = ImageChops.invert(picture)  # Pillow takes all for Adobe's, which store ink upside down
         picture = _upright(picture)
         picture = _flat(picture).convert("L" if channels == 1 else "RGB")
         if picture.size != (width, height):
@@ -101,7 +115,7 @@ def _guarded(path: Path) -> Iterator[None]:
 
 
 def _open(file: IO[bytes], path: Path) -> Image.Image:
-    """Open a picture as far as its header, with only three decoders, and refuse one that is too large."""
+    """Open a picture as far as its header, with the decoders named above alone, and refuse one that is too large."""
     from PIL import Image, UnidentifiedImageError
 
     size = path.stat().st_size
@@ -110,13 +124,16 @@ def _open(file: IO[bytes], path: Path) -> Image.Image:
             f"{shown(path)}: has {show_bytes(size)}, more than the limit of {show_bytes(MOST_FILE_BYTES)}"
         )
     try:
-        picture = Image.open(file, formats=FORMATS)
+        is_heic = path.suffix.lower() in HEIC_ENDINGS
+        if is_heic:
+            prepare_heic()
+        picture = Image.open(file, formats=("HEIF",) if is_heic else FORMATS)
     except UnidentifiedImageError:
         file.seek(0)
         start = file.read(8)
         what = f"begins with {start!r}" if start else "is empty"
         raise DataError(
-            f"{shown(path)}: not a PNG, JPEG or WebP picture (it {what}); replace or remove it"
+            f"{shown(path)}: not a picture of a kind that is read (it {what}); replace or remove it"
         ) from None
     except Image.DecompressionBombError as error:  # Pillow's own limit, above ours
         claimed = int("".join(re.findall(r"\((\d+) pixels", str(error))) or 0)
@@ -126,6 +143,15 @@ def _open(file: IO[bytes], path: Path) -> Image.Image:
             path, f"{picture.width} × {picture.height} = {picture.width * picture.height:,} pixels"
         )
     return picture
+
+
+def prepare_heic() -> None:
+    """Let Pillow know the decoder of HEIC pictures. Raises: MissingExtraError if it is not installed"""
+    try:
+        import pillow_heif
+    except ImportError as error:
+        raise missing_extra("pillow-heif", "heic", "reading HEIC pictures") from error
+    pillow_heif.register_heif_opener(thumbnails=False)
 
 
 def _too_large(path: Path, claim: str) -> DataError:
@@ -138,7 +164,8 @@ def _check_whole(content: bytes, path: Path) -> None:
     """Refuse the damage that decoders pass over, such as a file whose second half is zeros.
 
     PNG carries checksums, which Pillow looks at only when asked. In a JPEG the end marker must follow the pixels
-    (one before them belongs to a preview). WebP has neither, so a long tail of zeros must do.
+    (one before them belongs to a preview). WebP, AVIF and HEIC have neither, so a long tail of zeros must do; in BMP
+    and TIFF that may be a black sky.
     """
     if content.startswith(b"\x89PNG"):
         with _open(io.BytesIO(content), path) as picture:
@@ -147,8 +174,13 @@ def _check_whole(content: bytes, path: Path) -> None:
         raise DataError(
             f"{shown(path)}: damaged or cut short (it has no end marker); replace it or remove it"
         )
-    elif content.startswith(b"RIFF") and content.endswith(bytes(64)) and b"EXIF" not in content:
+    elif _is_dense(content) and content.endswith(bytes(64)) and b"EXIF" not in content:
         raise DataError(f"{shown(path)}: damaged or cut short (it ends in zeros); replace it or remove it")
+
+
+def _is_dense(content: bytes) -> bool:
+    """Whether a picture is WebP, AVIF or HEIC, by its first bytes."""
+    return content.startswith(b"RIFF") or content[4:8] == b"ftyp"
 
 
 def _pixels_start(content: bytes) -> int:
@@ -198,6 +230,8 @@ def _flat(picture: Image.Image) -> Image.Image:
     """Return a picture of 8 bits without transparency."""
     from PIL import Image
 
+    if picture.mode == "F":
+        raise ValueError("its values are floating-point numbers; save it with 8 or 16 bits")
     if picture.mode[0] == "I":  # 16 bits; Pillow's own conversion would clip them at 255
         return Image.fromarray((np.asarray(picture).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
     if not _has_alpha(picture):

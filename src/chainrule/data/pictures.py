@@ -16,8 +16,8 @@ import numpy as np
 from chainrule.core.errors import DataError, SettingError
 from chainrule.core.text import visible
 from chainrule.core.units import show_bytes
-from chainrule.data.class_folders import PICTURE_ENDINGS, find_pictures, name_below, pictures_below
-from chainrule.data.decoding import Header, Shape
+from chainrule.data.class_folders import PICTURE_KINDS, find_pictures, name_below, pictures_below
+from chainrule.data.decoding import HEIC_ENDINGS, Header, Shape, prepare_heic
 from chainrule.data.picture_cache import Decoded, through_cache
 from chainrule.data.picture_workers import Track, pool, read_headers, read_pixels
 from chainrule.data.source import TRAIN, Source
@@ -46,6 +46,7 @@ def read_pictures(
     if size is not None and not all(isinstance(side, int) and 1 <= side <= 4096 for side in size):
         raise SettingError(f"a picture size is (height, width) in pixels, 1 to 4096 each; got {size}")
     found = find_pictures(folder)
+    _check_decoders(found.files)
     decode = partial(_decode_all, found.files, size, shape, workers, track)
     decoded = decode() if cache is None else through_cache(found, cache, shape or size, decode)
     class_names = tuple(sorted(set(found.classes)))
@@ -78,15 +79,22 @@ def read_picture_inputs(
     for path in [paths] if isinstance(paths, Path) else paths:
         below = pictures_below(path) if path.is_dir() else [path]
         if not below:
-            raise DataError(f"the folder {shown(path)} holds no picture ({', '.join(PICTURE_ENDINGS)})")
+            raise DataError(f"the folder {shown(path)} holds no picture ({PICTURE_KINDS})")
         files += below
         root = path.resolve()
         names += [name_below(file, root) for file in below] if path.is_dir() else [visible(path.name)]
     for file in files:
         if not file.is_file():
             raise DataError(f"a picture was wanted, but no file stands at {shown(file)}")
+    _check_decoders(files)
     with pool(None, len(files)) as ask:
         return read_pixels(files, (channels, height, width), ask), tuple(names)
+
+
+def _check_decoders(files: Sequence[Path]) -> None:
+    """Raises: MissingExtraError if a file needs a decoder that is not installed"""
+    if any(file.suffix.lower() in HEIC_ENDINGS for file in files):
+        prepare_heic()
 
 
 def _decode_all(
@@ -122,12 +130,19 @@ def _choose_size(headers: list[Header], size: tuple[int, int] | None) -> tuple[t
 
 
 def _header_notes(headers: list[Header]) -> Iterator[str]:
-    transparent = sum(header.has_alpha for header in headers)
-    moving = sum(header.is_animated for header in headers)
+    for is_so, sentence in (
+        ([h.is_turned for h in headers], "photos are turned upright, as their camera noted"),
+        ([h.has_alpha for h in headers], "pictures with transparency are laid on white"),
+        ([h.is_animated for h in headers], "of animated pictures only the first frame is used"),
+        ([h.has_palette for h in headers], "pictures with a palette are read with its colours"),
+        (
+            [h.is_cmyk for h in headers],
+            "pictures in the colours of print (CMYK) are read as red, green and blue",
+        ),
+        ([h.is_deep for h in headers], "of pictures with 16 bits a value the upper 8 are used"),
+    ):
+        if any(is_so):
+            yield f"{sentence} ({sum(is_so)} of {len(headers)})"
     grey = sum(header.is_grey for header in headers)
-    if transparent:
-        yield f"pictures with transparency are laid on white ({transparent} of {len(headers)})"
-    if moving:
-        yield f"of animated pictures only the first frame is used ({moving} of {len(headers)})"
     if 0 < grey < len(headers):
         yield f"grey pictures among coloured ones are read as coloured ({grey} of {len(headers)})"

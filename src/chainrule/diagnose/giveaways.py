@@ -55,7 +55,8 @@ class Found:
 def columns_that_give_the_target_away(evidence: Evidence) -> Iterator[str]:
     """Name the columns that alone predict the target nearly perfectly where no other column comes near."""
     told = {column.name for columns, _ in told_by_absence(evidence) for column in columns}
-    columns = [column for column in evidence.columns if column.name not in told]
+    _, divides, by = evidence.settings.split.partition(":")  # a date that divides the rows may stay an input
+    columns = [c for c in evidence.columns if c.name not in told and not (divides and c.name == by.strip())]
     places = np.arange(len(evidence.rows))
     places = evidence.fewer(max(LEAST_ROWS, min(MOST_ROWS, MOST_CELLS // max(1, len(columns)))), places)
     if len(places) < FEWEST_ROWS or len(evidence.columns) < 2:

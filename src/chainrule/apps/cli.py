@@ -212,7 +212,8 @@ def fit(
         "learning_rate": learning_rate, "schedule": schedule, "weight_decay": weight_decay, "dropout": dropout,
         "patience": patience, "validation": validation, "test": test, "split": split, "seed": seed, "device": device, "plan": plan,
         "encoding": encoding, "sheet": sheet, "metric": metric, "class_weight": class_weight, "by": by,
-        "memory": memory,
+        "memory": memory, "columns": tuple(column) if column else None, "decimal": decimal,
+        "merge_classes": merge_classes,
     }  # fmt: skip
     with output.printer(json=json, quiet=quiet) as out:
         if resume is not None:

@@ -21,27 +21,35 @@ def clean_cells(series: pl.Series, missing: Words = MISSING) -> pl.Series:
 
     The column is called "cells" from here on: polars would take names such as * and ^a$ for patterns.
     """
-    cells = blank_cells(series, missing)
-    return cells.str.strip_chars() if cells.dtype == pl.String else cells
+    cells = _readable(series)
+    if cells.dtype != pl.String:
+        return cells
+    stripped = cells.str.strip_chars()
+    return _without(stripped, stripped, missing)
 
 
 def blank_cells(series: pl.Series, missing: Words = MISSING) -> pl.Series:
-    """Make what stands for a missing value null; leave other text as it is, spaces included."""
-    name, series = series.name, series.alias("cells")
-    if series.dtype.is_float():
-        return series.fill_nan(None)
+    """Make what stands for a missing value null; leave other text as it is, outer spaces included."""
+    cells = _readable(series)
+    return _without(cells, cells.str.strip_chars(), missing) if cells.dtype == pl.String else cells
+
+
+def _readable(series: pl.Series) -> pl.Series:
     if is_unreadable(series):
         raise DataError(
-            f"column '{visible(name)}' holds {series.dtype}; a column needs numbers, text, booleans or dates"
+            f"column '{visible(series.name)}' holds {series.dtype}; a column needs numbers, text, booleans or dates"
         )
+    series = series.alias("cells")
     if series.dtype in (pl.Categorical, pl.Enum, pl.Null):
-        series = series.cast(pl.String)
-    if series.dtype != pl.String:
-        return series
-    gone = series.str.strip_chars().is_in(list(_all_spellings(frozenset(missing))))
+        return series.cast(pl.String)
+    return series.fill_nan(None) if series.dtype.is_float() else series
+
+
+def _without(cells: pl.Series, stripped: pl.Series, missing: Words) -> pl.Series:
+    gone = stripped.is_in(list(_all_spellings(frozenset(missing))))
     if not gone.any():
-        return series
-    return series.zip_with(~gone.fill_null(True), pl.Series("cells", [None], dtype=pl.String))
+        return cells
+    return cells.zip_with(~gone.fill_null(True), pl.Series("cells", [None], dtype=pl.String))
 
 
 def is_unreadable(series: pl.Series) -> bool:

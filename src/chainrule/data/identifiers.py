@@ -10,15 +10,17 @@ from chainrule.core.text import visible
 from chainrule.data.findings import Remark, override
 
 FEWEST_ROWS = 20  # in fewer, whole numbers in order mean little
+YEARS = (1000, 2200)  # whole numbers in order that begin here may be years
 NEARLY_ALL = 0.9  # a text column with this share of different texts tells rows apart and nothing else
 MANY_TEXTS = 0.5  # the same for texts of several words
 WORDS_OF_TEXT = 4.0
 LOOKED_AT = 1000  # cells from which the kind of a text is told
 NAMES_OF_KEYS = frozenset(
-    ("id", "ids", "idx", "index", "uid", "uuid", "guid", "key", "rowid", "rowname", "rownames", "row", "nr", "no", "obs", "unnamed: 0")
+    ("id", "ids", "idx", "index", "uid", "uuid", "guid", "key", "rowid", "rowname", "rownames", "row", "nr", "no", "obs", "unnamed: 0", "record")
 )  # fmt: skip
-NAMES_OF_TIMES = frozenset(
-    ("time", "t", "year", "yr", "month", "week", "day", "date", "hour", "minute", "second", "quarter", "period", "age")
+NAMES_OF_MEASURES = frozenset(  # that may well go up by one from row to row
+    ("time", "t", "year", "yr", "month", "week", "day", "date", "hour", "minute", "second", "quarter", "period", "age", "x",
+     "count", "dose", "step", "lag", "distance", "depth", "rank", "position", "temperature", "epoch", "size", "length")
 )  # fmt: skip
 PICTURE = r"(?i)^\S.*\.(png|jpe?g|webp|gif|bmp|tiff?|heic|svg)$"
 TEXT_KINDS = (
@@ -35,9 +37,10 @@ def running_number(name: str, numbers: pl.Series) -> Remark | None:
     if numbers.len() < FEWEST_ROWS:
         return None
     words = _words(name)
-    head = numbers.head(FEWEST_ROWS)
-    in_order = head[0] in (0, 1) and bool((head.diff().drop_nulls() == 1).all())
-    if in_order and not NAMES_OF_TIMES & set(words) and bool((numbers.diff().drop_nulls() == 1).all()):
+    head, first = numbers.head(FEWEST_ROWS), float(numbers[0])
+    may_count = first >= 0 and first.is_integer() and not YEARS[0] <= first <= YEARS[1]
+    in_order = may_count and _goes_up_by_one(head) and _goes_up_by_one(numbers)
+    if in_order and not NAMES_OF_MEASURES & set(words):
         count = ", ".join(f"{v:g}" for v in head.head(3))
         return Remark(
             name,
@@ -86,6 +89,10 @@ def key_text(name: str, seen: pl.Series, values: int) -> Remark | None:
         f"has another text in nearly every row ({what}, '{first}') and is left out; {keep} keeps it",
         "have another text in nearly every row (names or keys) and are left out; --column NAME=category keeps one",
     )
+
+
+def _goes_up_by_one(numbers: pl.Series) -> bool:
+    return bool((numbers.diff().drop_nulls() == 1).all())
 
 
 def _words(name: str) -> list[str]:

@@ -29,6 +29,7 @@ MOST_CATEGORIES = 100  # the most frequent ones; the others count as unseen
 STRAY_CELLS = (
     0.1  # a column of numbers or dates may hold this share of cells that are neither; they are missing
 )
+LEAST_SHARE = 0.05  # of the cells that the most frequent values of a category hold
 MOST_STRAYS = 100  # different texts among numbers that are remembered
 
 
@@ -115,7 +116,7 @@ def _read_as_numbers(
     column = Column(name=name, kind="number", format=str(written.format))
     said = Remark(
         name,
-        f"is written {said_of(written, seen, decimal)}",
+        f"is written {said_of(written, seen)}",
         f"are written like '{written.format}', and read so",
     )
     return column, numbers, (said,)
@@ -157,7 +158,7 @@ def _said_of_strays(column: Column, seen: pl.Series, read: pl.Series) -> tuple[R
 def _find_category(name: str, seen: pl.Series, numbers: pl.Series) -> Found:
     """Decide what texts are; `numbers` are those among them, null for the others."""
     counts = seen.alias("value").value_counts(name="count")
-    if key := key_text(name, seen, counts.height):
+    if key := key_text(name, seen, counts.height) or _too_many(name, seen, counts):
         return Found(remarks=(key,))
     column, remarks = _category(name, seen, counts)
     share = numbers.count() / seen.len()
@@ -175,17 +176,35 @@ def _find_category(name: str, seen: pl.Series, numbers: pl.Series) -> Found:
 
 def _category(name: str, seen: pl.Series, counts: pl.DataFrame) -> tuple[Column, tuple[Remark, ...]]:
     ordered = counts.sort("count", "value", descending=[True, False]).head(MOST_CATEGORIES)
-    remarks: tuple[Remark, ...] = ()
-    if counts.height > MOST_CATEGORIES:
-        share = ordered["count"].sum() / seen.len()
-        remarks = (
-            Remark(
-                name,
-                f"has {counts.height:,} values; the {MOST_CATEGORIES} most frequent, in {share:.1%} of its cells, are told apart",
-                f"have more than {MOST_CATEGORIES} values; the {MOST_CATEGORIES} most frequent are told apart",
-            ),
-        )
-    return Column(name=name, kind="category", values=tuple(sorted(ordered["value"].to_list()))), remarks
+    column = Column(name=name, kind="category", values=tuple(sorted(ordered["value"].to_list())))
+    if counts.height <= MOST_CATEGORIES:
+        return column, ()
+    share = ordered["count"].sum() / seen.len()
+    most = f"the {MOST_CATEGORIES} most frequent"
+    said = Remark(
+        name,
+        f"has {counts.height:,} values; {most}, in {_percent(share)} of its cells, are told apart",
+        f"have more than {MOST_CATEGORIES} values; {most} are told apart",
+    )
+    return column, (said,)
+
+
+def _too_many(name: str, seen: pl.Series, counts: pl.DataFrame) -> Remark | None:
+    """Say so if the most frequent values are too rare for the others to be called unseen."""
+    share = counts["count"].top_k(MOST_CATEGORIES).sum() / seen.len()
+    if share >= LEAST_SHARE:
+        return None
+    most = f"{MOST_CATEGORIES} most frequent"
+    return Remark(
+        name,
+        f"has {counts.height:,} values, of which the {most} stand in {_percent(share)} of its cells, and is left out; "
+        f"{override(name, 'category')} keeps it",
+        f"have so many values that the {most} are rare, and are left out; --column NAME=category keeps one",
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}" if share >= 0.001 else "less than 0.1%"
 
 
 def _as_told(name: str, cells: pl.Series, seen: pl.Series, at: At, kind: str, decimal: str | None) -> Found:

@@ -187,7 +187,7 @@ def read_texts(seen: pl.Series, decimal: str | None = None) -> tuple[pl.Series, 
     Also returns how they are written where they are not plain. With a decimal comma even 1.234 may be a thousand.
     """
     plain = seen.cast(pl.Float64, strict=False).fill_nan(None)
-    odd = seen if decimal == "," else seen.filter(plain.is_null())
+    odd = seen.head(LOOKED_AT) if decimal == "," or not plain.count() else seen.filter(plain.is_null())
     written = find_number_format(seen, odd, decimal) if odd.len() else None
     if written is None or written.numbers.count() < plain.count():
         return plain, None
@@ -196,16 +196,15 @@ def read_texts(seen: pl.Series, decimal: str | None = None) -> tuple[pl.Series, 
     return written.numbers, written
 
 
-def said_of(written: Written, seen: pl.Series, decimal: str | None) -> str:
+def said_of(written: Written, seen: pl.Series) -> str:
     """Say how the cells are written, with one of them, and how to have them read otherwise."""
     plain = seen.cast(pl.Float64, strict=False)
-    row = int((plain.ne_missing(written.numbers) & written.numbers.is_not_null()).arg_max() or 0)
+    row = int((plain.ne_missing(written.numbers) & written.numbers.is_not_null()).arg_true()[0])
     said = f"like '{visible(seen[row], 40)}' and read as {written.numbers[row]:.15g}"
     if not written.is_open:
         return said
     sign, other = ("point", ",") if written.format.decimal == "." else ("comma", ".")
-    why = "" if decimal is None else ", as elsewhere,"
-    return f"{said}; the decimal sign{why} is taken to be a {sign}, --decimal {other} says otherwise"
+    return f"{said}, the decimal sign being a {sign} (--decimal {other} says otherwise)"
 
 
 def find_number_format(seen: pl.Series, odd: pl.Series, decimal: str | None = None) -> Written | None:
@@ -222,8 +221,10 @@ def find_number_format(seen: pl.Series, odd: pl.Series, decimal: str | None = No
         form = NumberFormat(decimal=decimal_sign, thousands=thousands, unit=unit, is_unit_first=is_first)
         tried.append((form, read_numbers(seen, form)))
     most = max(numbers.count() for _, numbers in tried)
+    if not most:
+        return None
     best = [(form, numbers) for form, numbers in tried if numbers.count() == most]
-    is_open = most > 0 and len({form.decimal for form, _ in best}) > 1
+    is_open = len({form.decimal for form, _ in best}) > 1
     is_money = is_open and decimal is None and unit in CURRENCIES
     form, numbers = min(
         best,

@@ -192,6 +192,10 @@ def find_schema(
         told_kinds(source, columns, ())
         found, said = find_target(source, list(source.target_names), task, merge_classes=merge_classes)
         return Schema(shape=source.array.shape[1:], is_pictures=source.is_pictures, target=found), said
+    if len(source) == 1:
+        raise DataError(
+            f"{source.name} has one row; at least 3 are needed to learn from, and some hundreds to learn well"
+        )
     names, first = _target_names(source, target)
     kinds = told_kinds(source, columns, names)
     sign = decimal_of(source, decimal)

@@ -147,7 +147,7 @@ def _number_format(seen: pl.Series, decimal: str | None) -> tuple[str, str]:
     numbers, written = read_texts(seen, decimal)
     if written is None or numbers.null_count() > STRAY_CELLS * seen.len():
         return "", ""
-    return str(written.format), said_of(written, seen, decimal)
+    return str(written.format), said_of(written, seen)
 
 
 def _looks_like_classes(seen: pl.Series, source: Source, decimal: str | None) -> bool:

@@ -179,7 +179,7 @@ def _category(name: str, seen: pl.Series, counts: pl.DataFrame) -> tuple[Column,
     column = Column(name=name, kind="category", values=tuple(sorted(ordered["value"].to_list())))
     if counts.height <= MOST_CATEGORIES:
         return column, ()
-    share = ordered["count"].sum() / seen.len()
+    share = float(ordered["count"].sum()) / seen.len()
     most = f"the {MOST_CATEGORIES} most frequent"
     said = Remark(
         name,
@@ -191,7 +191,7 @@ def _category(name: str, seen: pl.Series, counts: pl.DataFrame) -> tuple[Column,
 
 def _too_many(name: str, seen: pl.Series, counts: pl.DataFrame) -> Remark | None:
     """Say so if the most frequent values are too rare for the others to be called unseen."""
-    share = counts["count"].top_k(MOST_CATEGORIES).sum() / seen.len()
+    share = float(counts["count"].top_k(MOST_CATEGORIES).sum()) / seen.len()
     if share >= LEAST_SHARE:
         return None
     most = f"{MOST_CATEGORIES} most frequent"

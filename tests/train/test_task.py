@@ -385,3 +385,64 @@ def test_members_are_asked_alike(classes: int, members: int, seed: int) -> None:
     found = task.losses(outputs, targets)
     assert found.shape == (members, 4)
     torch.testing.assert_close(found[-1], task.losses(outputs[-1], targets[-1]))
+
+
+# ---- class weights
+
+
+WEIGHED = [
+    ("binary", ["a", "b"], None, 0.0),
+    ("binary", ["a", "b"], None, 0.1),
+    ("binary", ["a", "b"], "perceptron", 0.0),
+    ("multi-class", ["a", "b", "c"], None, 0.0),
+    ("multi-class", ["a", "b", "c"], None, 0.1),
+    ("multi-class", ["a", "b", "c"], "perceptron", 0.0),
+]
+
+
+@pytest.mark.parametrize(("kind", "names", "loss", "smoothing"), WEIGHED)
+def test_class_weights_multiply_the_losses(
+    kind: str, names: list[str], loss: str | None, smoothing: float
+) -> None:
+    """N / (K n_c) per class; while training with label smoothing, else without."""
+    rows = np.array([0] * 6 + [1] * 3 + [2 % len(names)] * 3)
+    plain = build_task(kind, names, loss, label_smoothing=smoothing)
+    weighed = build_task(kind, names, loss, label_smoothing=smoothing, class_weight="balanced")
+    weighed.weigh_(rows)
+    counts = np.bincount(rows, minlength=len(names))
+    weights = torch.tensor(len(rows) / (len(names) * counts), dtype=torch.float32)
+    assert torch.equal(weighed.class_weights, weights)
+    assert weights[torch.from_numpy(rows)].mean().item() == pytest.approx(1)
+    outputs, targets = torch.randn(12, plain.units), torch.from_numpy(rows)
+    for is_training in (True, False):
+        expected = plain.train(is_training).losses(outputs, targets) * weights[targets]
+        assert torch.equal(weighed.train(is_training).losses(outputs, targets), expected)
+
+
+def test_each_class_counts_alike_when_weighed() -> None:
+    task = MultiClass(["often", "rare"])
+    rows = np.array([0] * 90 + [1] * 10)
+    task.weigh_(rows)
+    losses = task.losses(torch.zeros(100, 2), torch.from_numpy(rows))
+    assert losses[:90].sum().item() == pytest.approx(losses[90:].sum().item(), rel=1e-5)
+
+
+def test_class_weights_are_in_the_state_only_where_asked_for() -> None:
+    plain, weighed = Binary(["a", "b"]), build_task("binary", ["a", "b"], class_weight="balanced")
+    assert "class_weights" not in plain.state_dict()
+    weighed.weigh_(np.array([0, 0, 0, 1]))
+    loaded = build_task("binary", ["a", "b"], class_weight="balanced")
+    loaded.load_state_dict(weighed.state_dict())
+    assert loaded.class_weights.tolist() == pytest.approx([4 / 6, 2])
+
+
+def test_what_class_weights_refuse() -> None:
+    with pytest.raises(SettingError, match=r"--class-weight is for classes; this target holds values"):
+        build_task("regression", ["y"], class_weight="balanced")
+    with pytest.raises(SettingError, match="--class-weight takes balanced; got 'inverse'"):
+        build_task("binary", ["a", "b"], class_weight="inverse")
+    averaged = build_task(
+        "multi-class", ["a", "b"], torch.nn.functional.cross_entropy, class_weight="balanced"
+    )
+    with pytest.raises(SettingError, match="needs a loss of one number per row; this one gives their mean"):
+        averaged.losses(torch.randn(4, 2), torch.tensor([0, 1, 1, 0]))

@@ -83,7 +83,11 @@ def group_labels(source: Source, name: str) -> tuple[np.ndarray, list[str]]:
     if column is not None and column.kind in ("number", "time"):
         return _of_numbers(number_cells(series, column, source.at)[:, 0])
     cells = clean_cells(series)
-    if column is not None and column.kind == "date":
+    if column is None:  # it tells rows apart, or does not vary: no input, but it may be numbers
+        numbers = cells.cast(pl.Float64, strict=False)
+        if numbers.null_count() == cells.null_count():
+            return _of_numbers(numbers.fill_null(np.nan).to_numpy())
+    elif column.kind == "date":
         times = read_dates(cells, column.format).cast(pl.Datetime("us"))
         years = times.dt.year()
         cells = years if years.n_unique() > 2 else times.dt.strftime("%Y-%m")
@@ -97,10 +101,10 @@ def _of_numbers(values: np.ndarray) -> tuple[np.ndarray, list[str]]:
     known = np.unique(values[there])
     labels = np.full(len(values), MISSING, object)
     if len(known) <= MOST_NUMBERS:
-        bounds = known[1:]
+        bounds = known[:-1]
     else:
         bounds = np.unique(np.quantile(values[there], [0.25, 0.5, 0.75]))
-    places = np.searchsorted(bounds, values, side="right")
+    places = np.searchsorted(bounds, values, side="left")
     order = []
     for place in range(len(bounds) + 1):
         inside = there & (places == place)

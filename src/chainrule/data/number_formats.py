@@ -189,7 +189,7 @@ def read_texts(seen: pl.Series, decimal: str | None = None) -> tuple[pl.Series, 
     plain = seen.cast(pl.Float64, strict=False).fill_nan(None)
     odd = seen.head(LOOKED_AT) if decimal == "," or not plain.count() else seen.filter(plain.is_null())
     written = find_number_format(seen, odd, decimal) if odd.len() else None
-    if written is None or written.numbers.count() < plain.count():
+    if written is None or written.numbers.count() < max(1, plain.count()):
         return plain, None
     if written.numbers.count() == plain.count() and written.format.decimal == ".":
         return plain, None

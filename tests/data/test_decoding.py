@@ -222,14 +222,15 @@ def test_heic_without_its_package(tmp_path, monkeypatch):
 
 def test_ink_that_is_stored_upright_and_upside_down(tmp_path):
     """Adobe stores the ink of a JPEG upside down and says so in a segment; without that segment it stands as it is."""
-    Image.new("CMYK", (8, 8), (0, 255, 255, 0)).save(tmp_path / "a.jpg", quality=100)
+    Image.new("CMYK", (8, 8), (0, 255, 255, 255)).save(
+        tmp_path / "a.jpg", quality=100
+    )  # stored as 255, 0, 0, 0
     content = (tmp_path / "a.jpg").read_bytes()
     place = content.index(b"\xff\xee\x00\x0eAdobe")
     (tmp_path / "b.jpg").write_bytes(content[:place] + content[place + 16 :])
     assert inspect_picture(tmp_path / "a.jpg").is_cmyk
-    assert decode_picture(tmp_path / "a.jpg", (3, 8, 8))[:, 0, 0].tolist() == [255, 0, 0]
-    # the same stored values read as ink that stands upright: cyan 255 - 0 and no other
-    assert decode_picture(tmp_path / "b.jpg", (3, 8, 8))[:, 0, 0].tolist() == [0, 255, 255]
+    assert decode_picture(tmp_path / "a.jpg", (3, 8, 8))[:, 0, 0].tolist() == [0, 0, 0]
+    assert decode_picture(tmp_path / "b.jpg", (3, 8, 8))[:, 0, 0].tolist() == [0, 255, 255]  # cyan alone
 
 
 def test_only_the_first_frame_and_the_upper_bits(tmp_path):

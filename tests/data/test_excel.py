@@ -73,13 +73,13 @@ def test_a_sheet_is_named(workbooks):
 
 def test_pyarrow_is_not_needed(workbooks, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    assert read(workbooks / "plain.xls").frame.height == 12
+    assert read_workbook((workbooks / "plain.xls").read_bytes(), "t.xls", None)[0].height == 12
 
 
 def test_without_its_package(workbooks, monkeypatch):
     monkeypatch.setitem(sys.modules, "fastexcel", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'chainrule\[excel\]'"):
-        read(workbooks / "plain.xlsx")
+        read_workbook(b"", "t.xlsx", None)
 
 
 def test_formulas_give_their_values_and_errors_are_missing():

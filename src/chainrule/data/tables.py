@@ -7,7 +7,6 @@ prediction as in training.
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path, PurePath
@@ -19,9 +18,10 @@ import polars as pl
 from chainrule.core.errors import DataError, StorageError
 from chainrule.core.files import digest
 from chainrule.core.text import listed, visible
+from chainrule.data.apart import PARQUET, WORKBOOK, read_apart
 from chainrule.data.delimited import parse, repeated
 from chainrule.data.encodings import to_utf8
-from chainrule.data.excel import EXCEL_ENDINGS, read_workbook
+from chainrule.data.excel import EXCEL_ENDINGS
 from chainrule.data.reading import Reading
 from chainrule.data.records import JSON_ENDINGS, read_records
 from chainrule.data.source import Source
@@ -62,9 +62,9 @@ def read_table(path: Path, reading: Reading | None = None) -> Source:
     ending = PurePath(inner).suffix.lower()
     notes: list[str] = []
     if ending in PARQUET_ENDINGS:
-        frame = _read_parquet(inside, name)
+        frame, notes = read_apart(PARQUET, inside, name)
     elif ending in EXCEL_ENDINGS:
-        frame, notes = read_workbook(inside, name, reading.sheet)
+        frame, notes = read_apart(WORKBOOK, inside, name, reading.sheet)
     elif ending in JSON_ENDINGS:
         text, notes = to_utf8(inside, name, reading.encoding)
         columns, more = read_records(text, name, ending)
@@ -173,15 +173,6 @@ def _is_missing(value: Any) -> bool:
         or type(value).__name__ in ("NAType", "NaTType")
         or (isinstance(value, float) and value != value)
     )
-
-
-def _read_parquet(content: bytes, name: str) -> pl.DataFrame:
-    if not content:
-        raise DataError(f"{name} is empty")
-    try:
-        return pl.read_parquet(io.BytesIO(content))
-    except (Exception, pl.exceptions.PanicException) as error:
-        raise DataError(f"{name} cannot be read as Parquet: {visible(error)}") from error
 
 
 def _check_dates(series: pl.Series, name: str) -> None:

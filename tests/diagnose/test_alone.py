@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from chainrule.diagnose.alone import counts_rows, explained, halves, is_one_to_one, share_right
+from chainrule.diagnose.alone import counts_rows, explained, halves, is_one_to_one, most_ordered, share_right
 
 NAN = float("nan")
 
@@ -60,3 +60,10 @@ def test_row_numbers(cells, is_so):
 def test_row_numbers_of_some_of_the_rows():
     rows = np.array([0, 2, 7, 11])
     assert counts_rows(5.0 + 3 * rows, rows) and not counts_rows(np.arange(4.0), rows)
+
+
+def test_of_many_columns_those_along_which_answers_change_little_are_looked_at():
+    random = np.random.default_rng(0)
+    cells, classes = random.normal(size=(300, 400)), random.integers(0, 3, 400)
+    cells[[17, 205]] += 9 * classes
+    assert most_ordered(cells, classes, 2).tolist() == [17, 205]

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from chainrule.data.arrays import from_arrays
 from tests.diagnose.tables import houses, patients, said_of, said_of_source, table, where
 
 RANDOM = np.random.default_rng(7)
@@ -158,3 +159,11 @@ def test_nearly_no_rows_of_another_class_prove_nothing():
     columns["ill"] = where(rare, "yes", "no")
     said = said_of({"flag": rare, **columns}, "ill")
     assert not any("'flag'" in s for s in said)
+
+
+def test_a_giveaway_is_found_among_very_many_columns():
+    inputs, classes = RANDOM.normal(size=(600, 700)), RANDOM.integers(0, 2, 600)
+    inputs[:, 444] += 9 * classes
+    [said] = said_of_source(from_arrays(inputs, classes))
+    assert said.startswith("column '445' alone gives the class of 'target' in 100 % of 420 training rows")
+    assert said.endswith("If not, leave it out of the data")

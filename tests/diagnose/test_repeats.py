@@ -70,7 +70,7 @@ def test_photos_of_the_training_among_the_test_are_counted_and_named(tmp_path):
         "6 of 66 test pictures (9.1 %) are copies of training pictures: test/dog/copy-0.jpg is train/dog/00.png; "
     )
     assert "; and 3 more; the network has seen their answers, and the test score is too good: " in said
-    assert said.endswith("or let chainrule divide the pictures (--split random)")
+    assert said.endswith("or hand over all pictures undivided, and copies will be kept together")
 
 
 # ---- tables

@@ -14,7 +14,15 @@ import numpy as np
 
 from chainrule.core.text import visible
 from chainrule.diagnose.absence import told_by_absence
-from chainrule.diagnose.alone import counts_rows, explained, halves, is_one_to_one, share_right
+from chainrule.diagnose.alone import (
+    counts_rows,
+    explained,
+    halves,
+    is_one_to_one,
+    most_ordered,
+    ranks,
+    share_right,
+)
 from chainrule.diagnose.evidence import Evidence, InputColumn, named, share, to_leave_out
 
 FEWEST_ROWS = 50  # in fewer, a strong column can be right everywhere by chance
@@ -27,6 +35,7 @@ R2 = 0.99  # … or of the variance
 GAP = 0.9  # the most that the best of the other columns may reach
 FUNCTION = 0.999  # R² of a column that does not measure the target but is made of it
 MANY_VALUES, ROWS_EACH = 30, 2  # of a column that may name whom or what a row belongs to
+MANY_COLUMNS = 200
 MOST_SENTENCES = 3
 
 
@@ -62,11 +71,20 @@ def columns_that_give_the_target_away(evidence: Evidence) -> Iterator[str]:
     if len(places) < FEWEST_ROWS or len(evidence.columns) < 2:
         return
     if evidence.is_classification:
-        yield from _of_classes(evidence, columns, places)
+        yield from _of_classes(evidence, most_promising(columns, places, evidence.answers[places]), places)
         return
     targets = evidence.answers.reshape(len(evidence.rows), -1)
     for place, name in enumerate(evidence.schema.target.names):
-        yield from _of_values(evidence, columns, places, targets[places, place], f"'{visible(name, 60)}'")
+        chosen = most_promising(columns, places, ranks(targets[places, place]))
+        yield from _of_values(evidence, chosen, places, targets[places, place], f"'{visible(name, 60)}'")
+
+
+def most_promising(columns: list[InputColumn], places: np.ndarray, answers: np.ndarray) -> list[InputColumn]:
+    """Return the columns of a wide table that are worth a closer look. Shapes: places (n,), answers (n,)."""
+    if len(columns) <= MANY_COLUMNS:
+        return columns
+    cells = np.stack([column.cells[0, places] for column in columns])
+    return [columns[place] for place in most_ordered(cells, answers, MANY_COLUMNS)]
 
 
 def _of_classes(evidence: Evidence, columns: list[InputColumn], places: np.ndarray) -> Iterator[str]:

@@ -19,13 +19,8 @@ MANY = 0.2  # share of rows that are there already
 
 def copies_that_disagree(evidence: Evidence) -> Iterator[str]:
     """Name copies that have different classes, or values far from each other."""
-    groups, targets = evidence.copies, evidence.targets.reshape(len(evidence.copies), -1)
-    sizes = np.bincount(groups)
-    least, most = np.full((2, len(sizes), targets.shape[1]), [[[np.inf]], [[-np.inf]]])
-    np.minimum.at(least, groups, targets)
-    np.maximum.at(most, groups, targets)
-    bar = 0.0 if evidence.is_classification else APART * targets.std(0)
-    found = np.flatnonzero((most - least > bar).any(1))
+    groups, sizes = evidence.copies, np.bincount(evidence.copies)
+    found = _disagreeing(evidence, np.flatnonzero(sizes[groups] > 1))
     if not len(found):
         return
     what, rows = _what(evidence), int(sizes[found].sum())
@@ -39,6 +34,18 @@ def copies_that_disagree(evidence: Evidence) -> Iterator[str]:
         f"{'group' if len(found) == 1 else 'groups'}: {shown}{more}; {_most_right(evidence)}: correct the {kind} or "
         f"remove those {what}"
     )
+
+
+def _disagreeing(evidence: Evidence, rows: np.ndarray) -> np.ndarray:
+    """Return the groups whose answers are not one. Shapes: rows (n,) that have copies -> (groups,)."""
+    groups, inverse = np.unique(evidence.copies[rows], return_inverse=True)
+    apart = np.zeros(len(groups), bool)
+    for answers in evidence.targets.reshape(len(evidence.copies), -1).T:
+        least, most = np.full(len(groups), np.inf), np.full(len(groups), -np.inf)
+        np.minimum.at(least, inverse, answers[rows])
+        np.maximum.at(most, inverse, answers[rows])
+        apart |= most - least > (0.0 if evidence.is_classification else APART * answers.std())
+    return groups[apart]
 
 
 def copies_across_the_split(evidence: Evidence) -> Iterator[str]:
@@ -60,7 +67,7 @@ def copies_across_the_split(evidence: Evidence) -> Iterator[str]:
         yield (
             f"{len(seen):,} of {len(part):,} {name} {what} ({share(len(seen) / len(part))}) are copies of training {what}: "
             f"{shown}{more}; the network has seen their answers, and the {name} score is too good: remove them from one "
-            f"of the two parts, or let chainrule divide the {what} (--split random)"
+            f"of the two parts, or hand over all {what} undivided, and copies will be kept together"
         )
 
 

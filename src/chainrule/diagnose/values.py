@@ -19,7 +19,7 @@ TIMES_AS_FAR = 3.0  # … and are as many times as far out as the next
 
 def nearly_constant(evidence: Evidence) -> Iterator[str]:
     """Say when nearly all values of a target are one."""
-    for name, values in _targets(evidence, evidence.split.train):
+    for name, values in _targets(evidence, evidence.rows):
         found, counts = np.unique(values, return_counts=True)
         part = counts.max() / len(values)
         if part >= NEARLY_CONSTANT:
@@ -51,7 +51,8 @@ def far_values(evidence: Evidence) -> Iterator[str]:
 
 def _apart(squares: np.ndarray) -> np.ndarray:
     """Return the few places that lie apart from the next ones, the farthest first. Shapes: (n,) -> (0 to FEW,)."""
-    far = np.argsort(-squares, kind="stable")[: FEW + 1]
+    far = np.argpartition(-squares, FEW)[: FEW + 1]
+    far = far[np.argsort(-squares[far], kind="stable")]
     gaps = np.flatnonzero(squares[far[:-1]] > TIMES_AS_FAR**2 * squares[far[1:]])
     return far[: gaps[-1] + 1] if len(gaps) else far[:0]
 

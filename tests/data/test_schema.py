@@ -214,6 +214,12 @@ def test_any_name_is_a_name(name):
 
 def test_dates_with_points_stand_beside_decimal_commas():
     sold = [f"{i % 28 + 1:02d}.03.2024" for i in range(60)]
-    flats = table({"sold": sold, "area": [f"{i},5" for i in range(60)], "price": [f"{i}.000,50 €" for i in range(1, 61)]})
+    flats = table(
+        {
+            "sold": sold,
+            "area": [f"{i},5" for i in range(60)],
+            "price": [f"{i}.000,50 €" for i in range(1, 61)],
+        }
+    )
     schema, _ = find_schema(flats, target="price")
     assert [(column.name, column.kind) for column in schema.columns] == [("sold", "date"), ("area", "number")]

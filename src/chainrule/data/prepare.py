@@ -128,6 +128,7 @@ class _Statistics:
     high: np.ndarray
 
 
+@np.errstate(invalid="ignore")  # a NaN of the signalling kind is a missing value like any other
 def _statistics(
     numbers: np.ndarray | StoredRows, parts: list[np.ndarray], axes: tuple[int, ...], columns: tuple[int, ...]
 ) -> _Statistics:
@@ -142,9 +143,8 @@ def _statistics(
         high = np.fmax(high, np.fmax.reduce(values, axes))
     mean = np.divide(total, count, out=np.zeros(columns), where=count > 0)
     shaped = mean[:, None, None] if len(axes) > 1 else mean
-    with np.errstate(invalid="ignore"):  # a NaN of the signalling kind is a missing value like any other
-        for part in parts:
-            squares += np.nansum(np.square(numbers[part] - shaped), axes)
+    for part in parts:
+        squares += np.nansum(np.square(numbers[part] - shaped), axes)
     spread = np.sqrt(np.divide(squares, count, out=np.zeros(columns), where=count > 0))
     seen = count > 0
     return _Statistics(

@@ -62,6 +62,28 @@ def set_ticks(axes: Axes, *, bins: int = 5, whole_x: bool = False) -> None:
     _drop_ticks_outside(axes)
 
 
+def set_few_ticks(axes: Axes, *, is_date: bool = False) -> None:
+    """Put a few round numbers, or dates, along the axes of a small panel."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=3, steps=_STEPS, integer=True, min_n_ticks=1))
+    axes.yaxis.set_major_formatter(FuncFormatter(show_tick))
+    if axes.get_xscale() == "log":
+        axes.xaxis.set_major_locator(LogLocator(numticks=4))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(FuncFormatter(show_tick))
+        return
+    if not is_date:
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=4, steps=_STEPS, min_n_ticks=1))
+        axes.xaxis.set_major_formatter(FuncFormatter(show_tick))
+        _drop_ticks_outside(axes)
+        return
+    locator = AutoDateLocator(minticks=2, maxticks=4)  # type: ignore[no-untyped-call, unused-ignore]
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))  # type: ignore[no-untyped-call, unused-ignore]
+
+
 def _make_room(axes: Axes) -> None:
     """Move the left edge of axes inwards where the numbers beside it are too long for the margin."""
     low, high = sorted(axes.get_ylim())

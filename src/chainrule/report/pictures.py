@@ -27,7 +27,7 @@ def png_uri(picture: np.ndarray) -> str:
 
     if picture.ndim != 3 or picture.shape[0] not in (1, 3) or 0 in picture.shape:
         raise ShapeError(f"a picture is (C, H, W) with 1 or 3 channels; got shape {picture.shape}")
-    pixels = _as_bytes(picture)
+    pixels = as_bytes(picture)
     image = Image.fromarray(
         pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0))
     )
@@ -42,7 +42,8 @@ def is_tiny(picture: np.ndarray) -> bool:
     return bool(max(picture.shape[1:]) < SIDE)
 
 
-def _as_bytes(picture: np.ndarray) -> np.ndarray:
+def as_bytes(picture: np.ndarray) -> np.ndarray:
+    """Return a picture as uint8, so that it can be seen. Shapes: (C, H, W) -> (C, H, W)."""
     if picture.dtype == np.uint8 and picture.max() > _DARK:
         return picture
     values = picture.astype(np.float64)

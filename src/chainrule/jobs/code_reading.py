@@ -70,7 +70,7 @@ def _table(recipe: Recipe, material: Material) -> ReadCode:
             columns=tuple(replace(c, name=plain_names[c.name]) for c in schema.columns),
             target=replace(schema.target, names=tuple(plain_names[n] for n in schema.target.names)),
         )
-    code = table_code(frame, schema, source.at)
+    code = table_code(frame, schema)
     lines += [*code.targets]
     names = []
     for name, expression in (("numbers", code.numbers), ("categories", code.categories)):

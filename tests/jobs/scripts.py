@@ -7,7 +7,9 @@ import re
 import runpy
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -15,6 +17,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
+
+from chainrule.data.batches import Batches
+from chainrule.data.read import read
+from chainrule.jobs import folder as folders
+from chainrule.jobs.derived import write_model
+from chainrule.jobs.fit import Request, prepare_run
+from chainrule.jobs.run import Run
+from chainrule.jobs.workshop import make_training, reading_of
+from chainrule.train.loop import evaluate
+from chainrule.train.plan import Plan
+from chainrule.train.settings import Settings
 
 CONFIG = Path(__file__).parents[2] / "pyproject.toml"
 
@@ -37,6 +50,66 @@ def houses(path: Path, rows: int = 160) -> Path:
     }
     pl.DataFrame({**columns, "price": price, "rent": (price / 30).round(2)}).write_csv(path)
     return path
+
+
+class Trained(NamedTuple):
+    """A run, and the metrics of its parts."""
+
+    run: Run
+    metrics: dict[str, dict[str, float]]
+
+
+def train(
+    data: Any, runs: Path, *, target: str | None = None, model_settings: Any = None, **settings: Any
+) -> Trained:
+    """Train for a few epochs and keep what a script is compared with; the report and simpler models are left out."""
+    request = Request(
+        data=data, target=target, settings=Settings(**{"epochs": 4, **settings}), model_settings=model_settings or {}
+    )  # fmt: skip
+    recipe, material = prepare_run(request, read(data, reading_of(request.settings, target)))
+    recipe = replace(recipe, plan=Plan(device="cpu", threads=1))
+    folder = folders.create(runs, "run", "run", recipe.to_json())
+    with recipe.plan.applied() as device:
+        training = make_training(recipe, material, device)
+        for _ in training.reports():
+            pass
+        training.restore_best_()
+        objective = training.step.objective
+        write_model(folder, objective, material.prepare)
+        metrics = {
+            part: evaluate(objective, replace_rows(training.batches, material.rows(part)))
+            for part in ("train", "validation", "test")
+            if len(material.rows(part))
+        }
+    return Trained(Run(folder.path), metrics)
+
+
+def replace_rows(batches: Batches, rows: np.ndarray) -> Batches:
+    """Return batches of other rows of the same data."""
+    return Batches(batches.inputs, batches.targets, 1, rows=torch.from_numpy(rows))
+
+
+def check(trained: Trained, capsys: pytest.CaptureFixture[str]) -> str:
+    """Run a run's script and compare weights to the bit, and the figures that it prints; returns the script."""
+    script = trained.run.code()
+    check_layout(script)
+    found, printed = run_script(script, trained.run.path, capsys)
+    compare(trained.run.path, trained.metrics, found, printed)
+    return script
+
+
+def compare(
+    folder: Path, metrics: dict[str, dict[str, float]], found: dict[str, Tensor], printed: dict[str, str]
+) -> None:
+    """Compare what a script saved and printed with its run."""
+    saved = load_file(folder / "model.safetensors")
+    wanted = {name.removeprefix("model/"): t for name, t in saved.items() if name.startswith("model/")}
+    assert found.keys() == wanted.keys()
+    assert all(torch.equal(found[name], wanted[name]) for name in wanted)
+    assert printed, "the script says nothing"
+    for name, value in printed.items():
+        part, _, metric = name.partition(" ")
+        assert value == f"{metrics[part][metric]:.6g}", name
 
 
 def check_layout(script: str) -> None:

@@ -7,45 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from safetensors.torch import load_file
 
-import chainrule as cr
 from chainrule.catalog import ACTIVATIONS, OPTIMIZERS, SCHEDULES
-from chainrule.jobs.run import Run
-from tests.jobs.scripts import check_layout, houses, run_script
-
-CONFIG = Path(__file__).parents[2] / "pyproject.toml"
+from tests.jobs.scripts import check, houses, train
 
 
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
     return houses(tmp_path / "houses.csv")
-
-
-def train(data: Any, runs: Path, **settings: Any) -> Run:
-    """Fit for a few epochs: scripts repeat every update, so few show as much as many."""
-    settings = {"epochs": 4, **settings}
-    return cr.fit(data, runs=runs, name="run", quiet=True, **settings)
-
-
-def check(run: Run, capsys: pytest.CaptureFixture[str]) -> str:
-    """Run a run's script and compare; returns the script."""
-    script = run.code()
-    check_layout(script)
-    found, printed = run_script(script, run.path, capsys)
-    wanted = {
-        n.removeprefix("model/"): t
-        for n, t in load_file(run.path / "model.safetensors").items()
-        if n.startswith("model/")
-    }
-    assert found.keys() == wanted.keys()
-    assert all(torch.equal(found[name], wanted[name]) for name in wanted)
-    assert printed, "the script says nothing"
-    part = next(iter(printed)).partition(" ")[0]
-    for name, value in printed.items():
-        assert value == f"{run.metrics[part][name.partition(' ')[2]]:.6g}", name
-    return script
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)

@@ -4,43 +4,88 @@ from __future__ import annotations
 
 import numpy as np
 
+from chainrule.core.errors import RunError
 from chainrule.data.source import TEST, TRAIN, VALIDATION
 from chainrule.jobs.code_text import Part, literal
 from chainrule.jobs.workshop import Material
 
 PARTS = ("train", "validation", "test")
+DRAWN = ((TEST, "test"), (VALIDATION, "validation"))  # in this order
+MOST_COPIES = 2000  # rows that a script may list as copies of others
+
+DRAW = '''
+def draw(rows, count, name):
+    """Draw so many of the rows at random."""
+    return np.sort(np.random.default_rng(mix(SEED, "split", name)).permutation(rows)[:count])
+'''
+DRAW_BY_CLASS = '''
+def draw(rows, targets, count, name):
+    """Draw so many of the rows at random, of every class its share."""
+    shuffled = np.random.default_rng(mix(SEED, "split", name)).permutation(rows)
+{counts}
+    return np.sort(np.concatenate([shuffled[targets[shuffled] == c][:n] for c, n in enumerate(counts)]))
+'''
+SHARES = """\
+    sizes = np.bincount(targets[rows])
+    shares = count * sizes / len(rows)
+    counts = np.floor(shares).astype(int)
+    counts[np.argsort(counts - shares, kind="stable")[: count - counts.sum()]] += 1  # largest remainders"""
+WITH_COPIES = '''
+def with_copies(rows):
+    """Rows, and those that are copies of one of them."""
+    return np.sort([*rows, *(copy for copy, first in COPIES.items() if first in rows)])
+'''
 
 
-def split_part(material: Material, folders: dict[int, tuple[str, ...]]) -> Part:
-    """Return the function that divides the rows; `folders` names the parts that the data itself is divided into."""
+def split_part(material: Material, names: dict[int, tuple[str, ...]]) -> Part:
+    """Return the function that divides the rows; `names` are those of the parts that the data itself is divided into.
+
+    Raises: RunError for rows that are divided in another way
+    """
     part = Part().uses("numpy as np")
     counts = material.split.counts()
-    drawn = [n for n, k in (("test", TEST), ("validation", VALIDATION)) if counts[n] and k not in folders]
-    for name in drawn:
-        part.setting(f"{name.upper()}_ROWS", counts[name])
+    drawn = [(number, name) for number, name in DRAWN if counts[name] and number not in names]
+    copies = {} if names and not drawn else _copies(material.copies)
+    if copies and names:
+        raise RunError("copies among rows that are divided in part have no form there yet")
     by_class = material.kind != "regression"
-    if drawn:
-        part.functions.append(_draw(material, drawn, folders) if by_class else DRAW)
-    classes = ", targets" if by_class else ""
-    start = _of(folders[TRAIN]) if folders else "np.arange(len(targets))"
+    firsts = {name: np.setdiff1d(material.rows(name), list(copies)) for name in PARTS}
+    for _, name in drawn:
+        part.setting(f"{name.upper()}_ROWS", len(firsts[name]))
+    if copies and drawn:
+        part.setting("COPIES", copies, "rows that repeat an earlier one, which they stay with")
+        part.function(WITH_COPIES)
+    if drawn and by_class:
+        part.function(_draw(material, [name for _, name in drawn], firsts))
+    elif drawn:
+        part.function(DRAW)
+    lines = _lines(counts, names, [name for _, name in drawn], by_class, bool(copies))
+    arguments = ", ".join(["targets"] * (by_class or not names) + ["parts"] * bool(names))
+    said = [verb for name, verb in zip(PARTS, ("train", "validate", "test"), strict=True) if counts[name]]
+    purpose = f"Row numbers that {' and that '.join(said)}."
+    body = "\n".join(f"    {line}" for line in lines)
+    return part.with_function(f'def split({arguments}):\n    """{purpose}"""\n{body}')
+
+
+def _lines(
+    counts: dict[str, int], names: dict[int, tuple[str, ...]], drawn: list[str], by_class: bool, copies: bool
+) -> list[str]:
+    present = [name for name in PARTS if counts[name]]
+    start = _of(names[TRAIN]) if names else "np.arange(len(targets))"
+    if len(present) == 1:
+        return [f"return {start}"]
+    if copies:
+        start = "np.setdiff1d(np.arange(len(targets)), list(COPIES))"
     lines = [f"train = {start}"]
-    for name, number in (("test", TEST), ("validation", VALIDATION)):
+    for number, name in DRAWN:
         if name in drawn:
-            lines.append(f'{name} = draw(train{classes}, {name.upper()}_ROWS, "{name}")')
+            lines.append(f'{name} = draw(train{", targets" * by_class}, {name.upper()}_ROWS, "{name}")')
             lines.append(f"train = np.setdiff1d(train, {name})")
         elif counts[name]:
-            lines.append(f"{name} = {_of(folders[number])}")
-    present = [n for n in PARTS if counts[n]]
-    lines = [f"return {start}"] if len(present) == 1 else [*lines, f"return {', '.join(present)}"]
-    body = "".join(f"    {line}\n" for line in lines)
-    purpose = "Row numbers that train" + "".join(
-        f"{' and' if n == 'test' or not counts['test'] else ','} that {n if n == 'test' else 'validate'}"
-        for n in PARTS[1:]
-        if counts[n]
-    )
-    arguments = ", ".join(["targets"] * (by_class or not folders) + ["parts"] * bool(folders))
-    part.functions.append(f'def split({arguments}):\n    """{purpose}."""\n{body.rstrip()}')
-    return part
+            lines.append(f"{name} = {_of(names[number])}")
+    if copies:
+        present = [f"with_copies({name})" for name in present]
+    return [*lines, f"return {', '.join(present)}"]
 
 
 def _of(names: tuple[str, ...]) -> str:
@@ -49,47 +94,34 @@ def _of(names: tuple[str, ...]) -> str:
     return f"np.flatnonzero(np.isin(parts, {literal(list(names))}))"
 
 
-DRAW = '''def draw(rows, count, name):
-    """Draw so many of the rows at random."""
-    return np.sort(np.random.default_rng(mix(SEED, "split", name)).permutation(rows)[:count])'''
-
-DRAW_BY_CLASS = '''def draw(rows, targets, count, name):
-    """Draw so many of the rows at random, of every class its share."""
-    shuffled = np.random.default_rng(mix(SEED, "split", name)).permutation(rows)
-{counts}
-    return np.sort(np.concatenate([shuffled[targets[shuffled] == c][:n] for c, n in enumerate(counts)]))'''
-
-SHARES = """    sizes = np.bincount(targets[rows])
-    shares = count * sizes / len(rows)
-    counts = np.floor(shares).astype(int)
-    counts[np.argsort(counts - shares, kind="stable")[: count - counts.sum()]] += 1  # largest remainders"""
+def _copies(groups: np.ndarray) -> dict[int, int]:
+    """Return for each row that is a copy of an earlier one the first of them."""
+    first = np.unique(groups, return_index=True)[1][groups]
+    found = np.flatnonzero(first != np.arange(len(groups)))
+    if len(found) > MOST_COPIES:
+        raise RunError(
+            f"{len(found):,} of its rows are copies of others, more than the {MOST_COPIES:,} to list"
+        )
+    return {int(row): int(first[row]) for row in found}
 
 
-def _draw(material: Material, drawn: list[str], folders: dict[int, tuple[str, ...]]) -> str:
+def _draw(material: Material, drawn: list[str], parts: dict[str, np.ndarray]) -> str:
     """Return the draw class by class: by shares, or by the numbers themselves where a small class is spared."""
     targets = material.examples.targets
     assert targets is not None
-    rows = np.arange(len(targets)) if not folders else np.setdiff1d(np.arange(len(targets)), _fixed(material))
-    fits = True
+    rows = np.sort(np.concatenate([parts["train"], *(parts[name] for name in drawn)]))
+    classes, fits = int(targets.max()) + 1, True
+    counts = {name: np.bincount(targets[parts[name]], minlength=classes) for name in drawn}
     for name in drawn:
-        chosen = material.rows(name)
-        fits &= np.array_equal(
-            _shares(targets[rows], len(chosen)), np.bincount(targets[chosen], minlength=targets.max() + 1)
-        )
-        rows = np.setdiff1d(rows, chosen)
+        simple = _shares(targets[rows], len(parts[name]))
+        fits &= np.array_equal(np.pad(simple, (0, classes - len(simple))), counts[name])
+        rows = np.setdiff1d(rows, parts[name])
     if fits:
         return DRAW_BY_CLASS.format(counts=SHARES)
-    numbers = {n: np.bincount(targets[material.rows(n)], minlength=targets.max() + 1).tolist() for n in drawn}
-    lines = "".join(f'        "{name}": {counts},\n' for name, counts in numbers.items())
-    return DRAW_BY_CLASS.replace("(rows, targets, count, name)", "(rows, targets, _, name)").format(
-        counts=f"    counts = {{  # of each class; the small ones keep a row to train on\n{lines}    }}[name]"
+    lines = "".join(f'        "{name}": {found.tolist()},\n' for name, found in counts.items())
+    return DRAW_BY_CLASS.replace("targets, count, name", "targets, _, name").format(
+        counts=f"    counts = {{  # of each class; the smallest keep a row to train on\n{lines}    }}[name]"
     )
-
-
-def _fixed(material: Material) -> np.ndarray:
-    assert material.source.fixed_split is not None
-    found: np.ndarray = np.flatnonzero(material.source.fixed_split[material.examples.rows] != TRAIN)
-    return found
 
 
 def _shares(targets: np.ndarray, count: int) -> np.ndarray:

@@ -31,7 +31,7 @@ class Findings:
         return Findings(notes=self.notes + other.notes, warnings=self.warnings + other.warnings)
 
 
-def gathered(remarks: Iterable[Remark]) -> tuple[str, ...]:
+def gathered(found: Iterable[Remark]) -> tuple[str, ...]:
     """Turn remarks into sentences; what is the same of many columns is said once, with their names.
 
     >>> gathered([Remark("a", "is empty", "are empty")])
@@ -39,16 +39,16 @@ def gathered(remarks: Iterable[Remark]) -> tuple[str, ...]:
     >>> gathered(Remark(name, "is empty", "are empty") for name in "abcdefghij")
     ("10 columns are empty: 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h' and 2 more",)
     """
-    alike: dict[str, list[Remark]] = {}
+    remarks, alike = list(found), dict[str, list[Remark]]()
     for remark in remarks:
         alike.setdefault(remark.many, []).append(remark)
-    sentences: list[str] = []
-    for many, group in alike.items():
-        if len(group) <= SAID_APART:
-            sentences += [f"column '{visible(remark.column)}' {remark.one}" for remark in group]
-        else:
-            sentences.append(f"{len(group):,} columns {many}: {listed([r.column for r in group])}")
-    return tuple(sentences)
+    return tuple(
+        f"column '{visible(remark.column)}' {remark.one}"
+        if len(group := alike[remark.many]) <= SAID_APART
+        else f"{len(group):,} columns {remark.many}: {listed([r.column for r in group])}"
+        for remark in remarks
+        if len(alike[remark.many]) <= SAID_APART or remark is alike[remark.many][0]
+    )
 
 
 def override(column: str, kind: str) -> str:

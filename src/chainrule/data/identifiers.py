@@ -24,7 +24,7 @@ NAMES_OF_MEASURES = frozenset(  # that may well go up by one from row to row
 )  # fmt: skip
 PICTURE = r"(?i)^\S.*\.(png|jpe?g|webp|gif|bmp|tiff?|heic|svg)$"
 TEXT_KINDS = (
-    (r"^[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}$", "a UUID"),
+    (r"^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$", "a UUID"),
     (r"^[0-9a-fA-F]{16,128}$", "a hash"),
     (r"^[a-z]+://\S+$", "an address"),
     (r"^[^@\s]+@[^@\s]+\.[a-zA-Z]+$", "an e-mail address"),

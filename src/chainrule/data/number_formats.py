@@ -151,7 +151,8 @@ class NumberFormat:
         whole = r"\d+"
         if self.thousands:
             sign = _CLASSES.get(self.thousands, re.escape(self.thousands))
-            whole = rf"(?:[1-9]\d{{0,2}}(?:{sign}\d{{2,3}})*{sign}\d{{3}}|\d+)"
+            inner = r"\d{2,3}" if self.thousands == "," else r"\d{3}"  # India writes 12,34,567
+            whole = rf"(?:[1-9]\d{{0,2}}(?:{sign}{inner})*{sign}\d{{3}}|\d+)"
         least = "*" if self.decimal == "." else "+"  # "5." is a number, "5," the end of a clause
         body = rf"(?:{whole}(?:{point}\d{least})?|{point}\d+)(?:[eE][-+]?\d+)?"
         unit = f"(?:{re.escape(self.unit)}[{SPACES}]*)?" if self.unit else ""

@@ -242,13 +242,15 @@ def check_rows_of_classes(target: Target, codes: np.ndarray, source_name: str) -
     if not single:
         return
     advice = "add rows, remove them or merge them with another class"
-    folded = [name.strip().lower() for name in target.classes]
-    alike = [name for name in single if folded.count(name.strip().lower()) > 1]
-    if alike:
-        twin = next(
-            c for c in target.classes if c != alike[0] and c.strip().lower() == alike[0].strip().lower()
-        )
-        advice = f"'{visible(alike[0], 40)}' looks like '{visible(twin, 40)}', and --merge-classes merges such classes; or {advice}"
+    twins = [
+        (name, other)
+        for name in single
+        for other, _ in sorted(zip(target.classes, counts, strict=True), key=lambda of: -of[1])
+        if other != name and other.strip().lower() == name.strip().lower()
+    ]
+    if twins:
+        name, other = (visible(twin, 40) for twin in twins[0])
+        advice = f"'{name}' looks like '{other}', and --merge-classes merges such classes; or {advice}"
     elif is_numbers(target.classes):
         advice += "; --task regression takes numbers as values"
     those = "the class" if len(single) == 1 else "the classes"

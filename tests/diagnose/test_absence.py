@@ -81,6 +81,16 @@ def test_values_that_are_often_zero_are_an_answer_too():
     assert "100 % of these have another target than 0, against" in said
 
 
+def test_a_column_that_only_dear_houses_have_is_named():
+    columns = houses()
+    dear = columns["price"] > np.median(columns["price"])
+    noted = dear & (RANDOM.random(1000) < 0.7)
+    [said] = said_of({"tax class": where(noted, RANDOM.choice(["a", "b"], 1000)), **columns}, "price")
+    assert said.startswith("column 'tax class' is filled in ") and "have a target above " in said
+    sizes = RANDOM.random(1000) < np.where(dear, 0.8, 0.3)
+    assert said_of({"garden": where(sizes, RANDOM.normal(size=1000)), **columns}, "price") == []
+
+
 @pytest.mark.parametrize(
     ("pure", "usual", "rows", "columns", "is_so"),
     [

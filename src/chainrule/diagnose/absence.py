@@ -68,7 +68,7 @@ def _trace(missing: np.ndarray, codes: np.ndarray, names: list[str], patterns: i
 
 
 def _answers(evidence: Evidence) -> tuple[np.ndarray, list[str]] | None:
-    """Return the answers as codes and in words: classes, or whether a value is the most frequent one."""
+    """Return the answers as codes and in words: classes; or whether a value is the most frequent one, or a large one."""
     answers = evidence.answers
     if evidence.is_classification:
         classes = range(len(evidence.schema.target.classes))
@@ -79,7 +79,9 @@ def _answers(evidence: Evidence) -> tuple[np.ndarray, list[str]] | None:
     found, counts = np.unique(values, return_counts=True)
     most = int(counts.argmax())
     if counts[most] < FREQUENT * len(values):
-        return None
+        middle = float(np.median(values))
+        words = f"a target of at most {show_number(middle)}", f"a target above {show_number(middle)}"
+        return (values > middle).astype(np.int64), list(words)
     frequent = show_number(float(found[most]))
     return (values != found[most]).astype(np.int64), [
         f"the target {frequent}",

@@ -118,6 +118,8 @@ def test_a_run_on_cifar_keeps_its_test_rows(tmp_path):
     run = cr.fit(path, model="softmax-regression", epochs=1, runs=tmp_path / "runs", quiet=True)
     assert cr.verify(run.path).outcome == "equal bits"
     assert run.evaluate() == run.metrics["test"]
+    outside = put(tmp_path / "again" / "cifar-10-batches-py", python10()).parent
+    assert len(run.predict(outside).names) == 130  # the folder around the one that unpacking made
 
 
 @pytest.mark.parametrize(

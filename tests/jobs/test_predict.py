@@ -31,3 +31,19 @@ def test_labels_are_quoted_where_a_spreadsheet_opens_them(tmp_path, monkeypatch,
         pl.read_csv(tmp_path / name, separator="\t") if ending == "tsv" else readers[ending](tmp_path / name)
     )
     assert wide["label"].to_list() == [expected]
+
+
+def test_new_rows_in_another_sheet_and_encoding(tmp_path, fixtures):
+    book = fixtures / "workbooks" / "houses.xlsx"
+    run = cr.fit(book, target="Price", sheet="Houses 2024", epochs=2, runs=tmp_path / "runs", quiet=True)
+    assert len(run.predict(book).values) == 60  # the sheet of training
+    with pytest.raises(cr.ChainruleError, match="the sheet 'Sheet3' is empty"):
+        predict_file(str(run.path), book, None, tmp_path, sheet="Sheet3")
+    with pytest.raises(cr.ChainruleError, match="has no sheet 'Houses 2024'; it has 'Sheet'"):
+        run.predict(fixtures / "workbooks" / "plain.xlsx")
+    table = run.read_inputs(book).frame
+    table.write_csv(tmp_path / "a.csv")
+    (tmp_path / "b.csv").write_bytes((tmp_path / "a.csv").read_text().encode("cp1252"))
+    text, _ = predict_file(str(run.path), tmp_path / "b.csv", None, tmp_path, encoding="cp1252")
+    assert len(text.splitlines()) == 61
+    assert len(run.predict([tmp_path / "a.csv", tmp_path / "b.csv"]).values) == 120

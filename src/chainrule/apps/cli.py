@@ -26,6 +26,12 @@ app = typer.Typer(
 TRAINING, DATA, RUN = "Training", "Data and question", "Run"
 JSON = Annotated[bool, typer.Option("--json", help="One JSON object per line instead of text.")]
 QUIET = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+ENCODING = Annotated[
+    str | None, typer.Option(help="Encoding of the table, if not that of training.", metavar="NAME")
+]
+SHEET = Annotated[
+    str | None, typer.Option(help="Sheet of the workbook, if not called as in training.", metavar="NAME")
+]
 RUNS = Annotated[Path, typer.Option("--runs", help="Folder of the run folders.", rich_help_panel=RUN)]
 
 
@@ -256,6 +262,8 @@ def predict(
             metavar="FILE",
         ),
     ] = None,
+    encoding: ENCODING = None,
+    sheet: SHEET = None,
     runs: RUNS = Path("runs"),
     quiet: QUIET = False,
 ) -> None:
@@ -266,7 +274,7 @@ def predict(
     with output.printer(json=False, quiet=quiet) as out:
         from chainrule.jobs.predict import predict_file
 
-        text, notes = predict_file(run, input, output_file, runs)
+        text, notes = predict_file(run, input, output_file, runs, encoding=encoding, sheet=sheet)
         out.notes(notes)
         out.wrote(text)
 
@@ -283,6 +291,8 @@ def evaluate(
     data: Annotated[
         str | None, typer.Argument(help="Rows with the target. Without it: the run's own test rows.")
     ] = None,
+    encoding: ENCODING = None,
+    sheet: SHEET = None,
     runs: RUNS = Path("runs"),
     json: JSON = False,
 ) -> None:
@@ -290,7 +300,7 @@ def evaluate(
     with output.printer(json=json, quiet=False) as out:
         from chainrule.jobs.predict import evaluate_on
 
-        judged, text, notes = evaluate_on(run, data, runs)
+        judged, text, notes = evaluate_on(run, data, runs, encoding=encoding, sheet=sheet)
         out.notes(notes)
         out.record("evaluate", judged, text)
 

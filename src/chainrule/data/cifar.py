@@ -33,14 +33,21 @@ def is_cifar(path: Path) -> bool:
     """Whether a folder or an archive holds CIFAR, by the names of its files."""
     if path.is_dir():
         try:
-            here = {file.name for file in path.iterdir()}
+            here = {file.name for file in _unpacked(path).iterdir()}
         except OSError:  # the reader of pictures says what is wrong with a folder
             return False
         return bool(here & {"data_batch_1", "data_batch_1.bin"}) or any(
             here >= files for files in ({"train.bin", "fine_label_names.txt"}, {"train", "meta"})
-            if not (path / "train").is_dir()
+            if not (_unpacked(path) / "train").is_dir()
         )  # fmt: skip
     return path.name.lower().endswith((".tar.gz", ".tgz")) and "cifar" in path.name.lower()
+
+
+def _unpacked(folder: Path) -> Path:
+    """Return the folder that unpacking made within a folder that holds nothing else, or the folder itself."""
+    inner = folder / "cifar-10-batches-py", folder / "cifar-10-batches-bin", folder / "cifar-100-python"
+    found = [path for path in (*inner, folder / "cifar-100-binary") if path.is_dir()]
+    return found[0] if len(found) == 1 else folder
 
 
 def read_cifar(path: Path, target: str | None = None) -> Source:
@@ -49,7 +56,7 @@ def read_cifar(path: Path, target: str | None = None) -> Source:
     Shapes: pictures (N, 3, 32, 32)
     Raises: DataError naming the file, with what was expected and what was found
     """
-    files = _in_folder(path) if path.is_dir() else _in_archive(path)
+    files = _in_folder(_unpacked(path)) if path.is_dir() else _in_archive(path)
     names = _class_names(files, path)
     batches = sorted(name for name in files if BATCH.fullmatch(name))
     if not names or not any(not name.startswith("test") for name in batches):

@@ -43,7 +43,7 @@ def _read(data: Any, reading: Reading) -> Source:
         return _read_divided(data, reading)
     if isinstance(data, str | Path):
         return _read_named(data, reading)
-    if isinstance(data, list | tuple) and data and all(isinstance(item, str | Path) for item in data):
+    if are_paths(data):
         return _read_files([path for item in data for path in _matching(item)], reading)
     from chainrule.data.arrays import from_arrays, from_dataset
 
@@ -55,6 +55,20 @@ def _read(data: Any, reading: Reading) -> Source:
     if not is_table and hasattr(data, "__getitem__") and hasattr(data, "__len__"):
         return from_dataset(data, name=type(data).__name__)
     return from_dataframe(data)
+
+
+def are_paths(data: Any) -> bool:
+    """Whether data is a list of names of files."""
+    return (
+        isinstance(data, list | tuple) and bool(data) and all(isinstance(item, str | Path) for item in data)
+    )
+
+
+def holds_batches(folder: Path) -> bool:
+    """Whether a folder holds MNIST's files or CIFAR's, and no pictures one by one."""
+    from chainrule.data.cifar import is_cifar
+
+    return is_cifar(folder) or any(any(folder.glob(f"*-images{sign}idx3-ubyte*")) for sign in "-.")
 
 
 def named_by(origin: Mapping[str, Any]) -> Any:
@@ -144,7 +158,7 @@ def _read_path(path: Path, reading: Reading) -> Source:
     if is_cifar(path):
         return read_cifar(path, reading.target)
     if path.is_dir():
-        if any(path.glob("*-images-idx3-ubyte*")) or any(path.glob("*-images.idx3-ubyte*")):
+        if holds_batches(path):
             return read_idx(path)
         size = reading.picture_size
         return read_pictures(

@@ -19,7 +19,15 @@ ENDINGS = (".csv", ".tsv", ".parquet", ".json")
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
-def predict_file(run: str, rows: Path, output: Path | None, runs: Path) -> tuple[str, tuple[str, ...]]:
+def predict_file(
+    run: str,
+    rows: Path,
+    output: Path | None,
+    runs: Path,
+    *,
+    encoding: str | None = None,
+    sheet: str | None = None,
+) -> tuple[str, tuple[str, ...]]:
     """Predict for a file and write a table; returns what belongs on standard output, and what the user should hear.
 
     Raises: SettingError for an output whose ending says nothing; DataError for rows that cannot be read
@@ -28,7 +36,7 @@ def predict_file(run: str, rows: Path, output: Path | None, runs: Path) -> tuple
     if ending not in ENDINGS:
         raise SettingError(f"--output takes a file ending in {', '.join(ENDINGS)}; got {visible(output)}")
     opened = Run(find(run, runs).path)
-    source = opened.read_inputs(rows)
+    source = opened.read_inputs(rows, encoding=encoding, sheet=sheet)
     table = predictions_frame(
         opened.predict_source(source), opened.recipe.schema.target.names, source.row_names
     )
@@ -39,10 +47,12 @@ def predict_file(run: str, rows: Path, output: Path | None, runs: Path) -> tuple
     return f"{table.height} predictions in {visible(output)}\n", opened.notes
 
 
-def evaluate_on(run: str, data: str | None, runs: Path) -> tuple[dict[str, Any], str, tuple[str, ...]]:
+def evaluate_on(
+    run: str, data: str | None, runs: Path, *, encoding: str | None = None, sheet: str | None = None
+) -> tuple[dict[str, Any], str, tuple[str, ...]]:
     """Judge labelled rows, or the run's own test rows; returns the figures, them as text, and what the user should hear."""
     opened = Run(find(run, runs).path)
-    judged = opened.judge(data)
+    judged = opened.judge(data, encoding=encoding, sheet=sheet)
     yardsticks = opened.record["yardsticks"] if data is None else []
     base_rate = yardsticks[0]["metrics"].get(opened.metric) if yardsticks else None
     second = opened.recipe.schema.target.second

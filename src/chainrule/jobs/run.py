@@ -16,7 +16,7 @@ from chainrule.core.text import visible
 from chainrule.core.typed_json import typed
 from chainrule.data.class_folders import PICTURE_ENDINGS
 from chainrule.data.prepare import Prepare
-from chainrule.data.read import read
+from chainrule.data.read import are_paths, holds_batches, read
 from chainrule.data.reading import Reading
 from chainrule.data.source import Source
 from chainrule.data.store import find_store
@@ -151,18 +151,18 @@ class Run:
         with self.recipe.plan_here().applied():
             return task.decode(outputs_of(model, model_inputs(prepare, examples, source)))
 
-    def read_inputs(self, rows: Any) -> Source:
-        """Read rows to predict for; they need no target."""
+    def read_inputs(self, rows: Any, *, encoding: str | None = None, sheet: str | None = None) -> Source:
+        """Read rows to predict for; they need no target. `encoding` and `sheet` are those of training if not given."""
         schema = self.recipe.schema
         if isinstance(rows, str | Path) and schema.is_pictures:
             path = Path(rows)
-            if path.is_dir() or path.suffix.lower() in PICTURE_ENDINGS:
+            if path.suffix.lower() in PICTURE_ENDINGS or (path.is_dir() and not holds_batches(path)):
                 return _pictures(path, schema.shape)
         if isinstance(rows, str | Path) and schema.columns and Path(rows).is_dir():
             raise DataError(
                 f"{visible(rows)} is a folder; this network was trained on a table and predicts for one"
             )
-        if isinstance(rows, np.ndarray | torch.Tensor | list):
+        if isinstance(rows, np.ndarray | torch.Tensor | list) and not are_paths(rows):
             array = np.asarray(rows)
             if array.shape == schema.shape:
                 array = array[None]
@@ -171,10 +171,11 @@ class Run:
             return Source(
                 name="the array", origin={"kind": "memory"}, array=array, is_pictures=schema.is_pictures
             )
-        return read(rows, self._reading())
+        return read(rows, self._reading(encoding, sheet))
 
-    def _reading(self) -> Reading:
-        settings = self.recipe.settings
+    def _reading(self, encoding: str | None, sheet: str | None) -> Reading:
+        chosen = self.recipe.settings
+        settings = replace(chosen, encoding=encoding or chosen.encoding, sheet=sheet or chosen.sheet)
         store = find_store(self.path.parent / ".cache", settings.memory)
         return replace(reading_of(settings, self.recipe.data["target"]), store=store)
 
@@ -182,8 +183,11 @@ class Run:
         """Return metrics on labelled rows; without `data`, on the run's own test rows."""
         return self.judge(data).metrics
 
-    def judge(self, data: Any = None) -> Judgement:
-        """Return metrics with 95 % intervals on labelled rows; without `data`, on the run's own test rows."""
+    def judge(self, data: Any = None, *, encoding: str | None = None, sheet: str | None = None) -> Judgement:
+        """Return metrics with 95 % intervals on labelled rows; without `data`, on the run's own test rows.
+
+        `encoding` and `sheet` are those of training if not given.
+        """
         model, prepare, task = self._loaded
         schema = self.recipe.schema
         if data is None:
@@ -193,7 +197,7 @@ class Run:
             if not len(rows):
                 raise RunError(f"the run {self.path} kept no test rows (--test 0); give data to evaluate on")
         else:
-            reading = self._reading()
+            reading = self._reading(encoding, sheet)
             if schema.is_pictures:
                 channels, height, width = schema.shape
                 reading = replace(reading, shape=(channels, height, width))

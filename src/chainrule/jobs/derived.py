@@ -31,7 +31,9 @@ from chainrule.train.task import Task
 from chainrule.train.training import Training
 
 PARTS = ("train", "validation", "test")
-MOST_TO_RANK = 2_000_000  # training rows × outputs that all metrics are taken of; some of them sort
+MOST_TO_RANK = (
+    2_000_000  # rows × outputs that all metrics are taken of before the final ones; some of them sort
+)
 
 
 def write_model(folder: RunFolder, objective: Objective, prepare: Prepare) -> None:
@@ -65,13 +67,13 @@ def finish(
     """Judge the trained network and write what is derived."""
     objective = training.step.objective
     outputs = {part: _outputs(material, training, part) for part in PARTS}
+    best_known = next(part for part in reversed(PARTS) if outputs[part] is not None)
     judgements = {
-        part: _judged(material, objective.task, part, found)
+        part: (_judged if part == best_known != "train" else _measured)(material, objective.task, part, found)
         for part, found in outputs.items()
         if found is not None
     }
     metrics = {part: found.metrics for part, found in judgements.items()}
-    best_known = next(part for part in reversed(PARTS) if part in judgements)
     write_history(folder, training.history)
     yield Said(text="comparing with simpler models on the same rows")
     yardsticks = measure_yardsticks(material, objective.task, fit_seconds)
@@ -188,10 +190,12 @@ def _outputs(material: Material, training: Training, part: str) -> Tensor | None
 
 
 def _judged(material: Material, task: Task, part: str, outputs: Tensor) -> Judgement:
-    """Judge a part of the rows: test and validation with intervals; many training rows by what costs little."""
+    """Judge the rows on which the network is known best, with intervals."""
+    return judge_rows(task, outputs, _targets(material, task, material.rows(part), outputs))
+
+
+def _measured(material: Material, task: Task, part: str, outputs: Tensor) -> Judgement:
+    """Measure other rows: by every metric, or where they are very many by what costs little."""
     targets = _targets(material, task, material.rows(part), outputs)
-    if part != "train":
-        return judge_rows(task, outputs, targets)
-    if outputs.numel() > MOST_TO_RANK:
-        return Judgement(rows=len(outputs), metrics=watch(task, outputs, targets))
-    return Judgement(rows=len(outputs), metrics=judge(task, outputs, targets))
+    measured = (watch if outputs.numel() > MOST_TO_RANK else judge)(task, outputs, targets)
+    return Judgement(rows=len(outputs), metrics=measured)

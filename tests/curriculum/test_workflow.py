@@ -35,6 +35,8 @@ def test_supervised_workflow_on_the_study_table(fit: Fit, fixtures: Path) -> Non
             learning_rate=rate,
             weight_decay=0.0,
             decay_with_loss=False,
+            validation=0.1,
+            test=0.2,
             seed=1,
         )
         for rate in (1e-6, 0.03)

@@ -117,7 +117,7 @@ class _Json:
     track: Callable[..., Any] | None = None
 
     def show(self, events: Iterable[Any]) -> Iterator[Any]:
-        from chainrule.jobs.events import EpochEnded, Finished, Opened, Said, Warned
+        from chainrule.jobs.events import EpochEnded, Finished, HeldOut, Opened, Said, Warned
 
         for event in events:
             match event:
@@ -129,6 +129,8 @@ class _Json:
                     _line({"event": "start", **dataclasses.asdict(event)})
                 case EpochEnded():
                     _line({"event": "epoch", **event.row, "is_best": event.is_best})
+                case HeldOut(is_trained=True):
+                    _line({"event": "held-out", "network": event.network, "networks": event.networks})
                 case Finished():
                     _line({"event": "done", **dataclasses.asdict(event)})
             yield event

@@ -18,10 +18,11 @@ from chainrule.jobs import folder as folders
 from chainrule.jobs.events import Event, Finished, Said
 from chainrule.jobs.folder import RunFolder
 from chainrule.jobs.groups import judge_groups
+from chainrule.jobs.held_out import Train, judge_held_out, judged_rows
 from chainrule.jobs.importance import LEAST_SECONDS, SHARE, column_places, drawn_rows, measure_importance
 from chainrule.jobs.page import summarise
 from chainrule.jobs.workshop import Material
-from chainrule.jobs.yardstick import base_rate, measure_yardsticks, verdict
+from chainrule.jobs.yardstick import FEW_DIGITS, base_rate, measure_yardsticks, verdict
 from chainrule.train.checkpoint import under
 from chainrule.train.judgement import Judgement, judge_rows
 from chainrule.train.loop import judge, outputs_of, watch
@@ -63,8 +64,9 @@ def finish(
     material: Material,
     training: Training,
     fit_seconds: float,
+    train: Train,
 ) -> Iterator[Event]:
-    """Judge the trained network and write what is derived."""
+    """Judge the trained network and write what is derived. `train` gives the training of another recipe's network."""
     objective = training.step.objective
     outputs = {part: _outputs(material, training, part) for part in PARTS}
     best_known = next(part for part in reversed(PARTS) if outputs[part] is not None)
@@ -73,23 +75,35 @@ def finish(
         for part, found in outputs.items()
         if found is not None
     }
+    counts, held_out = material.split.counts(), None
+    if recipe.settings.folds:
+        yield Said(text="training further networks to judge this one by")
+        held_out = yield from judge_held_out(recipe, material, objective.task, train)
+        judgements["test"], outputs["test"] = held_out.judgement, held_out.outputs
+        material = judged_rows(material)
     metrics = {part: found.metrics for part, found in judgements.items()}
     write_history(folder, training.history)
-    yield Said(text="comparing with simpler models on the same rows")
-    yardsticks = measure_yardsticks(material, objective.task, fit_seconds)
-    said = verdict(objective.task, metrics.get("test", {}), yardsticks)
+    if held_out is None:
+        yield Said(text="comparing with simpler models on the same rows")
+        yardsticks = measure_yardsticks(material, objective.task, fit_seconds)
+        said = verdict(objective.task, metrics.get("test", {}), yardsticks)
+    else:
+        yardsticks = held_out.yardsticks
+        said = verdict(objective.task, metrics["test"], yardsticks, rows="held-out", digits=FEW_DIGITS)
+    judging = {} if held_out is None else {"judging": held_out.to_json()}
     record: dict[str, Any] = {
         "metrics": metrics,
         "metric": objective.task.metric,
         "intervals": {part: found.intervals for part, found in judgements.items() if found.intervals},
         "epochs": len(training.history),
         "best_epoch": training.best_epoch,
-        "rows": material.split.counts(),
+        "rows": counts,
         "fit_seconds": fit_seconds,
         "yardsticks": [
             {"name": y.name, "metrics": y.metrics, "seconds": y.seconds, "note": y.note} for y in yardsticks
         ],
         "verdict": said,
+        **judging,
         **_closer_looks(recipe, material, objective, best_known, outputs[best_known], fit_seconds),
     }
     yield Said(text="writing the report")
@@ -101,13 +115,14 @@ def finish(
         epochs=len(training.history),
         best_epoch=training.best_epoch,
         fit_seconds=fit_seconds,
-        rows=material.split.counts(),
+        rows=counts,
         plan=str(recipe.plan),
         verdict=said,
         judged_on=best_known,
         intervals=judgements[best_known].intervals,
         base_rate=base_rate(yardsticks, objective.task.metric),
         second=recipe.schema.target.second,
+        judging=record.get("judging"),
     )
 
 
@@ -124,7 +139,8 @@ def _closer_looks(
     if part == "train":
         return {}
     looks: dict[str, Any] = {}
-    if places := column_places(recipe.schema, material.prepare, material.source.feature_names):
+    places = column_places(recipe.schema, material.prepare, material.source.feature_names)
+    if places and not recipe.settings.folds:  # the kept network has trained on the rows that others held out
         looks["importance"] = _importance(material, objective, part, places, fit_seconds)
     if recipe.settings.by:
         answers = objective.task.answers(

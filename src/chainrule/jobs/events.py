@@ -54,11 +54,21 @@ class EpochEnded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeldOut:
+    """One of the networks that judge few rows trains, or has answered for the rows that it never saw."""
+
+    network: int
+    networks: int
+    is_trained: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
     """The run is complete; everything is on disk.
 
     `intervals` are those of `judged_on`: test, or validation without test rows. `base_rate` is the score of answering
-    every row alike; `second` is the class that precision and recall are about where there are two.
+    every row alike; `second` is the class that precision and recall are about where there are two; `judging` says how
+    the figures of few rows came about, where networks that held them out stand for the test.
     """
 
     run: Path
@@ -73,6 +83,7 @@ class Finished:
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
     base_rate: float | None = None
     second: str | None = None
+    judging: dict[str, Any] | None = None
 
 
-Event = Said | Warned | Opened | Stepped | EpochEnded | Finished
+Event = Said | Warned | Opened | Stepped | EpochEnded | HeldOut | Finished

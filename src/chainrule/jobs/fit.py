@@ -29,6 +29,7 @@ from chainrule.jobs.derived import finish, write_model
 from chainrule.jobs.events import EpochEnded, Event, Finished, Opened, Said, Stepped, Warned
 from chainrule.jobs.folder import RunFolder
 from chainrule.jobs.groups import check_column
+from chainrule.jobs.held_out import Train, check_rows, hold_back, way_announced
 from chainrule.jobs.run import Run
 from chainrule.jobs.show import consume
 from chainrule.jobs.workshop import (
@@ -199,7 +200,8 @@ def run_fit(request: Request) -> Iterator[Event]:
 
 def prepare_run(request: Request, source: Source) -> tuple[Recipe, Material]:
     """Decide everything that a run depends on, before anything is trained."""
-    settings = request.settings.filled({"validation": 0.1, "test": 0.2})
+    settings = request.settings
+    check_rows(len(source), source.name, None)
     dividing = columns_that_divide(source, settings.split, settings.columns)
     schema, found = find_schema(
         source,
@@ -212,6 +214,8 @@ def prepare_run(request: Request, source: Source) -> tuple[Recipe, Material]:
     if settings.by is not None:
         check_column(source, settings.by)
     examples = schema.encode(source)
+    settings = hold_back(settings, len(examples), is_divided=source.fixed_split is not None)
+    check_rows(len(examples), source.name, settings.folds)
     material = make_material(source, examples, schema, settings)
     inputs = material.prepare.features
     question = Question(
@@ -237,7 +241,14 @@ def prepare_run(request: Request, source: Source) -> tuple[Recipe, Material]:
         inputs=inputs,
         plan=make_plan(settings.plan, settings.device),
         versions=versions_here(),
-        notes=(*source.notes, *found.notes, *dividing.values(), *examples.notes, *material.notes),
+        notes=(
+            *source.notes,
+            *found.notes,
+            *dividing.values(),
+            *examples.notes,
+            *material.notes,
+            *_about_few_rows(settings, material),
+        ),
         warnings=(
             *found.warnings,
             *warnings(source, schema, examples, material.split, material.copies, filled),
@@ -246,6 +257,10 @@ def prepare_run(request: Request, source: Source) -> tuple[Recipe, Material]:
         given=tuple(k for k, v in (("model", request.model), ("loss", request.loss)) if v is not None),
     )
     return recipe, material
+
+
+def _about_few_rows(settings: Settings, material: Material) -> tuple[str, ...]:
+    return (way_announced(settings.folds, material),) if settings.folds else ()
 
 
 def _settled(recipe: Recipe, training: Training) -> Plan:
@@ -312,7 +327,7 @@ def _train(
         training.restore_best_()
         write_model(folder, training.step.objective, material.prepare)
         fit_seconds = before + time.perf_counter() - began
-        for event in finish(folder, recipe, material, training, fit_seconds):
+        for event in finish(folder, recipe, material, training, fit_seconds, _trainer(request, training)):
             yield event
             if stop and not isinstance(event, Finished):
                 raise Interrupted(
@@ -320,6 +335,14 @@ def _train(
                     f"report comes with: chainrule fit --resume {folder.path}",
                     stop.number,
                 )
+
+
+def _trainer(request: Request, training: Training) -> Train:
+    """Return what makes the training of another recipe, on the same device and with the same objects."""
+    device = next(training.step.objective.parameters()).device
+    return lambda recipe, material: make_training(
+        recipe, material, device, model=request.model, loss=request.loss
+    )
 
 
 def _updates(

@@ -51,7 +51,8 @@ def summarise(
         data=_data(recipe, material),
         columns=_columns(recipe),
         warnings=list(recipe.warnings),
-        notes=[*recipe.notes, *_about_losses(recipe, task)],
+        notes=[*recipe.notes, *_about_losses(recipe, task), *_about_judging(record)],
+        held_out=bool(recipe.settings.folds),
         rows=material.split.counts(),
         layers=layers_of(training.step.objective.model, material.inputs[:2]),
         history=training.history,
@@ -128,6 +129,10 @@ def _about_losses(recipe: Recipe, task: Task) -> list[str]:
             "weighted, metrics are not, and probabilities are higher for rare classes than these classes are frequent"
         )
     return told
+
+
+def _about_judging(record: dict[str, Any]) -> list[str]:
+    return [f"the test figures: {record['judging']['said']}"] if "judging" in record else []
 
 
 def _data(recipe: Recipe, material: Material) -> dict[str, str]:

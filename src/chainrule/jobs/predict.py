@@ -57,7 +57,14 @@ def evaluate_on(
     base_rate = yardsticks[0]["metrics"].get(opened.metric) if yardsticks else None
     second = opened.recipe.schema.target.second
     text = "\n".join(
-        figures(judged.metrics, judged.intervals, opened.metric, base_rate=base_rate, second=second)
+        figures(
+            judged.metrics,
+            judged.intervals,
+            opened.metric,
+            base_rate=base_rate,
+            second=second,
+            digits=2 if data is None and opened.recipe.settings.folds else 3,
+        )
     )
     return {**judged.metrics, "intervals": judged.intervals, "rows": judged.rows}, text, opened.notes
 

@@ -190,6 +190,8 @@ class Run:
         """
         model, prepare, task = self._loaded
         schema = self.recipe.schema
+        if data is None and self.recipe.settings.folds:
+            return self._held_out()
         if data is None:
             source = read_again(self.recipe, self._data, self.folder)
             examples = schema.encode(source)
@@ -212,6 +214,22 @@ class Run:
             inputs = model_inputs(prepare, examples, source)
             outputs = outputs_of(model, inputs, torch.from_numpy(rows))
             return judge_rows(task, outputs, task.encode(examples.targets[rows]))
+
+    def _held_out(self) -> Judgement:
+        """Return what the networks that held each row out showed; the kept one has trained on all rows."""
+        judging = self.record.get("judging")
+        if not isinstance(judging, dict) or "test" not in self.metrics:
+            raise RunError(
+                f"{self.path / folders.METRICS} does not say how the rows were judged; it comes back with: chainrule fit "
+                f"--resume {self.path}"
+            )
+        self.notes = (f"the run kept no test rows; {judging['said']}",)
+        intervals = self.record.get("intervals", {}).get("test", {})
+        return Judgement(
+            rows=self.record["rows"]["train"],
+            metrics=self.metrics["test"],
+            intervals={name: (low, high) for name, (low, high) in intervals.items()},
+        )
 
     def code(self) -> str:
         """Return the run as one script of plain PyTorch, without chainrule, that trains to the same bits.

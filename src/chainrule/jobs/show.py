@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from chainrule.catalog import METRICS
 from chainrule.core.text import visible
 from chainrule.core.units import show_interval, show_number, show_seconds
-from chainrule.jobs.events import EpochEnded, Event, Finished, Opened, Said, Stepped, Warned
+from chainrule.jobs.events import EpochEnded, Event, Finished, HeldOut, Opened, Said, Stepped, Warned
 from chainrule.train.metrics import metric_named
 
 if TYPE_CHECKING:
@@ -78,6 +78,8 @@ class Terminal:
                     self._bar.update(self._bar_task, completed=event.step, epoch=event.epoch, rate=rate)
             case EpochEnded():
                 self._epoch(event)
+            case HeldOut():
+                self._held_out(event)
             case Finished():
                 self._stop_bar()
                 self._finish(event)
@@ -116,14 +118,36 @@ class Terminal:
             return
         self.line(epoch_line(row, self._opened.metric, event.is_best))
 
+    def _held_out(self, event: HeldOut) -> None:
+        if not self.console.is_terminal:
+            return
+        if self._bar is None or self._bar.tasks[0].description != "judging":
+            self._stop_bar()
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+            columns = (TextColumn("networks that judge"), BarColumn(), MofNCompleteColumn())
+            self._bar = Progress(
+                *columns, TimeRemainingColumn(compact=True), console=self.console, transient=True
+            )
+            self._bar_task = self._bar.add_task("judging", total=event.networks)
+            self._bar.start()
+        self._bar.update(self._bar_task, completed=event.network - (not event.is_trained))
+
     def _finish(self, event: Finished) -> None:
         best = f", best epoch {event.best_epoch}" if event.best_epoch else ""
         self.line(f"{event.epochs} epochs in {show_seconds(event.fit_seconds)}{best}")
         assert self._opened is not None
         part, metric = event.judged_on, self._opened.metric
         first, *others = figures(
-            event.metrics[part], event.intervals, metric, base_rate=event.base_rate, second=event.second
-        )
+            event.metrics[part], event.intervals, metric, base_rate=event.base_rate, second=event.second,
+            digits=3 if event.judging is None else 2,
+        )  # fmt: skip
+        if event.judging is not None:
+            self.line(event.judging["said"])
+            part = "held out"
+            if "accuracy" in event.metrics["test"] and event.judging["rounds"] == 1:
+                rows = event.rows["train"]
+                first = f"{round(event.metrics['test']['accuracy'] * rows)} of {rows} right · {first}"
         self.line(f"{part}: {first}", "bold")
         for text in others:
             self.line(f"  {text}")
@@ -144,6 +168,7 @@ def figures(
     *,
     base_rate: float | None = None,
     second: str | None = None,
+    digits: int = 3,
 ) -> list[str]:
     """Write figures as lines: the one that matters most with interval and base rate, then the others.
 
@@ -152,11 +177,17 @@ def figures(
     first = f"{metric} is not defined: these rows are all of one class"
     if metric in metrics:
         beside = [f"95 % interval {show_interval(*intervals[metric])}"] if metric in intervals else []
-        beside += [f"base rate {_short(base_rate)}"] if base_rate is not None else []
-        first = f"{metric} {_short(metrics[metric])}" + (f" ({'; '.join(beside)})" if beside else "")
+        beside += [f"base rate {show_figure(base_rate, digits)}"] if base_rate is not None else []
+        first = f"{metric} {show_figure(metrics[metric], digits)}" + (
+            f" ({'; '.join(beside)})" if beside else ""
+        )
     is_loss = math.isclose(metrics.get("log-loss", math.nan), metrics.get("loss", math.nan), rel_tol=1e-3)
     left_out = {metric, "log-loss"} if is_loss else {metric}
-    others = {name: f"{name} {_short(value)}" for name, value in metrics.items() if name not in left_out}
+    others = {
+        name: f"{name} {show_figure(value, digits)}"
+        for name, value in metrics.items()
+        if name not in left_out
+    }
     of_second = [
         name for name in others if second is not None and name in METRICS and metric_named(name).is_of_second
     ]
@@ -166,10 +197,10 @@ def figures(
     return [line for line in lines if line]
 
 
-def _short(value: float) -> str:
+def show_figure(value: float, digits: int = 3) -> str:
     """Write a figure with three digits, more are luck of the rows; only what is whole reads as 1."""
-    short = float(f"{value:.3g}") if abs(value) < 100 else value
-    return show_number(0.999 if value < 1 <= short else short)
+    short = float(f"{value:.{digits}g}") if abs(value) < 100 or digits < 3 else value
+    return show_number(1 - 10.0**-digits if value < 1 <= short else short)
 
 
 def epoch_line(row: dict[str, float], metric: str, is_best: bool) -> str:

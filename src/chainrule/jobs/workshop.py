@@ -68,7 +68,11 @@ def make_material(source: Source, examples: Examples, recipe_schema: Any, settin
     if examples.numbers.dtype.kind not in "fiub":
         raise DataError(f"{source.name}: inputs must be numbers; got {examples.numbers.dtype}")
     target = recipe_schema.target
-    if target.classes and source.fixed_split is None and (settings.test or settings.validation):
+    if (
+        target.classes
+        and source.fixed_split is None
+        and (settings.test or settings.validation or settings.folds)
+    ):
         check_rows_of_classes(target, examples.targets, source.name)
     copies = duplicate_groups(examples, recipe_schema)
     division = find_division(source, examples.rows, settings.split, copies)

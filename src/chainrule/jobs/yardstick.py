@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 
 from chainrule.core.units import show_number
+from chainrule.jobs.show import show_figure
 from chainrule.jobs.workshop import Material
 from chainrule.report.canvas import say
 from chainrule.report.summary import Yardstick
@@ -21,6 +23,7 @@ SHARE, LEAST_SECONDS = 0.1, 2.0  # of the network's time; and what they may take
 NUMBERS_FOR_LINEAR = 4_000_000  # rows × features × classes that a linear model handles within its share
 NUMBERS_FOR_TREES = 2_000_000
 NUMBERS_AT_ONCE = 1 << 22  # features of test rows that a simpler model predicts from together
+FEW_DIGITS = 2  # of figures that rest on a few rows
 TREES_AT_ONCE, MOST_TREES = 5, 100
 
 
@@ -29,9 +32,13 @@ def measure_yardsticks(material: Material, task: Task, fit_seconds: float) -> li
     if not len(material.split.test):
         return []
     budget = max(LEAST_SECONDS, SHARE * fit_seconds)
-    found = [_constant(material, task)]
-    ends = time.perf_counter() + budget
-    found.append(_timed(_linear, material, task, ends))
+    answered = answer_yardsticks(material, task, time.perf_counter() + budget)
+    return [replace(yardstick, metrics=_metrics(task, answers)) for yardstick, answers in answered]
+
+
+def answer_yardsticks(material: Material, task: Task, ends: float) -> list[tuple[Yardstick, Answers]]:
+    """Fit the simpler models and return each, not yet measured, with its answers for the test rows."""
+    found = [_constant(material, task), _timed(_linear, material, task, ends)]
     if not material.prepare.is_pictures:
         found.append(_timed(_trees, material, task, ends))
     return found
@@ -42,18 +49,29 @@ def base_rate(yardsticks: list[Yardstick], metric: str) -> float | None:
     return yardsticks[0].metrics.get(metric) if yardsticks else None
 
 
-def verdict(task: Task, metrics: dict[str, float], yardsticks: list[Yardstick]) -> str:
-    """Say in one sentence where the network stands."""
+def verdict(
+    task: Task,
+    metrics: dict[str, float],
+    yardsticks: list[Yardstick],
+    *,
+    rows: str = "test",
+    digits: int | None = None,
+) -> str:
+    """Say in one sentence where the network stands on the `rows`; with so many digits, or as many as mean something."""
+
+    def show(value: float) -> str:
+        return show_score(value) if digits is None else show_figure(value, digits)
+
     if not yardsticks:
         return "no test rows: nothing says how good this network is on rows that it never saw"
     metric = metric_named(task.metric)
     rivals = {y.name: y.metrics[metric.name] for y in yardsticks if metric.name in y.metrics}
     if metric.name not in metrics or not rivals:
-        return f"the test rows do not define {metric.name}: they are all of one class"
+        return f"the {rows} rows do not define {metric.name}: they are all of one class"
     ours = metrics[metric.name]
     best = (max if metric.larger_is_better else min)(rivals, key=lambda name: rivals[name])
-    shown = f"test {say(metric.name)} {show_score(ours)}"
-    others = ", ".join(f"{name} {show_score(score)}" for name, score in rivals.items())
+    shown = f"{rows} {say(metric.name)} {show(ours)}"
+    others = ", ".join(f"{name} {show(score)}" for name, score in rivals.items())
     if metric.is_better(ours, rivals[best]):
         return f"{shown}, ahead of every yardstick ({others})"
     return f"{shown}, {'level with' if ours == rivals[best] else 'behind'} {best} ({others})"
@@ -68,27 +86,27 @@ def show_score(value: float) -> str:
     return f"{value:.3f}".replace("-0.000", "0.000") if abs(value) < 10 else show_number(value)
 
 
-def _constant(material: Material, task: Task) -> Yardstick:
+def _constant(material: Material, task: Task) -> tuple[Yardstick, Answers]:
     """Answer every row alike: the mean, or the largest class with every class as probable as in training."""
     train, true = _targets(material, "train"), _targets(material, "test")
     if task.kind == "regression":
         answers = Answers(true=true, values=np.broadcast_to(train.mean(0), true.shape))
-        return Yardstick(name="constant (mean)", metrics=_metrics(task, answers), seconds=0.0)
+        return Yardstick(name="constant (mean)", metrics={}, seconds=0.0), answers
     counts = np.bincount(train, minlength=_classes(task))
     shares = np.broadcast_to(counts / counts.sum(), (len(true), len(counts)))
     answers = Answers(true=true, labels=np.full(len(true), counts.argmax()), probabilities=shares)
-    return Yardstick(name="constant (largest class)", metrics=_metrics(task, answers), seconds=0.0)
+    return Yardstick(name="constant (largest class)", metrics={}, seconds=0.0), answers
 
 
 def _timed(
     fit: Callable[..., tuple[str, Answers, str]], material: Material, task: Task, ends: float
-) -> Yardstick:
+) -> tuple[Yardstick, Answers]:
     began = time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # iteration limits are meant, and said in the note
         name, answers, note = fit(material, task, ends)
     seconds = time.perf_counter() - began
-    return Yardstick(name=name, metrics=_metrics(task, answers), seconds=seconds, note=note)
+    return Yardstick(name=name, metrics={}, seconds=seconds, note=note), answers
 
 
 def _linear(material: Material, task: Task, ends: float) -> tuple[str, Answers, str]:

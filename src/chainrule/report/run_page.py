@@ -98,8 +98,9 @@ def _training(summary: RunSummary) -> list[Child]:
 
 def _data(summary: RunSummary) -> list[Child]:
     shown: dict[str, Child] = {visible(k): visible(v, 500) for k, v in summary.data.items()}
-    total = sum(summary.rows.values())
-    for split in SPLITS:
+    parts = SPLITS[:1] if summary.held_out else SPLITS  # then the test rows are the training rows of others
+    total = sum(summary.rows.get(split, 0) for split in parts)
+    for split in parts:
         if summary.rows.get(split):
             shown[f"{split} rows"] = f"{summary.rows[split]:,} ({percent(summary.rows[split] / total)})"
     if not summary.columns:

@@ -61,7 +61,7 @@ def _outcome(summary: RunSummary) -> str:
     split, score = score_of(summary)
     if split is None:
         return f"There is no {say(summary.metric)} to show: nothing was measured."
-    rows = _rows(summary.rows.get(split, 0), split)
+    rows = _rows(summary.rows.get(split, 0), "held-out" if summary.held_out and split == "test" else split)
     span = spanned(summary.metric, summary.intervals.get(split, {}).get(summary.metric))
     luck = f" (95\N{NO-BREAK SPACE}% interval {span})" if span else ""
     if not math.isfinite(score):

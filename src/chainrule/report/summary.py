@@ -112,5 +112,6 @@ class RunSummary:
     intervals: dict[str, dict[str, Sequence[float]]] = field(default_factory=dict)
     answers: Answers | None = None
     influences: Influences | None = None
+    held_out: bool = False  # whether the test rows are all rows, each held out by networks of their own
     by: str = ""
     groups: list[GroupFigures] = field(default_factory=list)

@@ -52,7 +52,7 @@ def find_intervals(
     """Return the interval of each value: of metrics by name, and of "loss" where the rows' losses are given.
 
     An interval always reaches to its value: calibration error is larger in most replicates than in the rows
-    themselves. Where all rows are right, so are all replicates: there Wilson's interval says what the rows can tell.
+    themselves. Where all rows are right, or none, so it is in all replicates: there Wilson's interval says what the rows can tell.
     """
     chosen = [name for name in values if name != "loss"]
     parts = [
@@ -85,6 +85,13 @@ def _interval(answers: Answers, name: str, value: float, replicates: np.ndarray)
         return value, value
     if name != "loss" and value == 1 == replicates.min() and answers.labels is not None:
         return _wilson(answers, name), 1.0
+    if (
+        name != "loss"
+        and value == 0 == replicates.max()
+        and metric_named(name).larger_is_better
+        and answers.labels is not None
+    ):
+        return 0.0, 1 - _wilson(answers, name)
     if len(replicates) < ENOUGH:
         reach = NORMAL * float(replicates.std())
         low, high = value - reach, value + reach

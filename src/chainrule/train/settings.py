@@ -63,6 +63,11 @@ class Settings:
         None, "part of all rows that validates (0.1); 0: none, no early stopping", low=0, high=1
     )
     test: float | None = _setting(None, "part of all rows that is kept for the test (0.2)", low=0, high=1)
+    folds: int | None = _setting(
+        None,
+        "networks that judge few rows in place of a test set; as many as rows: leave-one-out; 0: none",
+        low=0,
+    )
     split: str = _setting(
         "random", "how rows are divided: random, time:COLUMN, group:COLUMN, predefined or predefined:COLUMN"
     )

@@ -79,8 +79,7 @@ def told_kinds(source: Source, said: Sequence[str], targets: Collection[str]) ->
 def decimal_of(source: Source, said: str | None) -> str | None:
     """Return the decimal sign that open cases of a table are read with; None where nothing tells.
 
-    A column such as "12,5" tells it for one such as "1,234"; so does a table without a point whose cells are separated
-    by semicolons, as they are where the comma is taken. Raises: SettingError for a sign that is none
+    A column such as "12,5" tells it for one such as "1,234". Raises: SettingError for a sign that is none
     """
     if said is not None:
         if said not in DECIMALS:
@@ -93,9 +92,7 @@ def decimal_of(source: Source, said: str | None) -> str | None:
     if not commas or any(s.str.contains(POINT).any() for s in texts):
         return None
     signs = {_sign_of(series) for series in commas}
-    if "," in signs:
-        return "," if "." not in signs else None
-    return "," if source.origin.get("separator") == ";" and "." not in signs else None
+    return "," if "," in signs and "." not in signs else None
 
 
 def _sign_of(series: pl.Series) -> str:

@@ -98,13 +98,11 @@ def add_written(readers: Readers, cells: pl.Series, written: str) -> str:
         steps.append('.str.replace_all("(", "-", literal=True).str.replace_all(")", "", literal=True)')
     if form.decimal == "," and text.str.contains(",", literal=True).any():
         steps.append('.str.replace(",", ".", literal=True)')
-    lines = ["digits = (", "    cells" + steps[0], *(f"    {step}" for step in steps[1:]), ")"]
-    if len("".join(steps)) < 70:
-        lines = [f"digits = cells{''.join(steps)}"]
+    lines = [f"cells = cells{step}" for step in steps]
     return readers.add(
         "amount",
         "Cells as numbers, whatever stands around the digits.",
-        [*lines, "return digits.cast(pl.Float64, strict=False)"],
+        [*lines, "return cells.cast(pl.Float64, strict=False)"],
     )
 
 

@@ -190,16 +190,16 @@ def _built_in_table(recipe: Recipe, material: Material) -> ReadCode | None:
 
 
 def _built_in_frame(part: Part, recipe: Recipe) -> list[str]:
-    name, target = recipe.data["name"], recipe.data.get("target")
+    name = recipe.data["name"]
     call = _load(part, name)
-    own = {"iris": "species", "wine": "grower", "breast-cancer": "diagnosis", "diabetes": "progression"}[name]
-    del target
-    answers = "data.target" if name == "diabetes" else "data.target_names[data.target]"
-    if name == "diabetes":
-        answers = "data.target.astype(float)"
+    answers = "data.target.astype(float)" if name == "diabetes" else "data.target_names[data.target]"
+    column = {"iris": "species", "wine": "grower", "breast-cancer": "diagnosis", "diabetes": "progression"}[
+        name
+    ]
     return [
         f"data = {call}",
-        f"table = pl.DataFrame({{**dict(zip(data.feature_names, data.data.T, strict=True)), {literal(own)}: {answers}}})",
+        "columns = dict(zip(data.feature_names, data.data.T, strict=True))",
+        f'table = pl.DataFrame({{**columns, "{column}": {answers}}})',
     ]
 
 

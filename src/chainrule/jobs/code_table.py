@@ -116,6 +116,9 @@ def _categories(code: TableCode, frame: pl.DataFrame, columns: Sequence[Column])
     if gone:
         code.part.setting("MISSING", sorted(gone), "what stands for a missing category")
         missing = "cells.is_null() | cells.is_in(MISSING)"
+    if gone:
+        steps.append(f"missing = {missing}")
+        missing = "missing"
     lines = "".join(f"    {step}\n" for step in steps)
     code.part.functions.append(
         "def one_hot(cells, values):\n"

@@ -179,8 +179,9 @@ def _largest_powers(numbers: np.ndarray | StoredRows) -> np.ndarray:
     low = np.full(math.prod(numbers.shape[1:]), np.inf)
     high = -low
     for _, part in parts_of(numbers):
-        low = np.fmin(low, np.fmin.reduce(_flat(part), 0, initial=np.inf))
-        high = np.fmax(high, np.fmax.reduce(_flat(part), 0, initial=-np.inf))
+        numbers_here = np.asarray(_flat(part), np.float64)  # whole numbers have no infinity to begin with
+        low = np.fmin(low, np.fmin.reduce(numbers_here, 0, initial=np.inf))
+        high = np.fmax(high, np.fmax.reduce(numbers_here, 0, initial=-np.inf))
     spread = np.where(low < high, high - low, 0.0)
     powers: np.ndarray = np.where(spread > 0, np.frexp(spread)[1], 1100).astype(np.int64)
     return powers

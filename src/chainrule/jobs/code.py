@@ -241,7 +241,9 @@ def _compare(
     wanted = [material.rows(n) for n in PARTS if len(material.rows(n))]
     yield "the rows of the parts", len(wanted) == len(rows) and all(map(np.array_equal, wanted, rows))
     assert isinstance(material.inputs, torch.Tensor)
-    yield "the inputs", torch.equal(inputs, material.inputs)
+    # Another layout in memory has other kernels and so other bits.
+    is_alike = inputs.stride() == material.inputs.stride()
+    yield "the inputs", is_alike and torch.equal(inputs, material.inputs)
     yield (
         "the targets",
         torch.equal(targets, make_task(recipe, material, None).encode(material.examples.targets)),

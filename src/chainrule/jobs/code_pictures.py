@@ -12,6 +12,8 @@ from chainrule.data.source import PARTS_BY_NAME, TRAIN
 from chainrule.jobs.code_text import Part, literal
 from chainrule.jobs.workshop import Material
 
+CHANNELS_FIRST = "pixels = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))  # (N, channels, height, width)"
+
 
 def pictures_code(folder: Path, material: Material) -> tuple[Part, dict[int, tuple[str, ...]]]:
     """Write the reading of a folder of class folders; also returns what the folders of the parts are called.
@@ -27,6 +29,7 @@ def pictures_code(folder: Path, material: Material) -> tuple[Part, dict[int, tup
     lines = [
         *files,
         "pixels = np.stack([read_picture(file) for file in files])",
+        *([CHANNELS_FIRST] if material.examples.numbers.shape[1] == 3 else []),
         "_, targets = np.unique([file.parent.name for file in files], return_inverse=True)",
     ]
     if parts:
@@ -111,7 +114,7 @@ def _decode(part: Part, files: Sequence[Path], shape: tuple[int, ...]) -> str:
     if any((h.width, h.height) != (width, height) for h in headers):
         steps.append(f"picture = picture.resize(({width}, {height}), Image.Resampling.BILINEAR)")
     body = "".join(f"    {step}\n" for step in ["picture = Image.open(file)", *steps])
-    value = "np.asarray(picture)[None]" if channels == 1 else "np.asarray(picture).transpose(2, 0, 1)"
+    value = "np.asarray(picture)[None]" if channels == 1 else "np.asarray(picture)"
     if len(steps) == 1:
         body = f'    picture = Image.open(file).convert("{"L" if channels == 1 else "RGB"}")\n'
-    return f'def read_picture(file):\n    """The pixels of a picture: (channels, height, width), 0 to 255."""\n{body}    return {value}'
+    return f'def read_picture(file):\n    """The pixels of a picture, 0 to 255."""\n{body}    return {value}'

@@ -232,16 +232,24 @@ def _npz(recipe: Recipe, material: Material) -> ReadCode:
     with np.load(path) as file:
         arrays = {key: file[key] for pair in keys.values() for key in pair if key is not None}
     x, y = ([pair[place] for pair in keys.values()] for place in (0, 1))
-    x_read, y_read = ([f"file[{literal(key)}]" for key in keys] for keys in (x, y))
-    lines = ["with np.load(DATA) as file:", f"    x = {_joined(x_read)}", f"    y = {_joined(y_read)}"]
+    lines = [
+        "with np.load(DATA) as file:",
+        f"    x = {_joined(part, 'INPUTS', x, 'file[{}]')}",
+        f"    y = {_joined(part, 'TARGETS', y, 'file[{}]')}",
+    ]
     inputs = np.concatenate([arrays[key] for key in x if key is not None])
     answers = np.concatenate([arrays[key] for key in y if key is not None])
     lengths = {number: len(arrays[str(pair[0])]) for number, pair in keys.items()}
     return _arrays(part, lines, inputs, answers, lengths, material)
 
 
-def _joined(each: Sequence[str]) -> str:
-    return each[0] if len(each) == 1 else f"np.concatenate([{', '.join(each)}])"
+def _joined(part: Part, name: str, keys: Sequence[str | None], read: str) -> str:
+    """Return what reads one array, or several one below the other; `name` is that of the setting with their names."""
+    if len(keys) == 1:
+        part.setting(name, keys[0])
+        return read.format(name)
+    part.setting(name, list(keys))
+    return f"np.concatenate([{read.format('name')} for name in {name}])"
 
 
 def _idx(recipe: Recipe, material: Material) -> ReadCode:
@@ -263,8 +271,11 @@ def _idx(recipe: Recipe, material: Material) -> ReadCode:
             shape = np.frombuffer(content, ">u4", count=content[3], offset=4)
             return np.frombuffer(content, np.uint8, offset=4 + 4 * content[3]).reshape(shape)
     ''')
-    x, y = ([f"read_idx(DATA / {literal(pair[place].name)})" for pair in files.values()] for place in (0, 1))
-    lines = [f"x = {_joined(x)}", f"y = {_joined(y)}"]
+    x, y = ([pair[place].name for pair in files.values()] for place in (0, 1))
+    lines = [
+        f"x = {_joined(part, 'IMAGES', x, 'read_idx(DATA / {})')}",
+        f"y = {_joined(part, 'LABELS', y, 'read_idx(DATA / {})')}",
+    ]
     arrays = {k: [_idx_bytes(path) for path in pair] for k, pair in files.items()}
     inputs, answers = (np.concatenate([pair[place] for pair in arrays.values()]) for place in (0, 1))
     return _arrays(part, lines, inputs, answers, {k: len(pair[0]) for k, pair in arrays.items()}, material)
@@ -289,7 +300,7 @@ def _idx_bytes(path: Path) -> np.ndarray:
 INPUT_WAYS: tuple[tuple[str, Callable[[np.ndarray], np.ndarray]], ...] = (
     ("x", lambda x: x),
     ("x[:, None]", lambda x: x[:, None]),
-    ("x.transpose(0, 3, 1, 2)", lambda x: x.transpose(0, 3, 1, 2)),
+    ("np.ascontiguousarray(x.transpose(0, 3, 1, 2))", lambda x: x.transpose(0, 3, 1, 2)),
 )
 
 

@@ -44,7 +44,10 @@ class Part:
         if isinstance(value, PurePath):
             self.uses("pathlib:Path")
         text = assign(name, value)
-        self.settings.append(f"{text}  # {comment}" if comment and "\n" not in text else text)
+        fits = "\n" not in text and len(text) + len(comment) + 4 <= WIDTH
+        if comment and not fits:
+            self.settings.append(f"# {comment[0].upper()}{comment[1:]}")
+        self.settings.append(f"{text}  # {comment}" if comment and fits else text)
 
     def function(self, text: str) -> None:
         """Add a function, written with the indentation of where it stands here."""

@@ -84,9 +84,11 @@ def test_values_that_are_often_zero_are_an_answer_too():
 def test_a_column_that_only_dear_houses_have_is_named():
     columns = houses()
     dear = columns["price"] > np.median(columns["price"])
-    noted = dear & (RANDOM.random(1000) < 0.7)
+    noted = dear & (RANDOM.random(1000) < 0.97)
     [said] = said_of({"tax class": where(noted, RANDOM.choice(["a", "b"], 1000)), **columns}, "price")
     assert said.startswith("column 'tax class' is filled in ") and "have a target above " in said
+    late = dear & (RANDOM.random(1000) < 0.7)
+    assert said_of({"since 2010": where(late, RANDOM.normal(size=1000)), **columns}, "price") == []
     sizes = RANDOM.random(1000) < np.where(dear, 0.8, 0.3)
     assert said_of({"garden": where(sizes, RANDOM.normal(size=1000)), **columns}, "price") == []
 

@@ -15,6 +15,9 @@ FEWEST_ROWS = 20  # on either side
 LEFT = 0.05  # of the share that other answers have in all rows, this may be left on one side
 CHANCE = 1e-6  # that a pattern as pure comes by chance, over all patterns of missing cells
 RECALL = 0.25  # of the rows with an answer, this share at least is on the side that tells it
+RECALL_OF_LARGE = (
+    0.9  # … or of those above the median: columns that begin late lack cells where a trend is low
+)
 FREQUENT = 0.05  # share from which a value of a regression target is an answer like a class
 
 
@@ -56,23 +59,28 @@ def told_by_absence(evidence: Evidence) -> list[tuple[list[InputColumn], Trace]]
     return [(columns, trace) for columns, trace in traced if trace is not None]
 
 
-def _trace(missing: np.ndarray, codes: np.ndarray, names: list[str], patterns: int) -> Trace | None:
+def _trace(
+    missing: np.ndarray, codes: np.ndarray, names: list[str], recall: float, patterns: int
+) -> Trace | None:
     every = np.bincount(codes, minlength=len(names))
     for side, word in ((~missing, "filled"), (missing, "missing")):
         counts = np.bincount(codes[side], minlength=len(names))
         answer, total = int(counts.argmax()), int(side.sum())
         pure, usual = float(counts[answer] / total), float(every[answer] / len(codes))
-        if counts[answer] >= RECALL * every[answer] and _is_telling(pure, usual, total, patterns):
+        if counts[answer] >= recall * every[answer] and _is_telling(pure, usual, total, patterns):
             return Trace(word=word, count=total, answer=names[answer], pure=pure, usual=usual)
     return None
 
 
-def _answers(evidence: Evidence) -> tuple[np.ndarray, list[str]] | None:
-    """Return the answers as codes and in words: classes; or whether a value is the most frequent one, or a large one."""
+def _answers(evidence: Evidence) -> tuple[np.ndarray, list[str], float] | None:
+    """Return the answers as codes and in words: classes; or whether a value is the most frequent one, or a large one.
+
+    Also returns the share of an answer's rows that a trace must be on.
+    """
     answers = evidence.answers
     if evidence.is_classification:
         classes = range(len(evidence.schema.target.classes))
-        return answers, [f"the class {evidence.class_name(code)}" for code in classes]
+        return answers, [f"the class {evidence.class_name(code)}" for code in classes], RECALL
     if answers.ndim > 1 and answers.shape[1] > 1:
         return None
     values = answers.reshape(-1)
@@ -80,13 +88,11 @@ def _answers(evidence: Evidence) -> tuple[np.ndarray, list[str]] | None:
     most = int(counts.argmax())
     if counts[most] < FREQUENT * len(values):
         middle = float(np.median(values))
-        words = f"a target of at most {show_number(middle)}", f"a target above {show_number(middle)}"
-        return (values > middle).astype(np.int64), list(words)
+        words = [f"a target of at most {show_number(middle)}", f"a target above {show_number(middle)}"]
+        return (values > middle).astype(np.int64), words, RECALL_OF_LARGE
     frequent = show_number(float(found[most]))
-    return (values != found[most]).astype(np.int64), [
-        f"the target {frequent}",
-        f"another target than {frequent}",
-    ]
+    words = [f"the target {frequent}", f"another target than {frequent}"]
+    return (values != found[most]).astype(np.int64), words, RECALL
 
 
 def _is_telling(pure: float, usual: float, rows: int, patterns: int) -> bool:

@@ -46,6 +46,12 @@ def fit_table(folder: Path) -> None:
     _prepare(read(next(folder.glob("rows.*"))))
 
 
+def fit_table_here(folder: Path) -> None:
+    """The same without the process in which readers run that a damaged file can bring down."""
+    with mock.patch.object(sys, "frozen", True, create=True):  # a frozen program has no Python to start
+        fit_table(folder)
+
+
 def fit_arrays(folder: Path) -> None:
     """`chainrule fit rows.npz`."""
     _prepare(read(folder / "rows.npz"))
@@ -54,6 +60,11 @@ def fit_arrays(folder: Path) -> None:
 def fit_idx(folder: Path) -> None:
     """`chainrule fit FOLDER` for files like MNIST's."""
     _prepare(read(folder))
+
+
+def fit_cifar(folder: Path) -> None:
+    """`chainrule fit cifar-10-binary.tar.gz`."""
+    _prepare(read(folder / "cifar-10-binary.tar.gz"))
 
 
 def open_pictures(folder: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fuzz import doors, mutators, seeds
@@ -42,8 +42,13 @@ class Format:
     set_up: Callable[[Path], None] = nothing
     mutate: Mutator = mutators.plain
     tokens: tuple[bytes, ...] = ()
+    inside: Callable[[Path], None] | None = None  # `open` without the process of its own that a reader has
     is_renewed: bool = False  # whether the folder is made anew after every input
     replaces: str = ""  # what an answer may write anew: a file below this folder
+
+    def in_one_process(self) -> Format:
+        """Return the format with all reading in this process: fast, seen by coverage, but a reader may bring it down."""
+        return self if self.inside is None else replace(self, open=self.inside)
 
     def answers(self, names: Iterable[str]) -> list[str]:
         """Return which files an answer may have changed."""
@@ -55,6 +60,20 @@ class Format:
         return made + [(path.name, path.read_bytes()) for path in sorted((CORPUS / self.name).glob("*"))]
 
 
+def into_also(name: str, content: bytes) -> Callable[[Path], None]:
+    """Write what stands beside the input."""
+    return lambda folder: into(name)(content, folder)
+
+
+def kept(name: str) -> Callable[[], list[bytes]]:
+    """Return the first file of a corpus folder: a seed that only another program writes."""
+    return lambda: [min((CORPUS / name).iterdir()).read_bytes()]
+
+
+PICKLE_TOKENS = (
+    b"cos\nsystem\n", b"cnumpy\nndarray\n", b"cnumpy.core.multiarray\n_reconstruct\n", b"(", b"t", b"R", b"b", b"}", b"]", b"u",
+    b"e", b"s", b"a", b"U\x04data", b"X\x04\0\0\0data", b"q\xff", b"h\xff", b"K\xff", b"J\xff\xff\xff\xff", b"\x8a\x08", b".",
+)  # fmt: skip
 TABLE_TOKENS = (
     b",", b";", b"\t", b"|", b"\n", b"\r", b"\r\n", b'"', b'""', b"'", b"\xef\xbb\xbf", b"\xff\xfe", b"\0", b"\x80",
     b"nan", b"inf", b"-inf", b"1e999", b"NA", b"null", b"true", b"False", b"12,5", b"1.234,56", b"1,234.5", b"50 %",
@@ -110,10 +129,10 @@ _ALL = (
         set_up=seeds.place_run, tokens=TABLE_TOKENS,
     ),
     Format(
-        name="xlsx", write=into("rows.xlsx"), open=doors.fit_table, seeds=seeds.workbooks,
+        name="xlsx", write=into("rows.xlsx"), open=doors.fit_table, inside=doors.fit_table_here, seeds=seeds.workbooks,
         mutate=mutators.inside(mutators.zipped), tokens=(*TABLE_TOKENS, *seeds.WORKBOOK_TOKENS),
     ),
-    Format(name="parquet", write=into("rows.parquet"), open=doors.fit_table, seeds=seeds.parquet_tables, tokens=(b"PAR1",)),
+    Format(name="parquet", write=into("rows.parquet"), open=doors.fit_table, inside=doors.fit_table_here, seeds=seeds.parquet_tables, tokens=(b"PAR1",)),
     Format(
         name="npz", write=into("rows.npz"), open=doors.fit_arrays, seeds=seeds.npz_files,
         mutate=mutators.inside(mutators.zipped), tokens=seeds.NPY_TOKENS,
@@ -128,9 +147,25 @@ _ALL = (
         set_up=lambda folder: into("train-images-idx3-ubyte")(seeds.idx_files()[0][0], folder),
         mutate=mutators.inside(mutators.plain, mutators.gzipped),
     ),
+    Format(
+        name="cifar-binary", write=into("data_batch_1.bin"), open=doors.fit_idx, seeds=seeds.cifar_batches,
+        set_up=into_also("batches.meta.txt", seeds.CIFAR_NAMES),
+    ),
+    Format(
+        name="cifar-python", write=into("data_batch_1"), open=doors.fit_idx, seeds=kept("cifar-python"),
+        set_up=lambda folder: into("batches.meta")(kept("cifar-meta")()[0], folder), tokens=PICKLE_TOKENS,
+    ),
+    Format(
+        name="cifar-meta", write=into("batches.meta"), open=doors.fit_idx, seeds=kept("cifar-meta"),
+        set_up=lambda folder: into("data_batch_1")(kept("cifar-python")()[0], folder), tokens=PICKLE_TOKENS,
+    ),
+    Format(
+        name="cifar-tar", write=into("cifar-10-binary.tar.gz"), open=doors.fit_cifar, seeds=seeds.cifar_archives,
+        mutate=mutators.inside(mutators.gzipped),
+    ),
     _picture("png", "png", mutators.inside(mutators.png_chunks)),
     *(_picture(kind, ending) for kind, ending in (
-        ("jpeg", "jpg"), ("webp", "webp"), ("gif", "gif"), ("tiff", "tif"), ("bmp", "bmp"), ("heic", "heic"),
+        ("jpeg", "jpg"), ("webp", "webp"), ("gif", "gif"), ("tiff", "tif"), ("bmp", "bmp"), ("heic", "heic"), ("avif", "avif"),
     )),
     Format(
         name="names", write=seeds.write_names, open=doors.open_pictures, seeds=seeds.names, is_renewed=True,

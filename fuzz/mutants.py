@@ -45,11 +45,12 @@ def open_all(format: Format, arguments: argparse.Namespace, folder: Path) -> dic
     renew(format, folder)
     found: dict[str, dict[str, str]] = {}
     began, slowest = time.perf_counter(), 0.0
-    inputs = [*format.corpus(), *mutants(format, arguments.count, arguments.seed)]
-    for name, content in inputs:
+    whole, changed = format.corpus(), mutants(format, arguments.count, arguments.seed)
+    inputs = [(format, *one) for one in whole] + [(format.in_one_process(), *one) for one in changed]
+    for opened, name, content in inputs:
         (arguments.kept / "current").write_bytes(content)
         started = time.perf_counter()
-        finding = checked(format, content, folder)
+        finding = checked(opened, content, folder)
         slowest = max(slowest, time.perf_counter() - started)
         if finding is not None and finding.signature not in found:
             path = arguments.kept / f"{format.name}-{len(found)}"

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from fuzz.formats import FORMATS
-from fuzz.rule import MOST_SECONDS, renew
+from fuzz.rule import MOST_SECONDS, limit_memory, renew
 
 RSS_MEGABYTES = 3000  # imports take a third of it
 START_SECONDS = 60  # that a worker may take to import and to read the corpus
@@ -134,8 +134,28 @@ def stretch(name: str, seconds: float, work: Path) -> dict[str, Any]:
         "seconds": round(min(spent, seconds), 1),
         "executions": max(map(int, re.findall(r"^#(\d+)", text, re.MULTILINE)), default=0),
         "coverage": max(map(int, re.findall(r" cov: (\d+)", text)), default=0),
-        "findings": [told(name, path) for path in sorted(set(kept.iterdir()) - before) if path.suffix != ".json" and "slow-unit" not in path.name],
-    }  # fmt: skip
+        "findings": [
+            told(name, path) for path in sorted(set(kept.iterdir()) - before) if is_finding(name, path)
+        ],
+    }
+
+
+def is_finding(name: str, path: Path) -> bool:
+    """Whether a file that a worker left is a finding: one that ended the worker must break the rule outside it too."""
+    if path.suffix == ".json" or "slow-unit" in path.name:
+        return False
+    if path.with_name(f"{path.name}.json").exists():
+        return True
+    command = [sys.executable, "-m", "fuzz.run", "--format", name, "--repeat", str(path)]
+    try:
+        ended = subprocess.run(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=START_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        return True
+    if not ended.returncode:
+        path.unlink()
+    return bool(ended.returncode)
 
 
 def told(name: str, path: Path) -> str:
@@ -167,6 +187,9 @@ def repeat(name: str, path: Path) -> int:
     with tempfile.TemporaryDirectory(prefix="fuzz-") as made:
         folder = Path(made).resolve() / "place"
         renew(FORMATS[name], folder)
+        seed = FORMATS[name].seeds()[0]
+        checked(FORMATS[name], seed, folder)  # imports are neither the input's time nor its memory
+        limit_memory()
         finding = checked(FORMATS[name], path.read_bytes(), folder)
     print(f"{path}: " + ("the rule holds" if finding is None else f"{finding.signature}\n{finding.text}"))
     return int(finding is not None)

@@ -9,6 +9,7 @@ import io
 import json
 import os
 import struct
+import tarfile
 import tempfile
 import zipfile
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from PIL import Image
+from PIL import Image, features
 
 from fuzz.mutators import join_tensors, split_tensors
 
@@ -143,6 +144,26 @@ def idx_files() -> tuple[list[bytes], list[bytes]]:
     return [images, gzip.compress(images, mtime=0), numbers], [labels, gzip.compress(labels, mtime=0)]
 
 
+CIFAR_NAMES = b"cat\ndog\nox\n"
+
+
+def cifar_batches() -> list[bytes]:
+    """Six pictures as CIFAR's authors write them in binary."""
+    pixels = (np.arange(6 * 3072) % 253).astype(np.uint8).reshape(6, 3072)
+    return [np.column_stack([np.arange(6, dtype=np.uint8) % 3, pixels]).tobytes()]
+
+
+def cifar_archives() -> list[bytes]:
+    """The same, as it is downloaded."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as archive:
+        for name, content in (("batches.meta.txt", CIFAR_NAMES), ("data_batch_1.bin", cifar_batches()[0])):
+            member = tarfile.TarInfo(f"cifar-10-batches-bin/{name}")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return [gzip.compress(file.getvalue(), mtime=0)]
+
+
 @functools.cache
 def pictures(kind: str) -> list[bytes]:
     """Small pictures in the ways that a format has: modes, palettes, 16 bits, EXIF, several frames."""
@@ -170,6 +191,8 @@ def pictures(kind: str) -> list[bytes]:
         "webp": [(plain.convert("RGBA"), {"lossless": True})],
         "tiff": [(plain, {"compression": c}) for c in ("tiff_lzw", "tiff_deflate", "jpeg", "packbits")],
     }.get(kind, [])  # fmt: skip
+    if kind == "avif" and not features.check("avif"):
+        return [b"\0\0\0\x18ftypavif\0\0\0\0mif1avif"]
     if kind == "heic":
         try:
             import pillow_heif

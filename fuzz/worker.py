@@ -27,12 +27,12 @@ def main() -> None:
     parser.add_argument("--format", required=True)
     parser.add_argument("--kept", type=Path, required=True)
     ours, theirs = parser.parse_known_args()
-    format = formats.FORMATS[ours.format]
+    format = formats.FORMATS[ours.format].in_one_process()
     folder = Path(tempfile.mkdtemp(prefix="fuzz-")).resolve() / "place"
     known = {json.loads(path.read_text("utf-8"))["signature"] for path in ours.kept.glob("*.json")}
     rule.renew(format, folder)
     with atheris.instrument_imports(include=["chainrule", "PIL"]):  # what is imported late
-        for _, content in format.corpus():
+        for content in format.seeds():
             rule.check(format, content, folder)
     rule.limit_memory()
 

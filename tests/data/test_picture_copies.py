@@ -92,3 +92,9 @@ def test_the_same_groups_every_time(photos):
 @pytest.mark.parametrize("count", [0, 1])
 def test_hardly_any_pictures(count):
     assert picture_groups(np.zeros((count, 1, 8, 8), np.uint8)).tolist() == list(range(count))
+
+
+def test_few_pictures_of_which_none_looks_like_another():
+    """No candidates at all for a near copy: six ramps of grey that begin elsewhere."""
+    ramps = (np.arange(6 * 3072) % 253).astype(np.uint8).reshape(6, 3, 32, 32)
+    assert len(picture_groups(ramps)) == 6

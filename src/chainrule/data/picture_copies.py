@@ -107,7 +107,7 @@ def _near_pairs(small: np.ndarray, colours: np.ndarray) -> np.ndarray:
     limit = min(FARTHEST, SHARE_OF_USUAL * _usual_distance(small))
     bits = _bits(small)
     found = [_confirmed(pairs, small, colours, limit) for pairs in _candidates(bits)]
-    return np.concatenate(found)
+    return np.concatenate([np.empty((0, 2), np.int64), *found])  # few pictures may give no candidates at all
 
 
 def _bits(small: np.ndarray) -> np.ndarray:

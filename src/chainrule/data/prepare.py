@@ -91,17 +91,21 @@ class Prepare(nn.Module):
             if not numbers.is_floating_point():  # bytes are exact in float32; one copy is all that is made
                 return numbers.float().sub_(mean.float()).div_(scale.float())
             return torch.nan_to_num((numbers - mean) / scale).float()
-        scaled = (numbers.double() - self.mean) / self.scale
+        assert isinstance(features := self.features, int)
+        return self._fill_(torch.empty(len(numbers), features, device=numbers.device), numbers, codes)
+
+    def _fill_(self, prepared: Tensor, numbers: Tensor, codes: Tensor) -> Tensor:
+        """Put the rows of a table where they belong; each number is written once. Shapes: prepared (N, features)."""
+        scaled = (numbers.double() - self.mean).div_(self.scale)
         missing = torch.isnan(scaled)
-        parts = [torch.where(missing, self.fill, scaled).float()]
-        if self.tells_missing.any():
-            parts.append(missing[:, self.tells_missing].float())
-        if self.sizes:
-            # codes: 0 missing, 1 unseen, 2… values -> units: missing, values; unseen has no unit
-            units = codes - (codes > 0).long() + self.first_units
-            one_hot = torch.zeros(len(codes), sum(size + 1 for size in self.sizes), device=codes.device)
-            parts.append(one_hot.scatter(1, units, (codes != 1).float()))
-        return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+        begin = scaled.shape[1]
+        prepared[:, :begin] = torch.where(missing, self.fill, scaled) if missing.any() else scaled
+        told = missing[:, self.tells_missing]
+        prepared[:, begin : begin + told.shape[1]] = told
+        # codes: 0 missing, 1 unseen, 2… values -> units: missing, values; unseen has no unit
+        units = codes - (codes > 0).long() + self.first_units
+        prepared[:, begin + told.shape[1] :].zero_().scatter_(1, units, (codes != 1).float())
+        return prepared
 
     def tensors(self, examples: Examples) -> Tensor:
         """Prepare all rows, some at a time. Shapes: -> (N, features) or (N, C, H, W) float32."""
@@ -111,9 +115,11 @@ class Prepare(nn.Module):
         with torch.no_grad():
             for start in range(0, len(examples), at_once):
                 part = slice(start, start + at_once)
-                prepared[part] = self(
-                    torch.tensor(examples.numbers[part]), torch.tensor(examples.codes[part])
-                )
+                numbers, codes = torch.tensor(examples.numbers[part]), torch.tensor(examples.codes[part])
+                if self.is_pictures:
+                    prepared[part] = self(numbers, codes)
+                else:
+                    self._fill_(prepared[part], numbers, codes)
         return prepared
 
 

@@ -4,11 +4,15 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from PIL import Image
 
 import chainrule as cr
+import chainrule.data.picture_cache as picture_cache
 import chainrule.data.stored_table as stored_table
-from chainrule.core.errors import RunError, SettingError
+from chainrule.core.errors import RunError, SettingError, StorageError
+from chainrule.data.pictures import read_pictures
 from chainrule.data.prepared import PreparedRows
+from chainrule.data.store import Store, StoredRows
 from chainrule.jobs.code import code_file
 from chainrule.train.checkpoint import load_checkpoint
 
@@ -113,3 +117,52 @@ def test_no_script_is_written_for_what_was_on_disk(tmp_path):
     run = cr.fit(path, runs=tmp_path / "runs", quiet=True, memory="1MB", epochs=1)
     with pytest.raises(RunError, match="its data was kept on disk"):
         code_file(str(run.path), None, tmp_path)
+
+
+def picture_folder(folder, count=300, side=24):
+    """Grey pictures of two classes: lighter on the left, or on the right."""
+    random = np.random.default_rng(0)
+    for number in range(count):
+        label = ["left", "right"][number % 2]
+        pixels = random.integers(0, 120, (side, side))
+        pixels[:, : side // 2] += 60 * (label == "left")
+        pixels[:, side // 2 :] += 60 * (label == "right")
+        below = folder / label
+        below.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels.astype(np.uint8)).save(below / f"{number}.png")
+    return folder
+
+
+def test_pictures_on_disk_train_to_the_same_bits(tmp_path, monkeypatch):
+    monkeypatch.setattr(picture_cache, "bytes_in_memory", lambda pixels: 10 * pixels)  # 1.7 MB
+    folder = picture_folder(tmp_path / "sides")
+    here, there, reads = fit_both(folder, tmp_path / "runs", monkeypatch, epochs=2)
+    assert reads > 2 * 300 * 0.7 / 32
+    assert_same_bits(here, there)
+    assert there.evaluate() == there.metrics["test"]
+    assert [path.suffix for path in (tmp_path / "runs" / ".cache").iterdir()] == [".safetensors"]
+
+
+def test_pictures_are_decoded_straight_to_disk_and_a_damaged_cache_is_made_anew(tmp_path):
+    folder, cache = picture_folder(tmp_path / "sides", 40), tmp_path / "cache"
+    store = Store(folder=cache, most_bytes=1)
+    here = read_pictures(folder)
+    first, second = (read_pictures(folder, cache=cache, store=store) for _ in range(2))
+    for source in (first, second):
+        assert isinstance(source.array, StoredRows) and np.array_equal(source.array[:], here.array)
+        assert "sides would take about" in source.notes[-1] and source.notes[:-1] == here.notes
+    (kept,) = cache.iterdir()
+    content = bytearray(kept.read_bytes())
+    for damaged in (content[:-9], content[:-1] + bytes([content[-1] ^ 1]), b"nothing"):
+        kept.write_bytes(damaged)
+        again = read_pictures(folder, cache=cache, store=store)
+        assert np.array_equal(again.array[:], here.array)
+        assert any("is damaged" in note and "decoded again" in note for note in again.notes)
+        assert kept.read_bytes() == content
+
+
+def test_pictures_that_fit_nowhere_say_what_to_do(tmp_path):
+    folder = picture_folder(tmp_path / "sides", 40)
+    (tmp_path / "cache").write_text("no folder")
+    with pytest.raises(StorageError, match="cache should be a folder"):
+        read_pictures(folder, cache=tmp_path / "cache", store=Store(folder=tmp_path / "cache", most_bytes=1))

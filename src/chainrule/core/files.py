@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,11 @@ _CHUNK = 1 << 20
 
 
 def write_atomic(path: Path, content: bytes | memoryview) -> None:
+    """Write a file whole, as `write_parts_atomic` does."""
+    write_parts_atomic(path, [content])
+
+
+def write_parts_atomic(path: Path, parts: Iterable[bytes | memoryview]) -> None:
     """Write a file so that a reader, after a crash at any moment, finds the old content or the new.
 
     Written beside, fsync, rename, fsync of the folder. The temporary file is named after the target, so that a
@@ -26,9 +31,10 @@ def write_atomic(path: Path, content: bytes | memoryview) -> None:
     try:
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         try:
-            view = memoryview(content).cast("B")
-            while len(view):
-                view = view[os.write(descriptor, view[:_CHUNK]) :]
+            for part in parts:
+                view = memoryview(part).cast("B")
+                while len(view):
+                    view = view[os.write(descriptor, view[:_CHUNK]) :]
             os.fsync(descriptor)
         finally:
             os.close(descriptor)

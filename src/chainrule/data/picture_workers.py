@@ -24,6 +24,7 @@ import numpy as np
 from chainrule.core.errors import DataError
 from chainrule.core.text import listed
 from chainrule.data.decoding import Header, Shape, decode_picture, inspect_picture
+from chainrule.data.store import StoredRows
 from chainrule.data.untrusted import shown
 
 FEW = 200  # below this many pictures, starting a worker (0.2 s) costs more than it saves
@@ -48,13 +49,16 @@ def read_headers(files: list[Path], ask: Ask) -> list[Header]:
     return [Header(*value) for value in values]
 
 
-def read_pixels(files: list[Path], shape: Shape, ask: Ask, track: Track | None = None) -> np.ndarray:
-    """Decode pictures to one shape.
+def read_pixels(
+    files: list[Path], pixels: np.ndarray | StoredRows, ask: Ask, track: Track | None = None
+) -> None:
+    """Decode pictures to the shape that `pixels` has, and put them there.
 
-    Shapes: (N, channels, height, width) uint8
+    Shapes: pixels (N, channels, height, width) uint8
     Raises: DataError naming the pictures that cannot be used
     """
-    pixels = np.empty((len(files), *shape), np.uint8)
+    _, channels, height, width = pixels.shape
+    shape = (channels, height, width)
     problems = []
     answers: Iterable[tuple[Any, bytes]] = _answers(files, shape, ask)
     if track is not None:
@@ -63,9 +67,12 @@ def read_pixels(files: list[Path], shape: Shape, ask: Ask, track: Track | None =
         if problem is not None:
             problems.append(problem)
         else:
-            pixels[row] = np.frombuffer(content, np.uint8).reshape(shape)
+            picture = np.frombuffer(content, np.uint8).reshape(1, *shape)
+            if isinstance(pixels, StoredRows):
+                pixels.write(row, picture)
+            else:
+                pixels[row] = picture
     _refuse(problems)
-    return pixels
 
 
 def _answers(files: list[Path], shape: Shape | None, ask: Ask) -> Iterator[tuple[Any, bytes]]:

@@ -18,9 +18,10 @@ from chainrule.core.text import visible
 from chainrule.core.units import show_bytes
 from chainrule.data.class_folders import PICTURE_KINDS, find_pictures, name_below, pictures_below
 from chainrule.data.decoding import HEIC_ENDINGS, Header, Shape, prepare_heic
-from chainrule.data.picture_cache import Decoded, through_cache
+from chainrule.data.picture_cache import Decoded, bytes_in_memory, room_for, through_cache
 from chainrule.data.picture_workers import Track, pool, read_headers, read_pixels
 from chainrule.data.source import TRAIN, Source
+from chainrule.data.store import Store, StoredRows
 from chainrule.data.untrusted import MOST_BYTES, shown
 
 KEPT_SIDE = 128  # pictures of one size up to this side are kept as they are
@@ -35,6 +36,7 @@ def read_pictures(
     shape: Shape | None = None,
     workers: int | None = None,
     track: Track | None = None,
+    store: Store | None = None,
 ) -> Source:
     """Read a folder of class folders; folders named train, val, valid, validation or test at its top are splits.
 
@@ -47,8 +49,11 @@ def read_pictures(
         raise SettingError(f"a picture size is (height, width) in pixels, 1 to 4096 each; got {size}")
     found = find_pictures(folder)
     _check_decoders(found.files)
-    decode = partial(_decode_all, found.files, size, shape, workers, track)
-    decoded = decode() if cache is None else through_cache(found, cache, shape or size, decode)
+    decode = partial(_decode_all, found.files, size, shape, workers, track, store)
+    decoded = decode() if cache is None else through_cache(found, cache, shape or size, decode, store)
+    notes = [*found.notes(), *decoded.notes]
+    if store is not None and isinstance(decoded.pixels, StoredRows):
+        notes.append(store.note(found.root.name, bytes_in_memory(decoded.pixels.nbytes)))
     class_names = tuple(sorted(set(found.classes)))
     codes = {name: code for code, name in enumerate(class_names)}
     is_divided = set(found.splits) != {TRAIN}
@@ -62,7 +67,7 @@ def read_pictures(
         is_pictures=True,
         fixed_split=np.array(found.splits, np.int8) if is_divided else None,
         row_names=found.names(),
-        notes=(*found.notes(), *decoded.notes),
+        notes=tuple(notes),
     )
 
 
@@ -87,8 +92,10 @@ def read_picture_inputs(
         if not file.is_file():
             raise DataError(f"a picture was wanted, but no file stands at {shown(file)}")
     _check_decoders(files)
+    pixels = np.empty((len(files), channels, height, width), np.uint8)
     with pool(None, len(files)) as ask:
-        return read_pixels(files, (channels, height, width), ask), tuple(names)
+        read_pixels(files, pixels, ask)
+    return pixels, tuple(names)
 
 
 def _check_decoders(files: Sequence[Path]) -> None:
@@ -103,6 +110,7 @@ def _decode_all(
     shape: Shape | None,
     workers: int | None,
     track: Track | None,
+    store: Store | None,
 ) -> Decoded:
     """Read every header, choose one shape for all, and decode."""
     with pool(workers, len(files)) as ask:
@@ -114,7 +122,9 @@ def _decode_all(
                 f"{len(files)} pictures of {height} × {width} take {show_bytes(len(files) * prod(shape))} decoded, "
                 f"more than the limit of {show_bytes(MOST_BYTES)}; choose a smaller picture size"
             )
-        return Decoded(read_pixels(files, shape, ask, track), (note, *_header_notes(headers)))
+        pixels = room_for((len(files), *shape), store)
+        read_pixels(files, pixels, ask, track)
+        return Decoded(pixels, (note, *_header_notes(headers)))
 
 
 def _choose_size(headers: list[Header], size: tuple[int, int] | None) -> tuple[tuple[int, int], str]:

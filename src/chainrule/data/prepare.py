@@ -91,7 +91,8 @@ class Prepare(nn.Module):
             if not numbers.is_floating_point():  # bytes are exact in float32; one copy is all that is made
                 return numbers.float().sub_(mean.float()).div_(scale.float())
             return torch.nan_to_num((numbers - mean) / scale).float()
-        assert isinstance(features := self.features, int)
+        features = self.features
+        assert isinstance(features, int)
         return self._fill_(torch.empty(len(numbers), features, device=numbers.device), numbers, codes)
 
     def _fill_(self, prepared: Tensor, numbers: Tensor, codes: Tensor) -> Tensor:

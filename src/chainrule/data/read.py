@@ -167,6 +167,7 @@ def _read_path(path: Path, reading: Reading) -> Source:
             size=None if size is None else (size, size),
             shape=reading.shape,
             track=reading.track,
+            store=reading.store,
         )
     ending = path.suffix.lower()
     if ending == ".npz":

@@ -122,3 +122,12 @@ def test_few_rows_give_finite_figures(rows: int) -> None:
         found = judge_answers(answers, task.kind)
         numbers = [*found.metrics.values(), *(end for pair in found.intervals.values() for end in pair)]
         assert all(map(math.isfinite, numbers)) and found.rows == rows
+
+
+def test_replicates_in_which_nothing_varies_are_left_out() -> None:
+    """Of two rows half the replicates hold one of them twice: R² is not defined there, and says nothing."""
+    answers = Answers(true=np.array([[1.0], [2.0]]), values=np.array([[4.0], [5.0]]))
+    found = judge_answers(answers, "regression")
+    assert found.metrics["r2"] == -35 and found.intervals["r2"] == (-35, -35)
+    still = Answers(true=np.ones((3, 1)), values=np.ones((3, 1)))
+    assert judge_answers(still, "regression").metrics == {"r2": 0, "mae": 0, "rmse": 0}

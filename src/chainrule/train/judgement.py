@@ -15,7 +15,7 @@ from torch import Tensor
 
 from chainrule.core.seeds import mix
 from chainrule.train.loop import judge, row_losses
-from chainrule.train.metrics import Answers, measure_many, metric_named, metrics_for
+from chainrule.train.metrics import Answers, measure, measure_many, metric_named, metrics_for
 from chainrule.train.task import Task
 
 Interval = tuple[float, float]
@@ -115,8 +115,7 @@ def _classes(answers: Answers) -> int:
 def judge_answers(answers: Answers, kind: str, *, seed: int = 0, chosen: Sequence[str] = ()) -> Judgement:
     """Judge answers of any model, of which no loss is known, by every metric of a kind of task or the `chosen` ones."""
     names = tuple(chosen) or metrics_for(kind)
-    found = measure_many(answers, names, np.ones((1, len(answers))))
-    metrics = {name: float(value[0]) for name, value in found.items() if value[0] == value[0]}
+    metrics = measure(answers, names)
     return Judgement(
         rows=len(answers), metrics=metrics, intervals=find_intervals(answers, metrics, seed=seed)
     )

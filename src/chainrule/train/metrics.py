@@ -11,13 +11,15 @@ Conventions, as scikit-learn has them where it has any:
   with other rows beside them (one class against the rest).
 - AUC and average precision of rows that are all of one class are not defined; nor is anything of no rows. Then the
   value is NaN here and is left out of what users see. (scikit-learn says 0 for average precision, and warns.)
-- R² is 0, no better than the mean, where the truth does not vary.
+- R² is not defined where the truth does not vary; users see 0, no better than the mean. A value that does not vary
+  among several that do counts as 0.
 
 Several values are averaged: R² and the absolute error over values, RMSE under the root.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -142,7 +144,8 @@ class Metric:
     """A score of answers: its name, its value for each weighting of a tally, and what it says.
 
     `tasks` are the kinds of task that it is for; `rests_on_classes`: whether a rare class alone can move it;
-    `is_of_second`: whether, of two classes, it is about the second alone.
+    `is_of_second`: whether, of two classes, it is about the second alone; `undefined` is what users see where it is
+    not defined, NaN for nothing.
     Shapes: value (R,)
     """
 
@@ -153,6 +156,7 @@ class Metric:
     larger_is_better: bool = True
     rests_on_classes: bool = False
     is_of_second: bool = False
+    undefined: float = math.nan
 
     def __call__(self, tally: Tally) -> np.ndarray:
         return self.value(tally)
@@ -187,7 +191,10 @@ def measure(answers: Answers, chosen: Sequence[str], weights: np.ndarray | None 
     """Return the value of each chosen metric that is defined for these rows. Shapes: weights (N,), 1 without."""
     every = np.ones(len(answers)) if weights is None else weights
     values = {name: float(v[0]) for name, v in measure_many(answers, chosen, every[None]).items()}
-    return {name: value for name, value in values.items() if value == value}
+    if not every.any():
+        return {}
+    shown = {name: metric_named(name).undefined if v != v else v for name, v in values.items()}
+    return {name: value for name, value in shown.items() if value == value}
 
 
 def measure_many(answers: Answers, chosen: Sequence[str], weights: np.ndarray) -> dict[str, np.ndarray]:
@@ -275,13 +282,12 @@ def _rmse(tally: Tally) -> np.ndarray:
 
 
 def _r2(tally: Tally) -> np.ndarray:
-    true = tally.answers.true - tally.answers.true.mean(
-        0
-    )  # of numbers far from 0 the squares would drown the rest
+    truth = tally.answers.true
+    true = truth - truth.mean(0)  # of numbers far from 0 the squares would drown the rest
     spread = tally.mean(np.square(true)) - np.square(tally.mean(true))
     varies = spread > 1e-13 * np.square(true).max(0, initial=0.0)
     missed = ratio(tally.mean(np.square(_errors(tally.answers))), np.where(varies, spread, 0.0), 1.0)
-    return np.asarray((1 - missed).mean(1))
+    return np.where(varies.any(1), (1 - missed).mean(1), np.nan)
 
 
 def _errors(answers: Answers) -> np.ndarray:
@@ -345,7 +351,7 @@ CALIBRATION_ERROR = Metric(
     CLASSES,
     larger_is_better=False,
 )
-R2 = Metric("r2", _r2, "share of the variation that is explained", ("regression",))
+R2 = Metric("r2", _r2, "share of the variation that is explained", ("regression",), undefined=0.0)
 MAE = Metric(
     "mae",
     _mae,

@@ -503,3 +503,42 @@ def test_a_real_process_ends_the_same_way(tmp_path, trained):
     command = [sys.executable, "-m", "chainrule", "fit", "t.csv", "--epochs", "-1"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert (ended.returncode, ended.stdout) == (2, "") and "--epochs must be at least 1" in ended.stderr
+
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+
+
+def test_classes_that_look_alike_from_the_question_to_the_answer(chainrule, refused, tmp_path):
+    data = FIXTURES / "survey_answers.csv"
+    said = refused("fit", data)
+    assert "the classes ' yes', 'YES', 'yes ' have one row each" in said
+    assert "' yes' looks like 'Yes', and --merge-classes merges such classes" in said
+    ended = chainrule("fit", data, *FAST, "--test", 0, "--validation", 0)
+    assert ended.code == 0, ended
+    assert (
+        "warning: classes 'Yes' (27 rows) and ' yes' (1 row) and 'YES' (1 row) and 'yes ' (1 row) look like one: "
+        "--merge-classes merges them, --no-merge-classes keeps them apart"
+    ) in " ".join(ended.out.split())
+    ended = chainrule("fit", data, *FAST, "--merge-classes", "--name", "merged")
+    assert ended.code == 0 and "look like one" not in ended.out
+    (tmp_path / "new.csv").write_text("age,income,answer\n40,50000,YES\n41,51000,No\n42,52000, yes\n")
+    assert chainrule("evaluate", "merged", "new.csv").code == 0
+
+
+def test_a_table_with_signs_from_training_to_prediction(chainrule, refused, tmp_path):
+    data = FIXTURES / "houses_american.csv"
+    ended = chainrule("fit", data, *FAST, "--column", "Agent ID=category", "--name", "houses")
+    assert ended.code == 0, ended
+    said = " ".join(ended.out.split())
+    assert "column 'Id' counts the rows (1, 2, 3, …) and is left out; --column Id=number keeps it" in said
+    assert "the target 'Price' is written like '$143,366' and read as 143366" in said and "'Agent ID' has" not in said
+    assert chainrule("verify", "houses").code == 0
+    assert chainrule("predict", "houses", data).out.count("\n") == 41
+    (tmp_path / "new.csv").write_text(data.read_text().replace("1.04%", "1.04 €"))
+    assert "row 2: column 'Tax' held numbers written like '1234.5 %' in training; got '1.04 €'" in refused(
+        "predict", "houses", "new.csv"
+    )
+    assert "no column of houses_american.csv is called 'Agent'; did you mean 'Agent ID' or" in refused(
+        "fit", data, "--column", "Agent=number"
+    )
+    assert "--decimal takes . or ,; got ';'" in refused("fit", data, "--decimal", ";")

@@ -531,7 +531,10 @@ def test_a_table_with_signs_from_training_to_prediction(chainrule, refused, tmp_
     assert ended.code == 0, ended
     said = " ".join(ended.out.split())
     assert "column 'Id' counts the rows (1, 2, 3, …) and is left out; --column Id=number keeps it" in said
-    assert "the target 'Price' is written like '$143,366' and read as 143366" in said and "'Agent ID' has" not in said
+    assert (
+        "the target 'Price' is written like '$143,366' and read as 143366" in said
+        and "'Agent ID' has" not in said
+    )
     assert chainrule("verify", "houses").code == 0
     assert chainrule("predict", "houses", data).out.count("\n") == 41
     (tmp_path / "new.csv").write_text(data.read_text().replace("1.04%", "1.04 €"))

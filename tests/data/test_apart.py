@@ -11,12 +11,11 @@ from chainrule.data.apart import PARQUET, WORKBOOK, read_apart
 from chainrule.data.read import read
 
 
-def test_a_file_that_brings_its_reader_down(fixtures, capfd):
-    """A run length in a page asks for two exabytes: found by fuzzing, and the end of any process that reads it."""
-    with pytest.raises(
-        DataError, match=r"asks-for-too-much\.parquet cannot be read as Parquet: its reader broke"
-    ):
-        read(fixtures / "damaged" / "asks-for-too-much.parquet")
+@pytest.mark.parametrize("name", ["asks-for-too-much.parquet", "ends-its-reader.xls"])
+def test_a_file_that_brings_its_reader_down(fixtures, capfd, name):
+    """Found by fuzzing: a run length that asks for two exabytes, and a directory that ends before its entries do."""
+    with pytest.raises(DataError, match=rf"{name} cannot be read as .*: its reader broke"):
+        read(fixtures / "damaged" / name)
     assert capfd.readouterr() == ("", "")
 
 

@@ -6,8 +6,10 @@ and the whole process ends. Here a small one ends instead, and the file is named
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
 
 PARQUET, WORKBOOK = "Parquet", "a workbook"
 LEAST_SECONDS, SECONDS_PER_MB = 60, 5  # after which a reader that hangs is ended
+LEAST_BYTES, BYTES_PER_BYTE = (
+    3_000_000_000,
+    60,
+)  # of memory that a reader may ask for, and more by the file's length
 _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); import chainrule.data.apart as a; a.answer()"
 )
@@ -50,6 +56,7 @@ def read_apart(
                 stdin=given,
                 stdout=taken,
                 stderr=subprocess.DEVNULL,
+                env={"POLARS_MAX_THREADS": "4", **os.environ},  # the stacks of more would count as memory
                 start_new_session=True,  # a terminal's Ctrl-C does not reach it
                 timeout=seconds,
                 check=False,
@@ -74,14 +81,27 @@ def read_apart(
 def answer() -> None:
     """Read what stands on standard input and write the table to standard output: what the process does."""
     kind, name, sheet = json.loads(sys.argv[2])
+    content = sys.stdin.buffer.read()
+    _limit_memory(LEAST_BYTES + BYTES_PER_BYTE * len(content))
     try:
-        frame, notes = _read(kind, sys.stdin.buffer.read(), name, sheet)
+        frame, notes = _read(kind, content, name, sheet)
     except ChainruleError as error:
         sys.stdout.write(json.dumps({"error": type(error).__name__, "message": str(error)}) + "\n")
         return
     sys.stdout.write(json.dumps({"notes": notes}) + "\n")
     sys.stdout.flush()
     frame.write_ipc(sys.stdout.buffer)
+
+
+def _limit_memory(most: int) -> None:
+    """Let this process ask for no more memory than that, where the system knows such limits."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    with contextlib.suppress(OSError, ValueError):
+        _, highest = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (most if highest < 0 else min(most, highest), highest))
 
 
 def _read(kind: str, content: bytes, name: str, sheet: str | None) -> tuple[pl.DataFrame, list[str]]:

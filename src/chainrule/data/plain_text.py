@@ -8,7 +8,7 @@ import re
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 HEAD_BYTES, HEAD_ROWS = 1 << 16, 20
-_COMMENTS = re.compile(rb"(?:[ \t]*#[^\n]*\n|\s*\n)+")
+_COMMENTS = re.compile(rb"(?:[ \t]*#[^\n]*\n|[ \t\r]*\n)+")
 _SEPARATOR_LINE = re.compile(rb"sep=(.)\r?\n")
 _CELLS = re.compile(r"[,;\t| ]+")
 

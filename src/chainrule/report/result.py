@@ -29,6 +29,7 @@ from chainrule.report.html import (
 from chainrule.report.standing import (
     SPLITS,
     best_of,
+    called,
     capital,
     larger_is_better,
     number,
@@ -52,9 +53,10 @@ def tiles(summary: RunSummary) -> Markup:
     scores: dict[str, float] = {}
     below: dict[str, str] = {}
     if split is not None:
-        scores[f"{split} {say(summary.metric)}"] = score
+        name = f"{called(summary, split)} {say(summary.metric)}"
+        scores[name] = score
         if span := spanned(summary.metric, summary.intervals.get(split, {}).get(summary.metric)):
-            below[f"{split} {say(summary.metric)}"] = span
+            below[name] = span
     if rivals := rivals_of(summary):
         best = best_of(summary.metric, rivals)
         scores["best yardstick"], below["best yardstick"] = rivals[best], visible(best, 40)
@@ -90,7 +92,11 @@ def _by_part(summary: RunSummary) -> Markup:
     if len(names) > _MOST_COLUMNS:
         names = [name for name in names if name in ("loss", summary.metric)]
     rows: list[list[Cell]] = [
-        [split, summary.rows.get(split, 0), *(number(summary.metrics[split].get(name)) for name in names)]
+        [
+            called(summary, split),
+            summary.rows.get(split, 0),
+            *(number(summary.metrics[split].get(name)) for name in names),
+        ]
         for split in measured
     ]
     return table(["", Column("rows"), *(Column(say(name)) for name in names)], rows)
@@ -130,7 +136,8 @@ def _yardsticks(summary: RunSummary) -> list[Child]:
     drawing = plots.draw_yardsticks(scores, _OURS, larger_is_better=sign < 0)
     drawn = inline_svg(drawing, "yardsticks", f"Bars of {metric}: {told}")
     better = "longer" if sign < 0 else "shorter"
-    bars = figure("", drawn, f"{metric} on the {split or 'same'} rows; {better} is better.")
+    rows_shown = "same" if split is None else called(summary, split)
+    bars = figure("", drawn, f"{metric} on the {rows_shown} rows; {better} is better.")
     return [bars, listed] if has_notes or len(names) > 2 else [columns(bars, listed)]
 
 
@@ -197,7 +204,7 @@ def _meaning(name: str) -> str:
 def _about_intervals(summary: RunSummary, split: str) -> str:
     rows = summary.rows.get(split, 0)
     told = (
-        f"The interval says how far luck of these {rows:,} {split} rows reaches: 95\N{NO-BREAK SPACE}% of the values when "
+        f"The interval says how far luck of these {rows:,} {called(summary, split)} rows reaches: 95\N{NO-BREAK SPACE}% of the values when "
         "as many rows are drawn again from them. Another seed of the training would move the figures too."
     )
     if summary.yardsticks:

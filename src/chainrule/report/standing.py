@@ -61,7 +61,7 @@ def _outcome(summary: RunSummary) -> str:
     split, score = score_of(summary)
     if split is None:
         return f"There is no {say(summary.metric)} to show: nothing was measured."
-    rows = _rows(summary.rows.get(split, 0), "held-out" if summary.held_out and split == "test" else split)
+    rows = _rows(summary.rows.get(split, 0), called(summary, split))
     span = spanned(summary.metric, summary.intervals.get(split, {}).get(summary.metric))
     luck = f" (95\N{NO-BREAK SPACE}% interval {span})" if span else ""
     if not math.isfinite(score):
@@ -94,6 +94,11 @@ def _standing(summary: RunSummary) -> str:
     if better:
         return f"{better} of {len(rivals)} yardsticks {'does' if better == 1 else 'do'} better; the best, {name}, {reaches}"
     return f"None of {len(rivals)} yardsticks does {'better' if level else 'as well'}; the best, {name}, {reaches}"
+
+
+def called(summary: RunSummary, split: str) -> str:
+    """Return what a part is called: without test rows, those that networks of their own held out in turn."""
+    return "held-out" if summary.held_out and split == "test" else split
 
 
 def _rows(count: int, split: str) -> str:

@@ -119,9 +119,10 @@ def fit(
     `split` is random, time:COLUMN, group:COLUMN, predefined or predefined:COLUMN;
     `validation_data` and `test_data` are the same, for rows that are to validate and to test; `model` a name of the
     catalogue, `package.module:Name`, or a module (which is copied); `loss` a name or any callable on outputs and
-    targets. `columns` says what columns are: number, category, boolean, date or ignore. What is not given is chosen from
-    the data and stands in the recipe. `resume` continues a run, bit for bit
-    on the CPU.
+    targets. `columns` says what columns are: number, category, boolean, date or ignore. `metric` chooses
+    the best epoch and stands in tables; `class_weight` "balanced" makes every class count alike in the loss; `by` names
+    a column whose groups are judged apart. What is not given is chosen from the data and stands in the recipe.
+    `resume` continues a run, bit for bit on the CPU.
     Raises: ChainruleError for what cannot be done, TrainingFailed if the loss is no longer finite,
     Interrupted (a KeyboardInterrupt) after Ctrl-C with a checkpoint saved
     """

@@ -72,10 +72,12 @@ class Settings:
         "random", "how rows are divided: random, time:COLUMN, group:COLUMN, predefined or predefined:COLUMN"
     )
     metric: str | None = _setting(
-        None, "score that early stopping and tables use; without it, the task's own"
+        None,
+        "score that chooses the best epoch and stands in tables: auc, f1, log-loss, mae, …; without it the validation "
+        "loss chooses",
     )
     class_weight: str | None = _setting(
-        None, "balanced: rare classes count as much as frequent ones in the loss"
+        None, "with balanced, every class counts alike in the loss, rare ones as much as frequent ones"
     )
     by: str | None = _setting(None, "column whose groups are judged apart in the report")
     columns: tuple[str, ...] = _setting(

@@ -70,7 +70,7 @@ def test_housing_is_standardised_by_its_mean_and_deviation(fixtures: Path) -> No
 @pytest.mark.curriculum("PRE-02")
 def test_means_and_deviations_come_from_training_rows_only(fit: Fit) -> None:
     x = np.arange(40.0).reshape(20, 2) ** 2
-    run = fit((x, x[:, 0]), model="linear-regression", epochs=1)
+    run = fit((x, x[:, 0]), model="linear-regression", epochs=1, validation=0.1, test=0.2)
     _, prepare, task = run._loaded
     source = read((x, x[:, 0]))
     rows = run_split(run, source).train

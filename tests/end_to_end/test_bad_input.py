@@ -129,7 +129,7 @@ def here(tmp_path, monkeypatch):
         (b"a,y\n1,u\n2,u\n3,v\n4,v\n5,w\n", "the class 'w' has one row, which cannot both train and test"),
         (b"y\n1.5\n2.5\n", "t.csv has no column to learn from beside the target 'y'"),
         (b"a,y\n5,1.5\n5,2.5\n", "beside the target 'y' (left out: 'a')"),
-        (b"a,y\n1,1.5\n2,2.5\n", "2 rows are too few"),
+        (b"a,y\n1,1.5\n2,2.5\n", "t.csv has 2 rows with a target, too few to learn from and to judge by"),
     ],
 )
 def test_tables_that_cannot_be_learned_from(refused, tmp_path, content, message):

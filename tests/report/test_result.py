@@ -32,7 +32,7 @@ def test_every_figure_stands_beside_its_interval_and_the_yardsticks(classes: Mak
     read = check_safe(run_page(summary))
     heads = [t for tag, t in read.texts if tag == "th"]
     at = heads.index("95\xa0% interval")
-    assert heads[at - 1 : at + 3] == ["this network", "95\xa0% interval", "constant", "logistic regression"]
+    assert heads[at - 1 : at + 3] == ["this network", "95\xa0% interval", "base rate", "logistic regression"]
     cells = [t for tag, t in read.texts if tag in ("td", "strong")]
     at = cells.index("AUC")
     assert cells[at : at + 5] == ["AUC", "0.9500", "0.90 to 0.99", "0.5000", "0.9300"]

@@ -142,7 +142,7 @@ def _yardsticks(summary: RunSummary) -> list[Child]:
 
 
 def _every_figure(summary: RunSummary) -> list[Child]:
-    """Return a row per metric: the network with its interval, the constant, the other yardsticks."""
+    """Return a row per metric: the network with its interval, the base rate, the other yardsticks."""
     split, _ = score_of(summary)
     if split is None:
         return []
@@ -159,7 +159,7 @@ def _every_figure(summary: RunSummary) -> list[Child]:
         "",
         Column(_OURS),
         Column("95\N{NO-BREAK SPACE}% interval"),
-        *(Column(visible(y.name.partition(" (")[0])) for y in rivals),
+        *(Column("base rate" if y.name.startswith("constant") else visible(y.name)) for y in rivals),
     ]
     return [
         table(head, rows),
@@ -208,7 +208,7 @@ def _about_intervals(summary: RunSummary, split: str) -> str:
         "as many rows are drawn again from them. Another seed of the training would move the figures too."
     )
     if summary.yardsticks:
-        told += " The constant model answers every row alike: its column has the base rates."
+        told += " The base rate is what a constant reaches, which answers every row alike."
     if len(summary.classes) > 2:
         told += " Precision, recall, F1, AUC and average precision are the mean over the classes."
     return told

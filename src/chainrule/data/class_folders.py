@@ -32,9 +32,12 @@ class FoundPictures:
     splits: list[int] = field(default_factory=list)
     stray: list[Path] = field(default_factory=list)
     links: list[Path] = field(default_factory=list)
+    _names: tuple[str, ...] = ()  # kept, for there may be many
 
     def names(self) -> tuple[str, ...]:
-        return tuple(name_below(file, self.root) for file in self.files)
+        if len(self._names) != len(self.files):
+            self._names = tuple(name_below(file, self.root) for file in self.files)
+        return self._names
 
     def notes(self) -> Iterator[str]:
         for paths, reason in (

@@ -61,6 +61,8 @@ def test_the_study_table_is_judged_by_leaving_one_out(tmp_path):
     assert constant["metrics"]["mae"] == pytest.approx(np.abs(exam - exam.mean()).mean() * 8 / 7)
     assert record["metrics"]["train"]["mae"] < record["metrics"]["test"]["mae"] < 60
     assert set(record["intervals"]["test"]) >= {"r2", "mae"}
+    assert finished.judged_on == "test"
+    assert finished.intervals == {k: tuple(v) for k, v in record["intervals"]["test"].items()}
     page = (finished.run / "report.html").read_text()
     assert "leave-one-out: 8 networks of the same recipe, each judged on the row that it never saw" in page
     assert "8 held-out rows" in page

@@ -81,6 +81,7 @@ def finish(
         held_out = yield from judge_held_out(recipe, material, objective.task, train)
         judgements["test"], outputs["test"] = held_out.judgement, held_out.outputs
         material = judged_rows(material)
+    judged_on = best_known if held_out is None else "test"
     metrics = {part: found.metrics for part, found in judgements.items()}
     write_history(folder, training.history)
     if held_out is None:
@@ -118,8 +119,8 @@ def finish(
         rows=counts,
         plan=str(recipe.plan),
         verdict=said,
-        judged_on=best_known,
-        intervals=judgements[best_known].intervals,
+        judged_on=judged_on,
+        intervals=judgements[judged_on].intervals,
         base_rate=base_rate(yardsticks, objective.task.metric),
         second=recipe.schema.target.second,
         judging=record.get("judging"),

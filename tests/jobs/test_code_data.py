@@ -11,7 +11,8 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from chainrule.core.errors import RunError
+from chainrule.core.errors import RunError, SettingError
+from chainrule.jobs.code import code_file
 from tests.jobs.scripts import check, houses, train
 
 Capture = pytest.CaptureFixture[str]
@@ -240,3 +241,18 @@ def test_irregular_text_is_refused(tmp_path: Path) -> None:
     run = train(data, tmp_path, target="price").run
     with pytest.raises(RunError, match="text table that polars alone does not read"):
         run.code()
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"), [({"class_weight": "balanced"}, "class_weight"), ({"metric": "f1"}, "metric")]
+)
+def test_settings_that_no_part_knows_are_refused(tmp_path: Path, setting: dict[str, Any], said: str) -> None:
+    run = train(houses(tmp_path / "houses.csv"), tmp_path, target="garden", **setting).run
+    with pytest.raises(RunError, match=f"the setting {said} .* has no form there yet"):
+        run.code()
+
+
+def test_an_output_that_is_no_script_is_refused(tmp_path: Path) -> None:
+    run = train("iris", tmp_path, epochs=1).run
+    with pytest.raises(SettingError, match=r"--output takes a file ending in \.py"):
+        code_file(str(run.path), tmp_path / "train.txt", tmp_path)

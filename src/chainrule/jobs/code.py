@@ -113,7 +113,7 @@ def _check_settings(recipe: Recipe) -> None:
     standard = Settings()
     for item in fields(Settings):
         value = getattr(recipe.settings, item.name)
-        if item.name not in WRITTEN and value != getattr(standard, item.name):
+        if value and item.name not in WRITTEN and value != getattr(standard, item.name):
             raise RunError(f"the setting {item.name} ({visible(value)}) has no form there yet")
 
 

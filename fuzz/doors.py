@@ -104,7 +104,6 @@ def open_run(folder: Path) -> None:
             lambda: run.metrics,
             run.plot,
             lambda: predict_file(str(run.path), new, None, folder / "runs"),
-            lambda: evaluate_on(str(run.path), str(new), folder / "runs"),
             lambda: evaluate_on(str(run.path), None, folder / "runs"),
             lambda: compare_runs(folder / "runs", ["run", "run"]),
             lambda: _resume(run.path),

@@ -5,6 +5,7 @@ The inputs are opened in two processes that have a limit of memory and an alarm;
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -19,51 +20,52 @@ import chainrule as cr
 from chainrule.core.errors import DataError
 from fuzz import mutators, seeds
 from fuzz.formats import CORPUS, FORMATS, Format
-from fuzz.rule import check, renew
+from fuzz.rule import alarm, check, renew
 
 ROOT = Path(__file__).parent.parent.parent
 SEED = os.environ.get("FUZZ_SEED", "0")
 COUNT = 100
-ENDS_AFTER = 200  # seconds for half of the formats, far more than they need
+
+
+def opened(part: int, kept: Path, workers: contextlib.ExitStack) -> subprocess.Popen[bytes]:
+    """Start a process that opens half of the formats."""
+    command = [
+        *(sys.executable, "-m", "fuzz.mutants", "--formats", ",".join(list(FORMATS)[part::2])),
+        *("--count", str(COUNT), "--seed", SEED, "--kept", str(kept)),
+    ]
+    paths = os.pathsep.join(path for path in sys.path if path)
+    worker = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    workers.enter_context(worker)
+    workers.callback(worker.kill)
+    return worker
 
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
     """Open everything, in two processes, and return what each format did."""
     kept = tmp_path_factory.mktemp("fuzz")
-    workers = []
-    for part in (0, 1):
-        names = list(FORMATS)[part::2]
-        command = [
-            *(sys.executable, "-m", "fuzz.mutants", "--formats", ",".join(names)),
-            *("--count", str(COUNT), "--seed", SEED, "--kept", str(kept / str(part))),
-        ]
-        environment = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
-            "OMP_NUM_THREADS": "1",
-        }
-        workers.append(
-            subprocess.Popen(
-                command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-            )
-        )
     found = {}
-    for part, worker in enumerate(workers):
-        try:
-            lines, _ = worker.communicate(timeout=ENDS_AFTER)
-        finally:
-            worker.kill()
-        done = [json.loads(line) for line in lines.splitlines()]
-        found |= {one["format"]: one for one in done}
-        for name in list(FORMATS)[part::2][len(done) :][:1]:
-            ended = (
-                f"the process ended with {worker.returncode} on the input in {kept / str(part) / 'current'}"
-            )
-            found[name] = {"inputs": 0, "findings": {ended: {"text": ended, "repeat": ""}}}
+    with contextlib.ExitStack() as stack:
+        workers = [opened(part, kept / str(part), stack) for part in (0, 1)]
+        for part, worker in enumerate(workers):
+            assert worker.stdout is not None
+            done = [json.loads(line) for line in worker.stdout]
+            found |= {one["format"]: one for one in done}
+            for name in list(FORMATS)[part::2][len(done) :][:1]:
+                ended = (
+                    f"the process ended with {worker.wait()} on the input in {kept / str(part) / 'current'}"
+                )
+                found[name] = {"inputs": 0, "findings": {ended: {"text": ended, "repeat": ""}}}
     return found
 
 
+@pytest.mark.timeout(900)  # half a minute on two cores that nothing else wants
 @pytest.mark.parametrize("name", FORMATS)
 def test_no_input_breaks_the_rule(name: str, outcomes: dict[str, dict]) -> None:
     assert name in outcomes, "a format before this one ended the process"
@@ -99,6 +101,18 @@ def test_the_rule_sees(action, signature: str, tmp_path: Path) -> None:
     renew(format, tmp_path / "place")
     finding = check(format, b"1", tmp_path / "place")
     assert finding is not None and finding.signature.startswith(signature)
+
+
+def test_the_rule_sees_what_never_ends(tmp_path: Path) -> None:
+    def compute(folder: Path) -> None:
+        while True:
+            pass
+
+    format = failing(compute)
+    renew(format, tmp_path / "place")
+    with alarm(0.2):
+        finding = check(format, b"1", tmp_path / "place")
+    assert finding is not None and finding.signature.startswith("Hang at test_fuzz.py")
 
 
 def test_the_rule_lets_pass_what_is_refused(tmp_path: Path) -> None:

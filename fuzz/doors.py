@@ -107,6 +107,7 @@ def open_run(folder: Path) -> None:
             lambda: evaluate_on(str(run.path), None, folder / "runs"),
             lambda: compare_runs(folder / "runs", ["run", "run"]),
             lambda: _resume(run.path),
+            run.code,
         )
 
 

@@ -89,7 +89,7 @@ def _opened(format: Format, folder: Path) -> Finding | None:
 
 def _signature(error: BaseException) -> str:
     """Name an error by its type, the innermost line of chainrule on its way, and the innermost of all."""
-    frames = traceback.extract_tb(error.__traceback__)
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.name != ring.__name__]
     ours = [frame for frame in frames if "/chainrule/" in frame.filename]
     places = dict.fromkeys(f"{Path(f.filename).name}:{f.name}" for f in (*ours[-1:], *frames[-1:]))
     return f"{type(error).__name__} at {' in '.join(reversed(places))}"
@@ -114,15 +114,17 @@ def limit_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
+def ring(number: int, frame: FrameType | None) -> None:
+    """Answer a signal of the alarm."""
+    raise Hang(f"no answer after {MOST_SECONDS} s of computing, or {WAITING * MOST_SECONDS} s in all")
+
+
 @contextlib.contextmanager
 def alarm(seconds: float = MOST_SECONDS) -> Iterator[None]:
     """Raise Hang in a block that computes too long, or waits far longer: other programs may want the processor too.
 
     Code that never returns to Python is its parent's to end.
     """
-
-    def ring(number: int, frame: FrameType | None) -> None:
-        raise Hang(f"no answer after {seconds:g} s of computing, or {WAITING * seconds:g} s in all")
 
     for number in (signal.SIGPROF, signal.SIGALRM):
         signal.signal(number, ring)

@@ -49,6 +49,12 @@ def test_what_was_written_comes_back(animal: Animal) -> None:
     assert typed(Animal, json.loads(json.dumps(asdict(animal)))) == animal
 
 
+def test_a_pair_is_of_two() -> None:
+    assert typed(tuple[float, float], [1, 2.5]) == (1, 2.5)
+    with pytest.raises(ValueError, match=r"range should hold 2 values; got 3"):
+        typed(tuple[float, float], [1, 2, 3], "range")
+
+
 @given(JSON)
 def test_anything_else_is_a_value_error(value: Any) -> None:
     try:

@@ -240,3 +240,11 @@ def test_npz_of_any_members(tmp_path, parts, is_numpy):
         tmp_path / "d.npz", [(f"{name}.npy", start + part) for name, part in zip("xy", parts, strict=False)]
     )
     only_source_or_data_error(read_npz, tmp_path / "d.npz")
+
+
+def test_a_signalling_nan_is_a_missing_value_like_any_other(tmp_path):
+    x = np.ones((6, 2), np.float32)
+    x.view(np.uint32)[3, 1] = 0x7F800001
+    np.savez(tmp_path / "a.npz", x=x, y=np.arange(6.0))
+    array = read_npz(tmp_path / "a.npz").array
+    assert np.isnan(array[3, 1]) and array.view(np.uint32)[3, 1] == 0x7FC00000

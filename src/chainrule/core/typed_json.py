@@ -33,7 +33,10 @@ def typed(kind: Any, value: Any, name: str = "") -> Any:
             return _record(kind, value, name)
     elif origin is tuple:
         if isinstance(value, list | tuple):
-            return tuple(typed(inner[0], item, f"{name}[{place}]") for place, item in enumerate(value))
+            kinds = [inner[0]] * len(value) if inner[-1] is Ellipsis else inner
+            if len(kinds) != len(value):
+                raise ValueError(f"{name or 'it'} should hold {len(kinds)} values; got {len(value)}")
+            return tuple(typed(kinds[place], item, f"{name}[{place}]") for place, item in enumerate(value))
     elif origin is dict:
         if isinstance(value, dict):
             return {key: typed(inner[1], item, _below(name, key)) for key, item in value.items()}

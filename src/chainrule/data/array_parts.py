@@ -148,7 +148,12 @@ def _plain_type(array: Rows) -> np.dtype[Any]:
 
 def _as_type(array: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
     with np.errstate(all="ignore"):  # what overflows becomes infinite and is refused
-        return array.astype(dtype, copy=False)
+        taken = array.astype(dtype, copy=False)
+        if (
+            taken.dtype.kind == "f" and (missing := np.isnan(taken)).any()
+        ):  # of damaged files some NaN are of the kind
+            taken = np.where(missing, taken.dtype.type(np.nan), taken)  # that makes every computation warn
+        return taken
 
 
 def _check_finite(array: Rows, name: str, *, row_values: bool) -> None:

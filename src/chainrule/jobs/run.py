@@ -44,7 +44,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Row = dict[str, float]
-_RECORD = {"metrics": dict[str, Row], "fit_seconds": float, "yardsticks": tuple[Yardstick, ...]}
+_RECORD: dict[str, Any] = {
+    "metrics": dict[str, Row],
+    "fit_seconds": float,
+    "yardsticks": tuple[Yardstick, ...],
+    "rows": dict[str, int],
+    "intervals": dict[str, dict[str, tuple[float, float]]] | None,
+}
 
 
 class Run:
@@ -218,15 +224,15 @@ class Run:
     def _held_out(self) -> Judgement:
         """Return what the networks that held each row out showed; the kept one has trained on all rows."""
         judging = self.record.get("judging")
-        if not isinstance(judging, dict) or "test" not in self.metrics:
+        if not isinstance(judging, dict) or "said" not in judging or "test" not in self.metrics:
             raise RunError(
                 f"{self.path / folders.METRICS} does not say how the rows were judged; it comes back with: chainrule fit "
                 f"--resume {self.path}"
             )
         self.notes = (f"the run kept no test rows; {judging['said']}",)
-        intervals = self.record.get("intervals", {}).get("test", {})
+        intervals = (self.record.get("intervals") or {}).get("test", {})
         return Judgement(
-            rows=self.record["rows"]["train"],
+            rows=self.record["rows"].get("train", 0),
             metrics=self.metrics["test"],
             intervals={name: (low, high) for name, (low, high) in intervals.items()},
         )

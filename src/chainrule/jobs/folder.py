@@ -61,13 +61,20 @@ def check_place(runs: Path, name: str | None) -> None:
             raise SettingError(f"--name must be a plain folder name; got {visible(name)!r}")
         if (runs / name).exists():
             raise _taken(runs / name)
-    there = next(p for p in [runs, *runs.absolute().parents] if p.exists())
+    try:
+        there = next(p for p in [runs, *runs.absolute().parents] if p.exists())
+    except PermissionError as error:  # of a folder above it
+        raise _denied(Path(error.filename)) from error
     if not there.is_dir():
         raise StorageError(f"{visible(there)} should be a folder, but a file of that name stands there")
     if not os.access(there, os.W_OK | os.X_OK):
-        raise StorageError(
-            f"the folder {visible(there)} cannot be written (permission denied); choose another with --runs"
-        )
+        raise _denied(there)
+
+
+def _denied(folder: Path) -> StorageError:
+    return StorageError(
+        f"the folder {visible(folder)} cannot be written (permission denied); choose another with --runs"
+    )
 
 
 def _taken(path: Path) -> SettingError:

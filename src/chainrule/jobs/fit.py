@@ -93,6 +93,7 @@ def fit(
     validation: float | None = None,
     test: float | None = None,
     split: str = "random",
+    folds: int | None = None,
     validation_data: Any = None,
     test_data: Any = None,
     encoding: str | None = None,
@@ -116,7 +117,8 @@ def fit(
     """Train a network on data, judge it on test rows, and keep it in a run folder.
 
     `data` is a built-in name, a path or a list of them, a pair of arrays (x, y), a dataframe or a map-style dataset;
-    `split` is random, time:COLUMN, group:COLUMN, predefined or predefined:COLUMN;
+    `split` is random, time:COLUMN, group:COLUMN, predefined or predefined:COLUMN; `folds` networks judge in place of a
+    test set (0: never; without it, where rows are few);
     `validation_data` and `test_data` are the same, for rows that are to validate and to test; `model` a name of the
     catalogue, `package.module:Name`, or a module (which is copied); `loss` a name or any callable on outputs and
     targets. `columns` says what columns are: number, category, boolean, date or ignore. `metric` chooses
@@ -143,6 +145,7 @@ def fit(
         validation=validation,
         test=test,
         split=split,
+        folds=folds,
         encoding=encoding,
         sheet=sheet,
         columns=tuple(f"{name}={kind}" for name, kind in (columns or {}).items()),

@@ -73,3 +73,10 @@ def test_any_text_gives_columns_or_a_data_error(text, ending):
         assert "t.json" in str(error)
     else:
         assert len({len(cells) for cells in columns.values()}) <= 1
+
+
+def test_half_a_surrogate_pair_is_no_text(tmp_path):
+    path = tmp_path / "rows.json"
+    path.write_bytes(b'[{"a\\udc00": "\\ud800x", "b": 1}, {"a\\udc00": "\\ud83d\\ude00", "b": 2}]')
+    frame = read(path).frame
+    assert frame.columns == ["a?", "b"] and frame["a?"].to_list() == ["?x", "\U0001f600"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from chainrule.data.untrusted import as_data_error
 
 MOST_CELLS = 50_000_000
 JSON_ENDINGS = (".json", ".jsonl", ".ndjson")
+HALVES = re.compile(rb"\\u[dD][89a-fA-F]")  # an escape that may be half of a pair
 
 
 def read_records(content: bytes, name: str, ending: str) -> tuple[dict[str, list[Any]], list[str]]:
@@ -46,9 +48,25 @@ def _cells(values: list[Any]) -> list[Any]:
     return values
 
 
+def _loads(text: bytes) -> Any:
+    """Read JSON; a half of a surrogate pair, which no text can hold, becomes a question mark."""
+    value = json.loads(text)
+    return _whole(value) if HALVES.search(text) else value
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    if isinstance(value, dict):
+        return {_whole(key): _whole(item) for key, item in value.items()}
+    return value
+
+
 def _array(content: bytes, name: str) -> Iterator[tuple[str, Any]]:
     with as_data_error(f"{name} cannot be read as JSON"):
-        value = json.loads(content)
+        value = _loads(content)
     if isinstance(value, dict) and value and all(isinstance(cells, list) for cells in value.values()):
         lengths = {len(cells) for cells in value.values()}
         if len(lengths) == 1:  # columns, as some programs write them
@@ -63,5 +81,5 @@ def _lines(content: bytes, name: str) -> Iterator[tuple[str, Any]]:
     for number, line in enumerate(content.split(b"\n"), 1):
         if line.strip():
             with as_data_error(f"{name}, line {number} cannot be read as JSON"):
-                record = json.loads(line)
+                record = _loads(line)
             yield f"line {number}", record

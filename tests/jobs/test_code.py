@@ -119,3 +119,37 @@ def test_label_smoothing(
 ) -> None:
     script = check(train(table, tmp_path, target=target, label_smoothing=smoothing), capsys)
     assert ("LABEL_SMOOTHING" in script) == bool(smoothing)
+
+
+@pytest.mark.parametrize("settings", [{}, {"label_smoothing": 0.0}, {"loss": "perceptron"}], ids=str)
+@pytest.mark.parametrize("target", ["garden", "city"])
+def test_class_weights(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], target: str, settings: dict[str, Any]
+) -> None:
+    script = check(train(table, tmp_path, target=target, class_weight="balanced", **settings), capsys)
+    assert "CLASS_WEIGHTS = [" in script
+
+
+NETS = """
+from torch import nn
+
+
+class Normed(nn.Module):
+    def __init__(self, inputs: int, units: int, width: int = 8) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(inputs, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Dropout(0.2))
+        self.last = nn.Linear(width, units)
+
+    def forward(self, x):
+        return self.last(self.layers(x))
+"""
+
+
+def test_a_model_of_ones_own_is_imported(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "nets_of_mine.py").write_text(NETS)
+    monkeypatch.syspath_prepend(tmp_path)
+    model = {"model": "nets_of_mine:Normed", "model_settings": {"width": 5}, "epochs": 3}
+    script = check(train(table, tmp_path, target="price", **model), capsys)
+    assert "from nets_of_mine import Normed" in script and "Normed(inputs=" in script

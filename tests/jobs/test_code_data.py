@@ -132,7 +132,7 @@ def pictures(
     for part in parts:
         for name in ("cat", "dog", 'it\'s a "fox"'):
             (folder / part / name).mkdir(parents=True)
-            for place in range(12):
+            for place in range(20):
                 array = random.integers(0, 256, (*size, *channels), dtype=np.uint8)
                 Image.fromarray(array, mode).save(folder / part / name / f"{place}.{ending}")
     return folder
@@ -193,6 +193,14 @@ def test_hostile_names(tmp_path: Path, capsys: Capture) -> None:
     assert all(line.isprintable() for line in script.splitlines())
 
 
+def test_few_rows(tmp_path: Path, capsys: Capture) -> None:
+    """Then the network that is kept trains on all rows, and others say how good it is."""
+    random = np.random.default_rng(0)
+    data = tmp_path / "few.csv"
+    pl.DataFrame(random.normal(size=(30, 3)), schema=["a", "b", "y"]).write_csv(data)
+    assert "held some rows out" in check(train(data, tmp_path, target="y"), capsys)
+
+
 def test_copies_stay_together(tmp_path: Path, capsys: Capture) -> None:
     random = np.random.default_rng(0)
     rows = random.normal(size=(90, 4))
@@ -239,12 +247,12 @@ def test_irregular_text_is_refused(tmp_path: Path) -> None:
     data = houses(tmp_path / "houses.csv")
     data.write_text(data.read_text().replace("Bern,yes", 'Be"rn,yes'))
     run = train(data, tmp_path, target="price").run
-    with pytest.raises(RunError, match="text table that polars alone does not read"):
+    with pytest.raises(RunError, match=r"polars\.read_csv alone does not read houses\.csv"):
         run.code()
 
 
 @pytest.mark.parametrize(
-    ("setting", "said"), [({"class_weight": "balanced"}, "class_weight"), ({"metric": "f1"}, "metric")]
+    ("setting", "said"), [({"metric": "f1"}, "metric"), ({"split": "group:city"}, "split")]
 )
 def test_settings_that_no_part_knows_are_refused(tmp_path: Path, setting: dict[str, Any], said: str) -> None:
     run = train(houses(tmp_path / "houses.csv"), tmp_path, target="garden", **setting).run

@@ -27,15 +27,16 @@ from chainrule.jobs.code_split import PARTS, split_part
 from chainrule.jobs.code_text import Part, join
 from chainrule.jobs.code_training import training_part
 from chainrule.jobs.folder import find
-from chainrule.jobs.workshop import Material, empty_task, make_material, make_model, read_again
+from chainrule.jobs.workshop import Material, empty_task, make_material, make_model, make_task, read_again
 from chainrule.train.recipe import Recipe
 from chainrule.train.settings import Settings
+from chainrule.train.task import Classification
 
 # Settings that a script follows, or that need nothing in it. A setting that is not here is refused unless it is open.
 WRITTEN = frozenset({
     "model", "task", "loss", "epochs", "batch_size", "optimizer", "learning_rate", "schedule", "weight_decay", "dropout",
     "label_smoothing", "decay_with_loss", "clip_norm", "scaling", "picture_size", "validation", "test", "patience", "seed",
-    "device", "plan", "by", "columns", "decimal", "encoding", "sheet", "merge_classes", "memory",
+    "device", "plan", "by", "class_weight", "folds", "columns", "decimal", "encoding", "sheet", "merge_classes", "memory",
 })  # fmt: skip
 
 MIX = '''
@@ -59,6 +60,7 @@ def generator(*counters):
     """A source of random numbers that depends on SEED and its counters alone."""
     return torch.Generator().manual_seed(mix(SEED, *counters))
 '''
+FOLDED = "    # The run judged it by networks that each held some rows out; this is the one that it kept.\n"
 
 
 def code_file(run: str, output: Path | None, runs: Path) -> str:
@@ -131,7 +133,7 @@ def _parts(recipe: Recipe, material: Material, read: ReadCode) -> Iterator[Part]
     )
     counts = material.split.counts()
     network = network_part(recipe, model, units)
-    training = training_part(settings, validates=bool(counts["validation"]), noisy=noisy, foreign=foreign, smooths=smooths, large=False)  # fmt: skip
+    training = training_part(settings, validates=bool(counts["validation"]), noisy=noisy, foreign=foreign, smooths=smooths)  # fmt: skip
     split = split_part(material, read.parts)
     first = Part().uses("zlib:crc32", "torch", "pathlib:Path", "safetensors.torch:save_file")
     first.settings += ['WEIGHTS = Path(__file__).with_suffix(".safetensors")']
@@ -146,7 +148,10 @@ def _parts(recipe: Recipe, material: Material, read: ReadCode) -> Iterator[Part]
     yield prepare
     yield _load_part(material, read, arguments)
     yield network
-    yield judging_part(recipe, smooths=smooths, switches=bool(noisy or foreign), largest=max(counts["validation"], counts["test"]))  # fmt: skip
+    task = make_task(recipe, material, None)
+    weights = task.class_weights if isinstance(task, Classification) else None
+    listed = None if weights is None else weights.tolist()
+    yield judging_part(recipe, smooths=smooths, switches=bool(noisy or foreign), largest=max(counts["validation"], counts["test"]), weights=listed)  # fmt: skip
     yield training
     yield _main(recipe, material)
 
@@ -196,7 +201,9 @@ def _main(recipe: Recipe, material: Material) -> Part:
         f"    torch.set_num_threads({recipe.plan.threads})  # another number may end in other bits\n"
         f"    {loaded}\n"
         "    model = build_model()\n"
-        f"    fit(model, inputs, targets, train{', validation' * bool(counts['validation'])})\n"
+        + FOLDED
+        * bool(recipe.settings.folds)
+        + f"    fit(model, inputs, targets, train{', validation' * bool(counts['validation'])})\n"
         f"    for name, value in evaluate(model, inputs[{judged}], targets[{judged}]{units}).items():\n"
         f'        print(f"{judged} {{name}}: {{value:.6g}}")\n'
         "    save_file(model.state_dict(), WEIGHTS)\n"
@@ -235,8 +242,6 @@ def _compare(
     targets: torch.Tensor,
     rows: tuple[torch.Tensor, ...],
 ) -> Iterator[tuple[str, bool]]:
-    from chainrule.jobs.workshop import make_task
-
     assert material.examples.targets is not None
     wanted = [material.rows(n) for n in PARTS if len(material.rows(n))]
     yield "the rows of the parts", len(wanted) == len(rows) and all(map(np.array_equal, wanted, rows))

@@ -54,10 +54,11 @@ def network_part(recipe: Recipe, model: nn.Module, units: int) -> Part:
 
     Raises: RunError for layers that cannot be written
     """
-    part = Part().uses("torch", "torch:nn")
+    part = Part().uses("torch")
     if recipe.settings.model not in MODELS:
         _imported(part, recipe, model, units)
         return part
+    part.uses("torch:nn")
     if not isinstance(model, nn.Sequential):
         raise RunError(
             f"the network of {recipe.settings.model} is no chain of layers and cannot be written as code yet"
@@ -145,14 +146,23 @@ def _layer(layer: nn.Module, noisy: int) -> str:
     raise RunError(f"the layer {layer} cannot be written as code yet")
 
 
-def judging_part(recipe: Recipe, *, smooths: bool, switches: bool, largest: int) -> Part:
+def judging_part(
+    recipe: Recipe, *, smooths: bool, switches: bool, largest: int, weights: list[float] | None = None
+) -> Part:
     """Return the loss, the outputs without gradients, and the metrics of the task.
 
-    `largest` is the number of rows of the larger part that is judged at once.
+    `weights` are those of the classes in the loss, where they differ. `largest` is the number of rows of the larger part that is judged at once.
     """
-    part = Part().uses("torch", "torch:nn")
+    part = Part().uses("torch")
     target = recipe.schema.target
-    part.function(_loss(part, recipe, smooths))
+    loss = _loss(part, recipe, smooths)
+    if weights is not None:
+        part.setting("CLASS_WEIGHTS", weights, "so that all classes of the training rows count alike")
+        start, _, formula = loss.rpartition("return ")
+        inner = formula.removesuffix(".mean()")
+        inner = inner[1:-1] if inner.startswith("(") else inner
+        loss = f"{start}losses = {inner}\n    return (losses * torch.tensor(CLASS_WEIGHTS)[targets]).mean()"
+    part.function(loss)
     # Sums over other numbers of rows at once may end in other bits.
     run = (
         f"torch.cat([model(part) for part in inputs.split({EVALUATION_ROWS})])"

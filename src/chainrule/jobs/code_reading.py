@@ -120,8 +120,8 @@ def _read_frame(part: Part, recipe: Recipe, source: Source) -> list[str]:
                 *_names_line(found, wanted),
             ]
     raise RunError(
-        f"{visible(source.name)} is a text table that polars alone does not read as the run did "
-        "(quotation marks, line ends, encoding or short lines); save it as regular CSV in UTF-8 and train on that"
+        f"polars.read_csv alone does not read {visible(source.name)} as the run did; save it as regular CSV in UTF-8 "
+        "(commas, quotation marks in pairs, as many cells in each line), or as Parquet, and train on that"
     )
 
 

@@ -35,9 +35,7 @@ SCHEDULES = {
 }  # fmt: skip
 
 
-def training_part(
-    settings: Settings, *, validates: bool, noisy: int, foreign: bool, smooths: bool, large: bool
-) -> Part:
+def training_part(settings: Settings, *, validates: bool, noisy: int, foreign: bool, smooths: bool) -> Part:
     """Return settings and loop. `noisy` counts the layers with dropout; `foreign` is a model that is imported."""
     part = Part()
     part.setting("EPOCHS", settings.epochs, "passes over the training rows")
@@ -50,6 +48,7 @@ def training_part(
             "LABEL_SMOOTHING", settings.label_smoothing, "part of the target given to the other classes"
         )
     if settings.clip_norm:
+        part.uses("torch:nn")
         part.setting("CLIP_NORM", settings.clip_norm, "longest gradient")
     if validates and settings.patience:
         part.setting("PATIENCE", settings.patience, "epochs without a better validation loss before the end")
@@ -57,12 +56,12 @@ def training_part(
         part.uses(*["math"] * (settings.schedule in ("exponential", "cosine")))
         lines = "\n    ".join(SCHEDULES[settings.schedule])
         part.function(f"def rate_factor(progress):\n    {lines}")
-    part.function("\n".join(_loop(part, settings, validates, noisy, foreign, smooths, large)))
+    part.function("\n".join(_loop(part, settings, validates, noisy, foreign, smooths)))
     return part
 
 
 def _loop(
-    part: Part, settings: Settings, validates: bool, noisy: int, foreign: bool, smooths: bool, large: bool
+    part: Part, settings: Settings, validates: bool, noisy: int, foreign: bool, smooths: bool
 ) -> list[str]:
     steps_count = bool(noisy or foreign)
     switches = bool(noisy or foreign)
@@ -86,7 +85,7 @@ def _loop(
         "            optimizer.step()",
         *(["            schedule.step()"] if settings.schedule in SCHEDULES else []),
         *(["            step += 1"] if steps_count else []),
-        *(_after_epoch(part, settings, large) if validates else ['        print(f"epoch {epoch + 1}: loss of the last batch {loss.item():.4f}")']),
+        *(_after_epoch(settings) if validates else ['        print(f"epoch {epoch + 1}: loss of the last batch {loss.item():.4f}")']),
     ]  # fmt: skip
 
 
@@ -171,7 +170,7 @@ def _clip(settings: Settings) -> list[str]:
     return [f"            nn.utils.clip_grad_norm_({parameters}, CLIP_NORM)"]
 
 
-def _after_epoch(part: Part, settings: Settings, large: bool) -> list[str]:
+def _after_epoch(settings: Settings) -> list[str]:
     """Validate, keep the best weights, and stop where patience is spent."""
     lines = [
         "        validation_loss = loss_of(outputs_of(model, inputs[validation]), targets[validation]).item()",

@@ -61,8 +61,8 @@ def split_part(material: Material, names: dict[int, tuple[str, ...]]) -> Part:
         part.function(DRAW)
     lines = _lines(counts, names, [name for _, name in drawn], by_class, bool(copies))
     arguments = ", ".join(["targets"] * (by_class or not names) + ["parts"] * bool(names))
-    said = [verb for name, verb in zip(PARTS, ("train", "validate", "test"), strict=True) if counts[name]]
-    purpose = f"Row numbers that {' and that '.join(said)}."
+    said = [{"train": "training"}.get(name, name) for name in PARTS if counts[name]]
+    purpose = f"Row numbers of the {' and '.join(filter(None, [', '.join(said[:-1]), said[-1]]))} rows."
     body = "\n".join(f"    {line}" for line in lines)
     return part.with_function(f'def split({arguments}):\n    """{purpose}"""\n{body}')
 

@@ -26,6 +26,7 @@ from chainrule.jobs.code_cells import (
 )
 from chainrule.jobs.code_text import Part, Source, assign
 
+MOST_INLINE = 40  # characters of a function that is written where it is called
 MOST_SPELLINGS = 1000  # of classes that a script may list
 
 
@@ -55,7 +56,22 @@ def table_code(frame: pl.DataFrame, schema: Schema) -> TableCode:
         _classes(code, frame, schema.target)
     else:
         _values(code, frame, schema.target, names)
+    if set(names.values()) == {"number"}:
+        _inline(code)
     return code
+
+
+def _inline(code: TableCode) -> None:
+    """Write the one way in which all cells are read where they are read, if that is short."""
+    function = next(text for text in code.part.functions if text.startswith("def number(cells)"))
+    text = function.rpartition("return ")[2]
+    if len(text) > MOST_INLINE:
+        return
+    code.part.functions.remove(function)
+    for call in ("table[name]", "table[TARGET]"):
+        read = text.replace("cells", call)
+        code.numbers = code.numbers.replace(f"number({call})", read)
+        code.targets = tuple(line.replace(f"number({call})", read) for line in code.targets)
 
 
 def _readers(

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from chainrule.core.errors import DataError
-from chainrule.data.read import read
+from chainrule.data.read import named_by, read
 
 
 def test_names_paths_frames_arrays_and_data_sets(tmp_path, monkeypatch):
@@ -100,3 +100,16 @@ def test_a_file_that_may_not_be_read(tmp_path):
             os._exit(0 if "permission denied" in str(error) else 1)
         os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_path_in_a_recipe_is_no_pattern(tmp_path):
+    (tmp_path / "a.csv").write_text("x,y\n1,2\n2,3\n")
+    (tmp_path / "b[1].csv").write_text("x,y\n1,2\n2,3\n")
+    assert len(read(tmp_path / "*.csv")) == 4
+    assert len(read(named_by({"kind": "file", "path": str(tmp_path / "b[1].csv")}))) == 2
+    for origin in (
+        {"path": str(tmp_path / "*.csv")},
+        {"paths": [str(tmp_path / "*.csv"), str(tmp_path / "a.csv")]},
+    ):
+        with pytest.raises(DataError, match="no file fits"):
+            read(named_by({"kind": "file", **origin}))

@@ -81,8 +81,13 @@ def named_by(origin: Mapping[str, Any]) -> Any:
     if origin["kind"] == "built-in":
         return origin["name"]
     if "paths" in origin:
-        return [Path(path) for path in origin["paths"]]
-    return Path(origin["path"]) if "path" in origin else None
+        return [_exactly(path) for path in origin["paths"]]
+    return _exactly(origin["path"]) if "path" in origin else None
+
+
+def _exactly(path: str) -> Path:
+    """Return a path that stands for itself: a recipe that says /** shall not make anyone search the whole disk."""
+    return Path(glob.escape(path)) if WILDCARDS.search(path) and not _exists(Path(path)) else Path(path)
 
 
 def _read_divided(data: Divided, reading: Reading) -> Source:

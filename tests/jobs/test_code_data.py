@@ -256,7 +256,7 @@ def test_irregular_text_is_refused(tmp_path: Path) -> None:
 )
 def test_settings_that_no_part_knows_are_refused(tmp_path: Path, setting: dict[str, Any], said: str) -> None:
     run = train(houses(tmp_path / "houses.csv"), tmp_path, target="garden", **setting).run
-    with pytest.raises(RunError, match=f"the setting {said} .* has no form there yet"):
+    with pytest.raises(RunError, match=f"the setting {said} .* is not yet supported in scripts"):
         run.code()
 
 

@@ -116,7 +116,7 @@ def _check_settings(recipe: Recipe) -> None:
     for item in fields(Settings):
         value = getattr(recipe.settings, item.name)
         if value and item.name not in WRITTEN and value != getattr(standard, item.name):
-            raise RunError(f"the setting {item.name} ({visible(value)}) has no form there yet")
+            raise RunError(f"the setting {item.name} ({visible(value)}) is not yet supported in scripts")
 
 
 def _parts(recipe: Recipe, material: Material, read: ReadCode) -> Iterator[Part]:

@@ -71,7 +71,7 @@ def number_way(cells: pl.Series) -> int:
             continue
         if found.dtype == pl.Float64 and found.eq_missing(wanted).all():
             return way
-    raise RunError(f"column '{visible(cells.name)}' ({cells.dtype}) has no form there yet")
+    raise RunError(f"column '{visible(cells.name)}' ({cells.dtype}) is not yet supported in scripts")
 
 
 def add_numbers(readers: Readers, way: int) -> str:

@@ -95,7 +95,7 @@ def _decode(part: Part, files: Sequence[Path], shape: tuple[int, ...]) -> str:
             kinds.add(picture.format)
             turned |= picture.getexif().get(0x0112, 1) not in (0, 1)
     if any(mode[0] in "IF" for mode in modes):
-        raise RunError("pictures of 16 bits cannot be written as a script yet")
+        raise RunError("pictures of 16 bits are not yet supported in scripts")
     if "JPEG" in kinds and any(max(size) > 2 * max(height, width) for size in sizes):
         side = 2 * max(height, width)
         steps.append(

@@ -98,7 +98,7 @@ def _columns(numbers: np.ndarray, material: Material, scaling: str) -> tuple[str
         )
     missing, nan = bool(np.isnan(numbers).any()), "nan" if np.isnan(seen).any() else ""
     if np.isnan(seen).all(0).any():
-        raise RunError("a column without any value in the training rows has no form there yet")
+        raise RunError("a column without any value in the training rows is not yet supported in scripts")
     still = bool((np.fmin.reduce(seen, 0) == np.fmax.reduce(seen, 0)).any())
     uses_rows = scaling != "none" or missing or still
     lines = ["seen = numbers[train]"] if uses_rows else []

@@ -38,7 +38,7 @@ def reading_code(recipe: Recipe, material: Material) -> ReadCode:
     unknown = data.keys() - {"kind", "name", "target", "fingerprint", "path", "size"}
     if unknown or data["kind"] not in ("file", "built-in", "npz", "idx", "pictures"):
         what = "data of several files" if unknown else f"data of the kind {data['kind']}"
-        raise RunError(f"{what} cannot be written as a script yet")
+        raise RunError(f"{what} is not yet supported in scripts")
     if source.frame is not None:
         return _table(recipe, material)
     if data["kind"] == "pictures":
@@ -258,7 +258,7 @@ def _idx(recipe: Recipe, material: Material) -> ReadCode:
     is_packed = any(_is_gzip(path) for pair in files.values() for path in pair)
     if is_packed and not all(_is_gzip(path) for pair in files.values() for path in pair):
         raise RunError(
-            "IDX files of which some are compressed and some are not cannot be written as a script yet"
+            "IDX files of which some are compressed and some plain are not yet supported in scripts"
         )
     folder = next(iter(files.values()))[0].parent
     part.setting("DATA", folder)
@@ -290,7 +290,7 @@ def _idx_bytes(path: Path) -> np.ndarray:
     content = gzip.decompress(path.read_bytes()) if _is_gzip(path) else path.read_bytes()
     if content[2] != 8:
         raise RunError(
-            f"{visible(path.name)} holds other numbers than bytes, which cannot be written as a script yet"
+            f"{visible(path.name)} holds other numbers than bytes, which are not yet supported in scripts"
         )
     shape = np.frombuffer(content, ">u4", count=content[3], offset=4)
     return np.frombuffer(content, np.uint8, offset=4 + 4 * content[3]).reshape(shape)
@@ -311,7 +311,7 @@ def _arrays(
     wanted, targets = material.examples.numbers, material.examples.targets
     assert targets is not None and isinstance(wanted, np.ndarray)
     if len(targets) < len(y):
-        raise RunError("arrays with missing targets cannot be written as a script yet")
+        raise RunError("arrays with missing targets are not yet supported in scripts")
     name = "pixels" if material.prepare.is_pictures else "numbers"
     kind = "" if x.dtype == wanted.dtype else f".astype({_dtype(wanted.dtype)})"
     if name == "numbers":
@@ -344,7 +344,7 @@ def _input_way(x: np.ndarray, wanted: np.ndarray) -> str:
             found.astype(wanted.dtype), wanted, equal_nan=wanted.dtype.kind == "f"
         ):
             return text
-    raise RunError("these arrays are read in a way that cannot be written as a script yet")
+    raise RunError("these arrays are read in a way that is not yet supported in scripts")
 
 
 def _target_way(y: np.ndarray, targets: np.ndarray, kind: str) -> str:
@@ -358,4 +358,4 @@ def _target_way(y: np.ndarray, targets: np.ndarray, kind: str) -> str:
         return (
             "targets = np.unique(y, return_inverse=True)[1].reshape(-1)  # classes in their order, as 0, 1, …"
         )
-    raise RunError("these targets are read in a way that cannot be written as a script yet")
+    raise RunError("these targets are read in a way that is not yet supported in scripts")

@@ -47,7 +47,7 @@ def split_part(material: Material, names: dict[int, tuple[str, ...]]) -> Part:
     drawn = [(number, name) for number, name in DRAWN if counts[name] and number not in names]
     copies = {} if names and not drawn else _copies(material.copies)
     if copies and names:
-        raise RunError("copies among rows that are divided in part have no form there yet")
+        raise RunError("copies among rows that are divided in part are not yet supported in scripts")
     by_class = material.kind != "regression"
     firsts = {name: np.setdiff1d(material.rows(name), list(copies)) for name in PARTS}
     for _, name in drawn:

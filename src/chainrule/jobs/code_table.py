@@ -95,7 +95,7 @@ def _readers(
             names[column.name] = add_dates(readers, frame[column.name], column)
         elif column.name not in names:
             raise RunError(
-                f"column '{visible(column.name)}' is of the kind {column.kind}, which has no form there yet"
+                f"column '{visible(column.name)}' is of the kind {column.kind}, which scripts do not support yet"
             )
     return names
 
@@ -170,7 +170,7 @@ def _classes(code: TableCode, frame: pl.DataFrame, target: Target) -> None:
     """Write classes by every spelling that stands in the table."""
     cells = frame[target.names[0]].alias("cells")
     if cells.dtype in (pl.Categorical, pl.Enum) or cells.dtype.is_temporal():
-        raise RunError(f"a target of the type {cells.dtype} has no form there yet")
+        raise RunError(f"a target of the type {cells.dtype} is not yet supported in scripts")
     codes, known = target.encode(Table(name="table", origin={}, frame=frame))
     pairs = pl.DataFrame({"cell": cells, "code": codes}).filter(known).unique("cell").sort("code", "cell")
     classes = dict(pairs.iter_rows())

@@ -28,6 +28,9 @@ from fuzz.rule import MOST_SECONDS, limit_memory, renew
 RSS_MEGABYTES = 3000  # imports take a third of it
 START_SECONDS = 60  # that a worker may take to import and to read the corpus
 END_SECONDS = 20
+SLOW = (
+    3  # times the seconds of computing that an input may take, by the clock; told apart when it is repeated
+)
 
 
 def main() -> int:
@@ -107,7 +110,7 @@ def stretch(name: str, seconds: float, work: Path) -> dict[str, Any]:
     before = set(kept.iterdir())
     command = [
         sys.executable, "-m", "fuzz.worker", "--format", name, "--kept", str(kept), f"-max_total_time={int(seconds) or 1}",
-        f"-timeout={MOST_SECONDS}", f"-rss_limit_mb={RSS_MEGABYTES}", "-max_len=65536", "-print_final_stats=1",
+        f"-timeout={SLOW * MOST_SECONDS}", f"-rss_limit_mb={RSS_MEGABYTES}", "-max_len=65536", "-print_final_stats=1",
         "-report_slow_units=5", f"-artifact_prefix={kept}/{name}-", *_dictionary(name, work), str(grown),
     ]  # fmt: skip
     began = time.monotonic()
@@ -149,7 +152,7 @@ def is_finding(name: str, path: Path) -> bool:
     command = [sys.executable, "-m", "fuzz.run", "--format", name, "--repeat", str(path)]
     try:
         ended = subprocess.run(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=START_SECONDS
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=3 * START_SECONDS
         )
     except subprocess.TimeoutExpired:
         return True

@@ -14,7 +14,7 @@ from chainrule.data.schema import Schema
 from chainrule.train.plan import Plan
 from chainrule.train.settings import Settings
 
-FORMAT = 1
+FORMAT = 2
 _ORIGIN = {
     "kind": str, "name": str, "fingerprint": str, "target": str | None, "path": str, "paths": tuple[str, ...],
 }  # fmt: skip

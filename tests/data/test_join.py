@@ -35,6 +35,15 @@ def test_files_are_matched_by_column_names_and_rows_keep_their_place(months):
     assert source.notes == ("rows of 2 files: may.csv 2, june.csv 1",)
 
 
+@pytest.mark.parametrize("title", ["*", "^a$"])
+def test_columns_are_called_as_people_like(tmp_path, monkeypatch, title):
+    monkeypatch.chdir(tmp_path)
+    pl.DataFrame({title: [1, 2]}).write_parquet("whole.parquet")
+    pl.DataFrame({title: [0.5]}).write_parquet("parts.parquet")
+    source = read(["whole.parquet", "parts.parquet"])
+    assert source.frame.rows() == [(1.0,), (2.0,), (0.5,)]
+
+
 def test_a_pattern_stands_for_its_files_in_sorted_order(months):
     source = read("ju*.csv")
     assert [name for name, _ in source.pieces] == ["july.csv", "june.csv"]

@@ -85,6 +85,12 @@ def test_numbers_as_classes_have_one_spelling(train, later):
     assert codes(later, target) == [1, 0]
 
 
+def test_zero_has_no_sign():
+    target = found([0.0, -0.0, 1.0] * 4, task="classification")
+    assert target.classes == ("0", "1")
+    assert codes([-0.0, 0.0], target) == codes(["-0.0", "0"], target) == [0, 0]
+
+
 def test_zeros_that_matter_stay():
     assert found(["010", "100"] * 4, task="classification").classes == ("010", "100")
     assert found([0.25, 10.5] * 4, task="classification").classes == ("0.25", "10.5")

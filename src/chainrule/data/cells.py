@@ -21,7 +21,7 @@ def clean_cells(series: pl.Series, missing: Words = MISSING) -> pl.Series:
 
     The column is called "cells" from here on: polars would take names such as * and ^a$ for patterns.
     """
-    cells = _readable(series)
+    cells = readable(series)
     if cells.dtype != pl.String:
         return cells
     stripped = cells.str.strip_chars()
@@ -30,11 +30,12 @@ def clean_cells(series: pl.Series, missing: Words = MISSING) -> pl.Series:
 
 def blank_cells(series: pl.Series, missing: Words = MISSING) -> pl.Series:
     """Make what stands for a missing value null; leave other text as it is, outer spaces included."""
-    cells = _readable(series)
+    cells = readable(series)
     return _without(cells, cells.str.strip_chars(), missing) if cells.dtype == pl.String else cells
 
 
-def _readable(series: pl.Series) -> pl.Series:
+def readable(series: pl.Series) -> pl.Series:
+    """Return cells in a type that is read, NaN as null. Raises: DataError"""
     if is_unreadable(series):
         raise DataError(
             f"column '{visible(series.name)}' holds {series.dtype}; a column needs numbers, text, booleans or dates"

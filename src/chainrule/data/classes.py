@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from chainrule.core.text import visible
-from chainrule.data.cells import MISSING, blank_cells, clean_cells
+from chainrule.data.cells import MISSING, blank_cells, clean_cells, readable
 
 CLASSES_TOO = frozenset({"none", "nil", "-"})  # missing among numbers, but a class among texts
 STRIPPED, EXACT, FOLDED = "stripped", "exact", "folded"  # how spellings are told apart
@@ -42,12 +42,13 @@ def find_classes(raw: pl.Series, merge: bool | None) -> Classes:
     Where outer spaces are part of what keeps two names apart, all are taken as they are written; otherwise spaces are
     stripped.
     """
-    cells = clean_cells(raw).cast(pl.String)
-    names = cells.drop_nulls().unique()
-    if is_numbers(names.to_list()) or _are_truths(names.to_list()):
-        return Classes(counts=_counts(one_spelling(cells, names.to_list())))
-    cells = blank_cells(raw, MISSING - CLASSES_TOO).cast(pl.String)
-    counts = _counts(cells)
+    found = readable(raw).value_counts(name="rows")  # far fewer values than rows
+    values, rows = found["cells"], found["rows"]
+    cells = clean_cells(values).cast(pl.String)
+    names = cells.drop_nulls().to_list()
+    if is_numbers(names) or _are_truths(names):
+        return Classes(counts=_counts(one_spelling(cells, names), rows))
+    counts = _counts(blank_cells(values, MISSING - CLASSES_TOO).cast(pl.String), rows)
     groups: dict[str, list[str]] = {}
     for name in sorted(counts, key=lambda name: (-counts[name], name)):
         groups.setdefault(name.strip().lower(), []).append(name)
@@ -64,7 +65,8 @@ def find_classes(raw: pl.Series, merge: bool | None) -> Classes:
 
 def as_given(cells: pl.Series) -> Classes:
     """Return the classes of cells that are names already, of folders: none is missing, nothing is stripped."""
-    return Classes(counts=_counts(cells), spelling=EXACT)
+    found = readable(cells).value_counts(name="rows")
+    return Classes(counts=_counts(found["cells"], found["rows"]), spelling=EXACT)
 
 
 def class_cells(raw: pl.Series, classes: Collection[str], spelling: str) -> tuple[pl.Series, list[str]]:
@@ -84,7 +86,7 @@ def one_spelling(cells: pl.Series, classes: Collection[str]) -> pl.Series:
     """Spell classes that are numbers (1.0 is 1) or truth values (True is true) in one way; leave others alone."""
     if is_numbers(classes):
         plain = cells.str.replace(r"^\+", "").str.replace(r"(\.\d*?)0+$", "$1")
-        return plain.str.replace(r"\.$", "")
+        return plain.str.replace(r"\.$", "").str.replace(r"^-0$", "0")
     return cells.str.to_lowercase() if _are_truths(classes) else cells
 
 
@@ -114,8 +116,13 @@ def _are_truths(names: Collection[str]) -> bool:
     return {name.lower() for name in names} <= {"true", "false"}
 
 
-def _counts(cells: pl.Series) -> dict[str, int]:
-    return dict(cells.drop_nulls().alias("class").value_counts(name="count").iter_rows())
+def _counts(names: pl.Series, rows: pl.Series) -> dict[str, int]:
+    """Return how many rows each name has, that may stand there several times."""
+    counts: dict[str, int] = {}
+    for name, count in zip(names, rows, strict=True):
+        if name is not None:
+            counts[name] = counts.get(name, 0) + count
+    return counts
 
 
 def _rows(count: int) -> str:

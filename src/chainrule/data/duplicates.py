@@ -43,8 +43,6 @@ def duplicate_groups(examples: Examples, schema: Schema) -> np.ndarray:
         found = picture_groups(examples.numbers)
     else:
         found = _equal_rows(examples, [len(c.numbers) for c in schema.columns if c.numbers])
-    if not len(found) or len(np.bincount(found)) == len(found):  # every row is alone
-        return np.arange(len(found))
     return _in_order(_without_usual_rows(found))
 
 
@@ -86,20 +84,23 @@ def join_groups(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 def _in_order(groups: np.ndarray) -> np.ndarray:
     """Number groups from 0 in the order of their first rows."""
-    _, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
-    rank = np.empty(len(first), np.int64)
-    rank[np.argsort(first)] = np.arange(len(first))
-    numbered: np.ndarray = rank[inverse]
-    return numbered
+    rows = np.arange(len(groups))
+    if (groups == rows).all():
+        return rows
+    first = np.empty(int(groups.max()) + 1, np.int64)
+    first[groups[::-1]] = rows[::-1]  # of several rows of a group the first is written last
+    first_rows = first[groups]
+    numbers: np.ndarray = np.cumsum(first_rows == rows) - 1
+    return np.asarray(numbers[first_rows])
 
 
 def _without_usual_rows(groups: np.ndarray) -> np.ndarray:
     """Take groups apart that are too large to be copies; a split could not keep them together either."""
     rows = len(groups)
-    sizes = np.bincount(groups, minlength=1)
-    if sizes.max(initial=0) <= 1:
+    sizes, most = np.bincount(groups, minlength=1), max(LEAST_GROUP, GROUP_SHARE * rows)
+    if sizes.max() <= most:
         return groups
-    usual = sizes[groups] > max(LEAST_GROUP, GROUP_SHARE * rows)
+    usual = sizes[groups] > most
     apart: np.ndarray = np.where(usual, len(sizes) + np.arange(rows), groups)
     return apart
 
@@ -109,9 +110,14 @@ def _equal_rows(examples: Examples, widths: Sequence[int]) -> np.ndarray:
     rows = len(examples)
     hashes = _row_hashes(examples.numbers, examples.codes)
     ordered = np.sort(hashes)
-    if rows < 2 or not (ordered[1:] == ordered[:-1]).any():
-        return np.arange(rows)
-    _, groups, sizes = np.unique(hashes, return_inverse=True, return_counts=True)
+    repeated = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    del ordered  # of many rows each such array is large
+    groups = np.arange(rows)
+    if not len(repeated):
+        return groups
+    members = np.flatnonzero(np.isin(hashes, repeated))
+    _, first, inverse, sizes = np.unique(hashes[members], return_index=True, return_inverse=True, return_counts=True)
+    groups[members] = members[first[inverse]]
     pairs = float((sizes * (sizes - 1.0)).sum() / 2)
     return np.arange(rows) if _is_by_chance(examples, widths, pairs, groups) else groups
 

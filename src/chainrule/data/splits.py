@@ -71,7 +71,7 @@ def split_rows(
     if test + validation >= 1:
         raise SettingError(f"--test {test:g} and --validation {validation:g} leave no rows to train on")
     given = division or Division()
-    part = np.full(rows, TRAIN) if given.fixed is None else given.fixed.astype(np.int64)
+    part = np.full(rows, TRAIN, np.int8) if given.fixed is None else given.fixed.astype(np.int8)
     wanted = {
         number: fraction
         for number, fraction in ((TEST, test), (VALIDATION, validation))
@@ -169,16 +169,16 @@ def _draw(candidates: np.ndarray, classes: np.ndarray | None, wanted: float, see
     random = np.random.Generator(np.random.PCG64(seed))
     shuffled = random.permutation(candidates)
     total = math.floor(wanted + 0.5 + 1e-9)
-    if total <= 0:
+    if total <= 0 or not len(shuffled):
         return shuffled[:0]
     if classes is None:
         return shuffled[: max(0, min(total, len(shuffled) - 1))]
-    grouped = shuffled[np.argsort(classes[shuffled], kind="stable")]
-    sizes = np.unique(classes[shuffled], return_counts=True)[1]
-    counts = _apportion(total, sizes)
-    starts = np.cumsum(sizes) - sizes
-    within = np.arange(len(grouped)) - np.repeat(starts, sizes)
-    chosen: np.ndarray = grouped[within < np.repeat(counts, sizes)]
+    of_rows = classes.astype(np.min_scalar_type(classes.max()))[shuffled]  # small numbers sort fastest
+    by_class, sizes = np.argsort(of_rows, kind="stable"), np.bincount(of_rows)
+    sizes = sizes[sizes > 0]
+    ends = np.cumsum(sizes)
+    places = zip(ends - sizes, _apportion(total, sizes), strict=True)
+    chosen: np.ndarray = shuffled[np.concatenate([by_class[start : start + n] for start, n in places])]
     return chosen
 
 

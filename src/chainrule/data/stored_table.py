@@ -139,15 +139,19 @@ def stacked_tables(
     tables: Sequence[pl.DataFrame | StoredTable], store: Store | None
 ) -> pl.DataFrame | StoredTable:
     """Return tables one below the other, on disk if one of them is there; types that differ become one that holds both."""
+    kinds = {name: _common([table.schema[name] for table in tables]) for name in tables[0].columns}
     in_memory = [table for table in tables if not isinstance(table, StoredTable)]
     if store is None or len(in_memory) == len(tables):
-        return pl.concat(in_memory, how="vertical_relaxed")
-    kinds = {name: _common([table.schema[name] for table in tables]) for name in tables[0].columns}
+        return pl.concat([_as_kinds(table, kinds) for table in in_memory])
     joined = StoredTable(store)
     for table in tables:
         for _, part in table.parts() if isinstance(table, StoredTable) else [(0, table)]:
-            joined.append(pl.DataFrame([part[name].cast(kind) for name, kind in kinds.items()]))
+            joined.append(_as_kinds(part, kinds))
     return joined
+
+
+def _as_kinds(frame: pl.DataFrame, kinds: dict[str, pl.DataType]) -> pl.DataFrame:
+    return pl.DataFrame([frame[name].cast(kind) for name, kind in kinds.items()])
 
 
 def _common(kinds: Sequence[pl.DataType]) -> pl.DataType:

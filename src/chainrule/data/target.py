@@ -10,7 +10,7 @@ import polars as pl
 
 from chainrule.core.errors import DataError, SettingError
 from chainrule.core.text import listed, visible
-from chainrule.data.cells import MISSING, clean_cells, codes_of
+from chainrule.data.cells import MISSING, clean_cells, codes_of, readable
 from chainrule.data.classes import (
     EXACT,
     FOLDED,
@@ -29,6 +29,8 @@ from chainrule.data.source import Source
 
 MOST_CLASSES_OF_INTEGERS = 20  # whole numbers with more distinct values are taken for amounts
 MOST_CLASSES = 1000
+ROWS_AT_ONCE = 1 << 18
+_ABSENT, _STRANGE = -1, -2  # in place of a class's number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,17 +62,23 @@ class Target:
         return self._classes(source) if self.classes else self._values(source)
 
     def _classes(self, source: Source) -> tuple[np.ndarray, np.ndarray]:
-        cells, named = class_cells(_target_cells(source, self.names[0], 0), self.classes, self.spelling)
-        found = codes_of(cells, named, start=0, other=-1)
-        known = cells.is_not_null().to_numpy()
-        strange = np.flatnonzero(known & (found < 0))
-        if len(strange):
-            row = int(strange[0])
+        raw = readable(_target_cells(source, self.names[0], 0))
+        values = raw.unique()  # far fewer than rows
+        cells, named = class_cells(values, self.classes, self.spelling)
+        codes = codes_of(cells, named, start=0, other=_STRANGE)
+        codes[cells.is_null().to_numpy()] = _ABSENT
+        found = np.empty(raw.len(), np.int64)
+        for start in range(0, raw.len(), ROWS_AT_ONCE):
+            part = raw.slice(start, ROWS_AT_ONCE)
+            found[start : start + part.len()] = part.replace_strict(values, codes, return_dtype=pl.Int64)
+        if (codes == _STRANGE).any():
+            row = int((found == _STRANGE).argmax())
+            cell = class_cells(raw[row : row + 1], self.classes, self.spelling)[0][0]
             raise DataError(
-                f"{source.at(row)}: the class '{visible(cells[row], 40)}' is not among the classes of "
+                f"{source.at(row)}: the class '{visible(cell, 40)}' is not among the classes of "
                 f"training ({listed(list(self.classes))})"
             )
-        return found, known
+        return found, found != _ABSENT
 
     def _values(self, source: Source) -> tuple[np.ndarray, np.ndarray]:
         formats = self.formats or ("",) * len(self.names)
@@ -153,12 +161,18 @@ def _number_format(seen: pl.Series, decimal: str | None) -> tuple[str, str]:
 def _looks_like_classes(seen: pl.Series, source: Source, decimal: str | None) -> bool:
     if source.class_names is not None or seen.dtype == pl.Boolean:
         return True
+    most = min(MOST_CLASSES_OF_INTEGERS, max(2, seen.len() // 5))
+    if seen.dtype.is_numeric():
+        if seen.head(ROWS_AT_ONCE).n_unique() > most:
+            return False
+        values = seen.unique().cast(pl.Float64, strict=False)
+        return values.len() <= most and bool((values.is_finite() & (values == values.round())).all())
     written, _ = _number_format(seen, decimal)
     numbers = (
         read_numbers(seen, NumberFormat.parse(written)) if written else seen.cast(pl.Float64, strict=False)
     )
     values = numbers.drop_nulls()
-    few = values.n_unique() <= min(MOST_CLASSES_OF_INTEGERS, max(2, seen.len() // 5))
+    few = values.n_unique() <= most
     if strays := numbers.null_count():  # some text among many numbers is a slip, and refused as such
         return few or strays > STRAY_CELLS * seen.len()
     return few and bool((values.is_finite() & (values == values.round())).all())
@@ -196,7 +210,7 @@ def _value_names(source: Source, names: list[str]) -> list[str]:
 
 def _classification(source: Source, name: str, merge: bool | None, *, said: bool) -> tuple[Target, Findings]:
     raw = _target_cells(source, name, 0)
-    _check_number_of_classes(source.name, name, clean_cells(raw))
+    _check_number_of_classes(source.name, name, clean_cells(readable(raw).unique()))
     is_given = any(n != n.strip() or n.lower() in MISSING for n in source.class_names or ())
     found = (
         as_given(raw) if is_given else find_classes(raw, merge)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -36,12 +36,12 @@ def measure_yardsticks(material: Material, task: Task, fit_seconds: float) -> li
     return [replace(yardstick, metrics=_metrics(task, answers)) for yardstick, answers in answered]
 
 
-def answer_yardsticks(material: Material, task: Task, ends: float) -> list[tuple[Yardstick, Answers]]:
-    """Fit the simpler models and return each, not yet measured, with its answers for the test rows."""
-    found = [_constant(material, task), _timed(_linear, material, task, ends)]
+def answer_yardsticks(material: Material, task: Task, ends: float) -> Iterator[tuple[Yardstick, Answers]]:
+    """Fit the simpler models and give each, not yet measured, with its answers for the test rows."""
+    yield _constant(material, task)
+    yield _timed(_linear, material, task, ends)
     if not material.prepare.is_pictures:
-        found.append(_timed(_trees, material, task, ends))
-    return found
+        yield _timed(_trees, material, task, ends)
 
 
 def base_rate(yardsticks: list[Yardstick], metric: str) -> float | None:

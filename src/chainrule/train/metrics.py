@@ -101,10 +101,21 @@ class Tally:
     @cached_property
     def by_class(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """How much of each class was right, was answered, is true. Shapes: (R, classes) each."""
-        assert self.answers.labels is not None and self.answers.probabilities is not None
-        each = np.eye(self.answers.probabilities.shape[1])
-        true, said = each[self.answers.true], each[self.answers.labels]
-        return self.weights @ (true * said), self.weights @ said, self.weights @ true
+        answers = self.answers
+        assert answers.labels is not None and answers.probabilities is not None
+        count = answers.probabilities.shape[1]
+        right = self.sums(answers.true, count, answers.right)
+        return right, self.sums(answers.labels, count), self.sums(answers.true, count)
+
+    def sums(self, places: np.ndarray, count: int, values: np.ndarray | None = None) -> np.ndarray:
+        """Return the weighted sum of the rows, or of their values, at each of so many places.
+
+        Shapes: places (N,), values (N,) -> (R, count)
+        """
+        several = len(self.weights)
+        at = (np.arange(0, several * count, count)[:, None] + places).reshape(-1)
+        summed = self.weights if values is None else self.weights * values
+        return np.bincount(at, summed.reshape(-1), several * count).reshape(several, count)
 
     @cached_property
     def ranking(self) -> tuple[np.ndarray, np.ndarray]:
@@ -115,11 +126,12 @@ class Tally:
     def _ties(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield per class the weight of its rows, and of the others, at each probability from the least up."""
         for place, order, starts in self.answers.ranked:
-            whole = self.weights[:, order]
-            inside = whole * (self.answers.true[order] == place)
+            outside = self.weights[:, order]
+            inside = outside * (self.answers.true[order] == place)
+            outside -= inside
             if len(starts) < len(order):
-                inside, whole = (np.add.reduceat(sums, starts, axis=1) for sums in (inside, whole))
-            yield inside, whole - inside
+                inside, outside = (np.add.reduceat(sums, starts, axis=1) for sums in (inside, outside))
+            yield inside, outside
 
 
 def ratio(above: np.ndarray, below: np.ndarray, undefined: float) -> np.ndarray:
@@ -131,12 +143,19 @@ def ratio(above: np.ndarray, below: np.ndarray, undefined: float) -> np.ndarray:
 
 def _of_ranking(inside: np.ndarray, outside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     own, other = inside.sum(1), outside.sum(1)
-    below = np.cumsum(outside, 1) - outside
-    auc = ratio((inside * (below + outside / 2)).sum(1), own * other, np.nan)
-    right = own[:, None] - np.cumsum(inside, 1) + inside
-    chosen = right + other[:, None] - below
-    precision = ratio((inside * ratio(right, chosen, 0.0)).sum(1), own, np.nan)
+    below = np.cumsum(outside, 1)
+    below -= outside
+    auc = ratio(_dot(inside, below) + _dot(inside, outside) / 2, own * other, np.nan)
+    right = np.cumsum(inside, 1)
+    np.subtract(own[:, None] + inside, right, out=right)
+    chosen = np.subtract(right + other[:, None], below, out=below)
+    precision = ratio(_dot(inside, ratio(right, chosen, 0.0)), own, np.nan)
     return auc, np.where(other > 0, precision, np.nan)
+
+
+def _dot(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return the sum of the products in each row, which are not kept. Shapes: (R, M), (R, M) -> (R,)."""
+    return np.asarray(np.vecdot(one, other))
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,9 +284,8 @@ def _log_loss(tally: Tally) -> np.ndarray:
 def _calibration_error(tally: Tally) -> np.ndarray:
     # Σ over bins of the bin's share of rows × |share right − mean confidence|; Guo et al. 2017, section 2.
     answers = tally.answers
-    gaps = np.zeros((len(answers), BINS))
-    gaps[np.arange(len(answers)), answers.bins] = answers.right - answers.confidence
-    return np.asarray(np.abs(tally.mean(gaps)).sum(1))
+    gaps = tally.sums(answers.bins, BINS, answers.right - answers.confidence)
+    return np.asarray(np.abs(ratio(gaps, tally.total[:, None], np.nan)).sum(1))
 
 
 # ---- values

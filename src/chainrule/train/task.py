@@ -21,6 +21,8 @@ from chainrule.core.errors import SettingError, ShapeError
 from chainrule.nn.losses import Loss
 from chainrule.train.metrics import Answers, check_metric, measure
 
+ROWS_AT_ONCE = 1 << 18  # decoded together; keeps what is made on the way small
+
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -195,7 +197,7 @@ class Classification(Task):
         return super()._spread(mean, shape)
 
     def encode(self, targets: np.ndarray) -> Tensor:
-        return torch.from_numpy(targets.astype(np.int64))
+        return torch.from_numpy(targets.astype(np.int64, copy=False))
 
     def probabilities(self, outputs: Tensor) -> Tensor:
         """Return the probability of every class. Shapes: outputs (N, units) -> (N, classes)."""
@@ -214,9 +216,13 @@ class Classification(Task):
         return Predictions(classes=self.classes, labels=labels, probabilities=shares)
 
     def answers(self, outputs: Tensor, targets: Tensor) -> Answers:
-        found = self.decode(outputs)
-        assert found.labels is not None and found.probabilities is not None
-        labels, shares = found.labels.cpu().numpy(), found.probabilities.cpu().numpy()
+        labels = np.empty(len(outputs), np.int64)
+        shares = np.empty((len(outputs), len(self.classes)))
+        for start in range(0, len(outputs), ROWS_AT_ONCE):
+            part = slice(start, start + ROWS_AT_ONCE)
+            found = self.decode(outputs[part])
+            assert found.labels is not None and found.probabilities is not None
+            labels[part], shares[part] = found.labels.cpu(), found.probabilities.cpu()
         return Answers(true=targets.cpu().numpy(), labels=labels, probabilities=shares)
 
 

@@ -116,7 +116,9 @@ def _equal_rows(examples: Examples, widths: Sequence[int]) -> np.ndarray:
     if not len(repeated):
         return groups
     members = np.flatnonzero(np.isin(hashes, repeated))
-    _, first, inverse, sizes = np.unique(hashes[members], return_index=True, return_inverse=True, return_counts=True)
+    _, first, inverse, sizes = np.unique(
+        hashes[members], return_index=True, return_inverse=True, return_counts=True
+    )
     groups[members] = members[first[inverse]]
     pairs = float((sizes * (sizes - 1.0)).sum() / 2)
     return np.arange(rows) if _is_by_chance(examples, widths, pairs, groups) else groups

@@ -247,16 +247,13 @@ def test_irregular_text_is_refused(tmp_path: Path) -> None:
     data = houses(tmp_path / "houses.csv")
     data.write_text(data.read_text().replace("Bern,yes", 'Be"rn,yes'))
     run = train(data, tmp_path, target="price").run
-    with pytest.raises(RunError, match=r"polars\.read_csv alone does not read houses\.csv"):
+    with pytest.raises(RunError, match=r"no single call of polars reads 'houses\.csv' as the run did"):
         run.code()
 
 
-@pytest.mark.parametrize(
-    ("setting", "said"), [({"metric": "f1"}, "metric"), ({"split": "group:city"}, "split")]
-)
-def test_settings_that_no_part_knows_are_refused(tmp_path: Path, setting: dict[str, Any], said: str) -> None:
-    run = train(houses(tmp_path / "houses.csv"), tmp_path, target="garden", **setting).run
-    with pytest.raises(RunError, match=f"the setting {said} .* is not yet supported in scripts"):
+def test_settings_that_no_part_knows_are_refused(tmp_path: Path) -> None:
+    run = train(houses(tmp_path / "houses.csv"), tmp_path, target="garden", metric="f1").run
+    with pytest.raises(RunError, match=r"the setting metric .* is not yet supported in scripts"):
         run.code()
 
 

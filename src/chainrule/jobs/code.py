@@ -22,7 +22,8 @@ from chainrule.core.files import write_atomic
 from chainrule.core.text import visible
 from chainrule.jobs.code_network import describe, judging_part, network_part, noisy_layers
 from chainrule.jobs.code_prepare import prepare_part
-from chainrule.jobs.code_reading import ReadCode, reading_code
+from chainrule.jobs.code_read import ReadCode
+from chainrule.jobs.code_reading import reading_code
 from chainrule.jobs.code_split import PARTS, split_part
 from chainrule.jobs.code_text import Part, join
 from chainrule.jobs.code_training import training_part
@@ -35,7 +36,7 @@ from chainrule.train.task import Classification
 # Settings that a script follows, or that need nothing in it. A setting that is not here is refused unless it is open.
 WRITTEN = frozenset({
     "model", "task", "loss", "epochs", "batch_size", "optimizer", "learning_rate", "schedule", "weight_decay", "dropout",
-    "label_smoothing", "decay_with_loss", "clip_norm", "scaling", "picture_size", "validation", "test", "patience", "seed",
+    "label_smoothing", "decay_with_loss", "clip_norm", "scaling", "picture_size", "split", "validation", "test", "patience", "seed",
     "device", "plan", "by", "class_weight", "folds", "columns", "decimal", "encoding", "sheet", "merge_classes", "memory",
 })  # fmt: skip
 
@@ -134,7 +135,7 @@ def _parts(recipe: Recipe, material: Material, read: ReadCode) -> Iterator[Part]
     counts = material.split.counts()
     network = network_part(recipe, model, units)
     training = training_part(settings, validates=bool(counts["validation"]), noisy=noisy, foreign=foreign, smooths=smooths)  # fmt: skip
-    split = split_part(material, read.parts)
+    split, division = split_part(material, read.marks)
     first = Part().uses("zlib:crc32", "torch", "pathlib:Path", "safetensors.torch:save_file")
     first.settings += ['WEIGHTS = Path(__file__).with_suffix(".safetensors")']
     first.setting("SEED", settings.seed)
@@ -146,7 +147,7 @@ def _parts(recipe: Recipe, material: Material, read: ReadCode) -> Iterator[Part]
     yield split
     prepare, arguments = prepare_part(material, settings.scaling)
     yield prepare
-    yield _load_part(material, read, arguments)
+    yield _load_part(material, read, division, arguments)
     yield network
     task = make_task(recipe, material, None)
     weights = task.class_weights if isinstance(task, Classification) else None
@@ -156,16 +157,15 @@ def _parts(recipe: Recipe, material: Material, read: ReadCode) -> Iterator[Part]
     yield _main(recipe, material)
 
 
-def _load_part(material: Material, read: ReadCode, arguments: str) -> Part:
+def _load_part(material: Material, read: ReadCode, division: str, arguments: str) -> Part:
     """Write `load`: from the data to tensors."""
     part = Part().uses("torch")
     counts = material.split.counts()
     present = [n for n in PARTS if counts[n]]
     is_regression = material.kind == "regression"
-    given = ", ".join(["targets"] * (not is_regression or not read.parts) + ["parts"] * bool(read.parts))
     lines = [
         f"{', '.join(read.names)} = read_data()",
-        f"{', '.join(present)} = split({given})",
+        f"{', '.join(present)} = split({division})",
         f"inputs = prepare({arguments})",
     ]
     returned = [

@@ -9,14 +9,15 @@ from chainrule.core.errors import RunError
 from chainrule.data.class_folders import FoundPictures, find_pictures
 from chainrule.data.decoding import inspect_picture
 from chainrule.data.source import PARTS_BY_NAME, TRAIN
+from chainrule.jobs.code_read import ReadCode, named_parts, read_data
 from chainrule.jobs.code_text import Part, literal
 from chainrule.jobs.workshop import Material
 
 CHANNELS_FIRST = "pixels = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))  # (N, channels, height, width)"
 
 
-def pictures_code(folder: Path, material: Material) -> tuple[Part, dict[int, tuple[str, ...]]]:
-    """Write the reading of a folder of class folders; also returns what the folders of the parts are called.
+def pictures_code(folder: Path, material: Material) -> ReadCode:
+    """Write `read_data` for a folder of class folders.
 
     Raises: RunError for pictures that cannot be read by a script
     """
@@ -34,13 +35,10 @@ def pictures_code(folder: Path, material: Material) -> tuple[Part, dict[int, tup
     ]
     if parts:
         lines.append("parts = np.array([file.parent.parent.name for file in files])")
-    body = "".join(f"    {line}\n" for line in lines)
-    returned = ", ".join(["pixels", "targets", *["parts"] * bool(parts)])
-    part.functions.append(
-        f'def read_data():\n    """Pictures, and the numbers of their classes: one folder per class, in order of name."""\n'
-        f"{body}    return {returned}"
-    )
-    return part, parts
+    names = ("pixels", "targets", *["parts"] * bool(parts))
+    purpose = "Pictures, and the numbers of their classes: one folder per class, in order of name."
+    part.functions.append(read_data(purpose, lines, names))
+    return ReadCode(part, names, named_parts(parts) if parts else None)
 
 
 def _parts(found: FoundPictures) -> dict[int, tuple[str, ...]]:

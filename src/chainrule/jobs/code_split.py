@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from chainrule.core.errors import RunError
 from chainrule.data.source import TEST, TRAIN, VALIDATION
-from chainrule.jobs.code_text import Part, literal
+from chainrule.jobs.code_read import Marks
+from chainrule.jobs.code_text import Part
 from chainrule.jobs.workshop import Material
 
 PARTS = ("train", "validation", "test")
@@ -37,72 +40,69 @@ def with_copies(rows):
 '''
 
 
-def split_part(material: Material, names: dict[int, tuple[str, ...]]) -> Part:
-    """Return the function that divides the rows; `names` are those of the parts that the data itself is divided into.
+def split_part(material: Material, marks: Marks | None) -> tuple[Part, str]:
+    """Return the function that divides the rows, and the arguments that it takes.
 
     Raises: RunError for rows that are divided in another way
     """
     part = Part().uses("numpy as np")
     counts = material.split.counts()
-    drawn = [(number, name) for number, name in DRAWN if counts[name] and number not in names]
-    copies = {} if names and not drawn else _copies(material.copies)
-    if copies and names:
-        raise RunError("copies among rows that are divided in part are not yet supported in scripts")
+    fixed = {} if marks is None else marks.rows
+    drawn = [name for number, name in DRAWN if counts[name] and number not in fixed]
+    copies = _copies(material, fixed) if drawn else {}
     by_class = material.kind != "regression"
     firsts = {name: np.setdiff1d(material.rows(name), list(copies)) for name in PARTS}
-    for _, name in drawn:
+    for name in drawn:
         part.setting(f"{name.upper()}_ROWS", len(firsts[name]))
-    if copies and drawn:
+    if copies:
         part.setting("COPIES", copies, "rows that repeat an earlier one, which they stay with")
         part.function(WITH_COPIES)
-    if drawn and by_class:
-        part.function(_draw(material, [name for _, name in drawn], firsts))
-    elif drawn:
-        part.function(DRAW)
-    lines = _lines(counts, names, [name for _, name in drawn], by_class, bool(copies))
-    arguments = ", ".join(["targets"] * (by_class or not names) + ["parts"] * bool(names))
+    if drawn:
+        part.function(_draw(material, drawn, firsts) if by_class else DRAW)
+    uses_targets = marks is None or (by_class and bool(drawn))
+    arguments = ", ".join(["targets"] * uses_targets + ([] if marks is None else [marks.name]))
     said = [{"train": "training"}.get(name, name) for name in PARTS if counts[name]]
     purpose = f"Row numbers of the {' and '.join(filter(None, [', '.join(said[:-1]), said[-1]]))} rows."
-    body = "\n".join(f"    {line}" for line in lines)
-    return part.with_function(f'def split({arguments}):\n    """{purpose}"""\n{body}')
+    body = "\n".join(f"    {line}" for line in _lines(counts, fixed, drawn, by_class, bool(copies)))
+    return part.with_function(f'def split({arguments}):\n    """{purpose}"""\n{body}'), arguments
 
 
 def _lines(
-    counts: dict[str, int], names: dict[int, tuple[str, ...]], drawn: list[str], by_class: bool, copies: bool
+    counts: dict[str, int], fixed: Mapping[int, str], drawn: list[str], by_class: bool, copies: bool
 ) -> list[str]:
     present = [name for name in PARTS if counts[name]]
-    start = _of(names[TRAIN]) if names else "np.arange(len(targets))"
+    start = f"np.flatnonzero({fixed[TRAIN]})" if fixed else "np.arange(len(targets))"
     if len(present) == 1:
         return [f"return {start}"]
     if copies:
-        start = "np.setdiff1d(np.arange(len(targets)), list(COPIES))"
+        start = f"np.setdiff1d({start}, list(COPIES))"
     lines = [f"train = {start}"]
     for number, name in DRAWN:
         if name in drawn:
             lines.append(f'{name} = draw(train{", targets" * by_class}, {name.upper()}_ROWS, "{name}")')
             lines.append(f"train = np.setdiff1d(train, {name})")
         elif counts[name]:
-            lines.append(f"{name} = {_of(names[number])}")
+            lines.append(f"{name} = np.flatnonzero({fixed[number]})")
     if copies:
-        present = [f"with_copies({name})" for name in present]
+        present = [f"with_copies({name})" if name in ("train", *drawn) else name for name in present]
     return [*lines, f"return {', '.join(present)}"]
 
 
-def _of(names: tuple[str, ...]) -> str:
-    if len(names) == 1:
-        return f"np.flatnonzero(parts == {literal(names[0])})"
-    return f"np.flatnonzero(np.isin(parts, {literal(list(names))}))"
-
-
-def _copies(groups: np.ndarray) -> dict[int, int]:
-    """Return for each row that is a copy of an earlier one the first of them."""
-    first = np.unique(groups, return_index=True)[1][groups]
-    found = np.flatnonzero(first != np.arange(len(groups)))
+def _copies(material: Material, fixed: Mapping[int, str]) -> dict[int, int]:
+    """Return for each row that is a copy of an earlier one, among those that are divided, the first of them."""
+    rows = np.sort(
+        np.concatenate(
+            [material.rows(name) for number, name in enumerate(PARTS) if not number or number not in fixed]
+        )
+    )
+    groups = material.copies[rows]
+    _, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
+    found = np.flatnonzero(first[inverse] != np.arange(len(rows)))
     if len(found) > MOST_COPIES:
         raise RunError(
             f"{len(found):,} of its rows are copies of others, more than the {MOST_COPIES:,} to list"
         )
-    return {int(row): int(first[row]) for row in found}
+    return {int(rows[place]): int(rows[first[inverse[place]]]) for place in found}
 
 
 def _draw(material: Material, drawn: list[str], parts: dict[str, np.ndarray]) -> str:

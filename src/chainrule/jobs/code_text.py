@@ -13,7 +13,7 @@ from pathlib import PurePath
 from typing import Any
 
 WIDTH = 110
-STANDARD = frozenset({"copy", "csv", "functools", "gzip", "math", "pathlib", "zlib"})
+STANDARD = frozenset({"copy", "csv", "datetime", "functools", "gzip", "math", "pathlib", "zlib"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,12 @@ class Part:
     def function(self, text: str) -> None:
         """Add a function, written with the indentation of where it stands here."""
         self.functions.append(textwrap.dedent(text).strip())
+
+    def add(self, other: Part) -> None:
+        """Add what another part holds."""
+        self.imports |= other.imports
+        self.settings += other.settings
+        self.functions += other.functions
 
     def with_function(self, text: str) -> Part:
         """Add a function and return the part."""

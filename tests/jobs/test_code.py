@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import runpy
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from chainrule.catalog import ACTIVATIONS, OPTIMIZERS, SCHEDULES
+from chainrule.core.errors import RunError
+from chainrule.jobs.code_judging import metric_of_classes
+from chainrule.jobs.code_text import Part, import_lines
+from chainrule.train.metrics import measure
+from chainrule.train.task import build_task
 from tests.jobs.scripts import check, houses, train
 
 
@@ -128,6 +135,56 @@ def test_class_weights(
 ) -> None:
     script = check(train(table, tmp_path, target=target, class_weight="balanced", **settings), capsys)
     assert "CLASS_WEIGHTS = [" in script
+
+
+CLASS_METRICS = ["accuracy", "balanced-accuracy", "precision", "recall", "f1", "auc"]
+
+
+@pytest.mark.parametrize("patience", [None, 2])
+@pytest.mark.parametrize("target", ["garden", "city"])
+@pytest.mark.parametrize("metric", CLASS_METRICS)
+def test_metrics_of_classes(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], target: str, metric: str, patience: Any
+) -> None:
+    """Few validation rows give many ties between epochs."""
+    script = check(train(table, tmp_path, target=target, metric=metric, patience=patience, epochs=12), capsys)
+    assert f'cost = (-measured["{metric}"], measured["loss"])' in script
+
+
+@pytest.mark.parametrize("target", ["price", "price,rent"])
+@pytest.mark.parametrize("metric", ["r2", "mae", "rmse"])
+def test_metrics_of_values(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], target: str, metric: str
+) -> None:
+    check(train(table, tmp_path, target=target, metric=metric, epochs=12), capsys)
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+@pytest.mark.parametrize("metric", CLASS_METRICS[1:])
+def test_metrics_have_the_bits_of_the_run(tmp_path: Path, metric: str, classes: int) -> None:
+    """Where epochs tie, the last bit of a quotient would decide between them."""
+    part, random = Part().uses("numpy as np", "torch"), np.random.default_rng(0)
+    value = metric_of_classes(part, metric, is_binary=classes == 2)
+    part.functions.append(f"def score(outputs, targets, labels):\n    return {value}")
+    file = tmp_path / "score.py"
+    file.write_text("\n\n".join([import_lines(part.imports), *part.functions]))
+    score = runpy.run_path(str(file))["score"]
+    for _ in range(200):
+        rows = int(random.integers(2 * classes, 60))
+        targets = torch.from_numpy(random.permutation(np.arange(rows) % classes))
+        outputs = torch.from_numpy(random.integers(-3, 4, (rows, classes if classes > 2 else 1))).float()
+        task = build_task("binary" if classes == 2 else "multi-class", tuple("abcd"[:classes]), None)
+        answers = task.answers(outputs, targets)
+        found = score(outputs, targets, torch.tensor(answers.labels))
+        assert float(found) == measure(answers, [metric])[metric]
+
+
+def test_a_metric_that_no_script_computes_is_refused(table: Path, tmp_path: Path) -> None:
+    run = train(table, tmp_path, target="city", metric="calibration-error").run
+    with pytest.raises(
+        RunError, match=r"the metric calibration-error is not yet supported in scripts \(those that are: "
+    ):
+        run.code()
 
 
 NETS = """

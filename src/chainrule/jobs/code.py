@@ -20,7 +20,8 @@ from chainrule.catalog import MODELS
 from chainrule.core.errors import ChainruleError, RunError, SettingError
 from chainrule.core.files import write_atomic
 from chainrule.core.text import visible
-from chainrule.jobs.code_network import describe, judging_part, network_part, noisy_layers
+from chainrule.jobs.code_judging import check_metric, judging_part
+from chainrule.jobs.code_network import describe, network_part, noisy_layers
 from chainrule.jobs.code_prepare import prepare_part
 from chainrule.jobs.code_read import ReadCode
 from chainrule.jobs.code_reading import reading_code
@@ -36,7 +37,7 @@ from chainrule.train.task import Classification
 # Settings that a script follows, or that need nothing in it. A setting that is not here is refused unless it is open.
 WRITTEN = frozenset({
     "model", "task", "loss", "epochs", "batch_size", "optimizer", "learning_rate", "schedule", "weight_decay", "dropout",
-    "label_smoothing", "decay_with_loss", "clip_norm", "scaling", "picture_size", "split", "validation", "test", "patience", "seed",
+    "label_smoothing", "decay_with_loss", "clip_norm", "scaling", "picture_size", "split", "metric", "validation", "test", "patience", "seed",
     "device", "plan", "by", "class_weight", "folds", "columns", "decimal", "encoding", "sheet", "merge_classes", "memory",
 })  # fmt: skip
 
@@ -91,6 +92,7 @@ def write_script(recipe: Recipe, folder: Any) -> str:
         material = make_material(source, recipe.schema.encode(source), recipe.schema, recipe.settings)
         if not isinstance(material.inputs, torch.Tensor):
             raise RunError("its data was kept on disk (--memory), and a script holds all of it in memory")
+        check_metric(recipe, material)
         read = reading_code(recipe, material)
         script = join(_title(recipe), _parts(recipe, material, read))
     except RunError as error:
@@ -134,7 +136,7 @@ def _parts(recipe: Recipe, material: Material, read: ReadCode) -> Iterator[Part]
     )
     counts = material.split.counts()
     network = network_part(recipe, model, units)
-    training = training_part(settings, validates=bool(counts["validation"]), noisy=noisy, foreign=foreign, smooths=smooths)  # fmt: skip
+    training = training_part(settings, validates=bool(counts["validation"]), noisy=noisy, foreign=foreign, smooths=smooths, has_units=material.kind == "regression")  # fmt: skip
     split, division = split_part(material, read.marks)
     first = Part().uses("zlib:crc32", "torch", "pathlib:Path", "safetensors.torch:save_file")
     first.settings += ['WEIGHTS = Path(__file__).with_suffix(".safetensors")']
@@ -191,7 +193,8 @@ def _load_part(material: Material, read: ReadCode, division: str, arguments: str
 def _main(recipe: Recipe, material: Material) -> Part:
     counts = material.split.counts()
     present = [n for n in PARTS if counts[n]]
-    units = ", mean, std" if material.kind == "regression" else ""
+    units = ", mean, std" * (material.kind == "regression")
+    judges = units * bool(recipe.settings.metric)
     rows = f"({', '.join(present)}{',' * (len(present) == 1)})"
     loaded = f"inputs, targets, {rows}{', (mean, std)' if units else ''} = load()"
     judged = "test" if counts["test"] else present[-1]
@@ -203,7 +206,7 @@ def _main(recipe: Recipe, material: Material) -> Part:
         "    model = build_model()\n"
         + FOLDED
         * bool(recipe.settings.folds)
-        + f"    fit(model, inputs, targets, train{', validation' * bool(counts['validation'])})\n"
+        + f"    fit(model, inputs, targets, train{f', validation{judges}' * bool(counts['validation'])})\n"
         f"    for name, value in evaluate(model, inputs[{judged}], targets[{judged}]{units}).items():\n"
         f'        print(f"{judged} {{name}}: {{value:.6g}}")\n'
         "    save_file(model.state_dict(), WEIGHTS)\n"

@@ -1,4 +1,4 @@
-"""The network part of a script: its layers, their starting weights, the loss, and what the outputs are worth."""
+"""The network part of a script: its layers and their starting weights."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from chainrule.core.errors import RunError
 from chainrule.jobs.code_text import Part, literal
 from chainrule.nn.activations import Activate
 from chainrule.nn.noise import Dropout
-from chainrule.train.loop import EVALUATION_ROWS
 from chainrule.train.recipe import Recipe
 
 ACTIVATIONS = {
@@ -24,23 +23,6 @@ ACTIVATIONS = {
     "softplus": "nn.Softplus()",
     "gelu": "nn.GELU()",
     "silu": "nn.SiLU()",
-}
-LOSSES = {
-    "squared-error": ("Mean squared error.", "F.mse_loss(outputs, targets)"),
-    "half-squared-error": ("Half the squared error.", "(0.5 * (outputs - targets).square().sum(1)).mean()"),
-    "absolute-error": ("Mean absolute error.", "F.l1_loss(outputs, targets)"),
-    "binary-cross-entropy": (
-        "Mean cross-entropy; a sigmoid of the output is the probability of the second class.",
-        'F.binary_cross_entropy_with_logits(outputs.squeeze(1), targets.float(), reduction="none").mean()',
-    ),
-    "cross-entropy": (
-        "Mean cross-entropy; a softmax of the outputs gives the probabilities.",
-        'F.cross_entropy(outputs, targets, reduction="none").mean()',
-    ),
-}
-SEVERAL_VALUES = {  # as the run sums: over the values of a row first
-    "squared-error": 'F.mse_loss(outputs, targets, reduction="none").mean(1).mean()',
-    "absolute-error": 'F.l1_loss(outputs, targets, reduction="none").mean(1).mean()',
 }
 
 
@@ -144,106 +126,6 @@ def _layer(layer: nn.Module, noisy: int) -> str:
         case nn.AvgPool2d():
             return f"nn.AvgPool2d({layer.kernel_size})"
     raise RunError(f"the layer {layer} cannot be written as code yet")
-
-
-def judging_part(
-    recipe: Recipe, *, smooths: bool, switches: bool, largest: int, weights: list[float] | None = None
-) -> Part:
-    """Return the loss, the outputs without gradients, and the metrics of the task.
-
-    `weights` are those of the classes in the loss, where they differ. `largest` is the number of rows of the larger part that is judged at once.
-    """
-    part = Part().uses("torch")
-    target = recipe.schema.target
-    loss = _loss(part, recipe, smooths)
-    if weights is not None:
-        part.setting("CLASS_WEIGHTS", weights, "so that all classes of the training rows count alike")
-        start, _, formula = loss.rpartition("return ")
-        inner = formula.removesuffix(".mean()")
-        inner = inner[1:-1] if inner.startswith("(") else inner
-        loss = f"{start}losses = {inner}\n    return (losses * torch.tensor(CLASS_WEIGHTS)[targets]).mean()"
-    part.function(loss)
-    # Sums over other numbers of rows at once may end in other bits.
-    run = (
-        f"torch.cat([model(part) for part in inputs.split({EVALUATION_ROWS})])"
-        if largest > EVALUATION_ROWS
-        else "model(inputs)"
-    )
-    part.functions.append(
-        "def outputs_of(model, inputs):\n"
-        '    """Outputs as in prediction: no gradients'
-        + (", no dropout" if switches else "")
-        + '."""\n'
-        + "    model.eval()\n" * switches
-        + f"    with torch.no_grad():\n        return {run}"
-    )
-    if target.kind == "regression":
-        part.function('''
-            def evaluate(model, inputs, targets, mean, std):
-                """Loss; and R², mean absolute and root mean squared error in the target's own units."""
-                outputs = outputs_of(model, inputs)
-                values, true = outputs.double() * std + mean, targets.double() * std + mean
-                error = values - true
-                r2 = 1 - error.square().sum(0) / (true - true.mean(0)).square().sum(0)
-                return {
-                    "loss": loss_of(outputs, targets).item(),
-                    "r2": r2.mean().item(),
-                    "mae": error.abs().mean().item(),
-                    "rmse": error.square().mean().sqrt().item(),
-                }
-        ''')
-        return part
-    decide = "outputs.squeeze(1) >= 0" if target.kind == "binary" else "outputs.argmax(1)"
-    part.function(f'''
-        def evaluate(model, inputs, targets):
-            """Loss, and the share of rows whose class is predicted rightly."""
-            outputs = outputs_of(model, inputs)
-            right = ({decide}) == targets
-            return {{"loss": loss_of(outputs, targets).item(), "accuracy": right.double().mean().item()}}
-    '''.replace("(outputs.argmax(1))", "outputs.argmax(1)"))  # fmt: skip
-    return part
-
-
-def _loss(part: Part, recipe: Recipe, smooths: bool) -> str:
-    target = recipe.schema.target
-    name = recipe.settings.loss or {"regression": "squared-error", "binary": "binary-cross-entropy"}.get(
-        target.kind, "cross-entropy"
-    )
-    if name == "perceptron":
-        return _perceptron(part, target.kind)
-    if name not in LOSSES:
-        raise RunError(f"the loss {name} cannot be written as code yet")
-    purpose, formula = LOSSES[name]
-    if "F." in formula:
-        part.uses("torch.nn.functional as F")
-    if len(target.names) > 1:
-        formula = SEVERAL_VALUES.get(name, formula)
-    if not smooths:
-        return f'def loss_of(outputs, targets):\n    """{purpose}"""\n    return {formula}'
-    if name == "cross-entropy":
-        formula = formula.replace('"none"', '"none", label_smoothing=smoothing')
-        return f'def loss_of(outputs, targets, smoothing=0.0):\n    """{purpose}"""\n    return {formula}'
-    formula = formula.replace("targets.float()", "smoothed")
-    return (
-        f'def loss_of(outputs, targets, smoothing=0.0):\n    """{purpose}"""\n'
-        f"    smoothed = targets * (1 - smoothing) + smoothing / 2\n    return {formula}"
-    )
-
-
-def _perceptron(part: Part, kind: str) -> str:
-    purpose = (
-        '"""How far the wrong side is ahead: 0 where the decision is right, so that only mistakes count."""'
-    )
-    if kind == "binary":
-        part.uses("torch.nn.functional as F")
-        return (
-            f"def loss_of(outputs, targets):\n    {purpose}\n    z = outputs.squeeze(1)\n"
-            "    return (F.relu(-z * (2 * targets.float() - 1)) + 0 * z).mean()"
-        )
-    return (
-        f"def loss_of(outputs, targets):\n    {purpose}\n"
-        "    return (outputs.amax(1) - outputs.gather(1, targets.unsqueeze(1)).squeeze(1)).mean()"
-    )
 
 
 def describe(recipe: Recipe) -> str:

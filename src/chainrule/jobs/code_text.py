@@ -68,7 +68,7 @@ class Part:
 def join(title: str, parts: Iterable[Part]) -> str:
     """Return the script: its title, imports, settings, functions, and the call of `main`."""
     parts = list(parts)
-    imports = _imports(set().union(*(part.imports for part in parts)))
+    imports = import_lines(set().union(*(part.imports for part in parts)))
     settings = "\n".join(line for part in parts for line in part.settings)
     functions = [text for part in parts for text in part.functions]
     start = 'if __name__ == "__main__":\n    main()'
@@ -143,7 +143,7 @@ def _escaped(character: str, quote: str) -> str:
     return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
 
 
-def _imports(wanted: set[str]) -> str:
+def import_lines(wanted: set[str]) -> str:
     """Return import lines in the usual order: the standard library, then the rest."""
     blocks = []
     for is_standard in (True, False):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chainrule.jobs.code_text import Part
+from chainrule.train.metrics import metric_named
 from chainrule.train.settings import Settings
 from chainrule.train.step import RUNNING
 
@@ -35,8 +36,13 @@ SCHEDULES = {
 }  # fmt: skip
 
 
-def training_part(settings: Settings, *, validates: bool, noisy: int, foreign: bool, smooths: bool) -> Part:
-    """Return settings and loop. `noisy` counts the layers with dropout; `foreign` is a model that is imported."""
+def training_part(
+    settings: Settings, *, validates: bool, noisy: int, foreign: bool, smooths: bool, has_units: bool
+) -> Part:
+    """Return settings and loop.
+
+    `noisy` counts the layers with dropout; `foreign` is a model that is imported; `has_units`: targets are values.
+    """
     part = Part()
     part.setting("EPOCHS", settings.epochs, "passes over the training rows")
     part.setting("BATCH_SIZE", settings.batch_size)
@@ -51,21 +57,31 @@ def training_part(settings: Settings, *, validates: bool, noisy: int, foreign: b
         part.uses("torch:nn")
         part.setting("CLIP_NORM", settings.clip_norm, "longest gradient")
     if validates and settings.patience:
-        part.setting("PATIENCE", settings.patience, "epochs without a better validation loss before the end")
+        what = settings.metric or "loss"
+        part.setting(
+            "PATIENCE", settings.patience, f"epochs without a better validation {what} before the end"
+        )
     if settings.schedule in SCHEDULES:
         part.uses(*["math"] * (settings.schedule in ("exponential", "cosine")))
         lines = "\n    ".join(SCHEDULES[settings.schedule])
         part.function(f"def rate_factor(progress):\n    {lines}")
-    part.function("\n".join(_loop(part, settings, validates, noisy, foreign, smooths)))
+    part.function("\n".join(_loop(part, settings, validates, noisy, foreign, smooths, has_units)))
     return part
 
 
 def _loop(
-    part: Part, settings: Settings, validates: bool, noisy: int, foreign: bool, smooths: bool
+    part: Part,
+    settings: Settings,
+    validates: bool,
+    noisy: int,
+    foreign: bool,
+    smooths: bool,
+    has_units: bool,
 ) -> list[str]:
     steps_count = bool(noisy or foreign)
     switches = bool(noisy or foreign)
-    validation = ", validation" * validates
+    units = ", mean, std" * (has_units and bool(settings.metric))
+    validation = f", validation{units}" * validates
     return [
         f"def fit(model, inputs, targets, train{validation}):",
         f'    """{_purpose(settings, validates)}"""',
@@ -85,18 +101,19 @@ def _loop(
         "            optimizer.step()",
         *(["            schedule.step()"] if settings.schedule in SCHEDULES else []),
         *(["            step += 1"] if steps_count else []),
-        *(_after_epoch(settings) if validates else ['        print(f"epoch {epoch + 1}: loss of the last batch {loss.item():.4f}")']),
+        *(_after_epoch(settings, units) if validates else ['        print(f"epoch {epoch + 1}: loss of the last batch {loss.item():.4f}")']),
     ]  # fmt: skip
 
 
 def _purpose(settings: Settings, validates: bool) -> str:
     if not validates:
         return "Train for EPOCHS epochs."
+    metric = settings.metric
     if settings.patience:
-        return "Train until the validation loss no longer falls; then put the best weights back."
-    return (
-        "Train; then put back the weights with the lowest validation loss in the second half of the epochs."
-    )
+        end = f"{metric} no longer gets better" if metric else "loss no longer falls"
+        return f"Train until the validation {end}; then put the best weights back."
+    best = f"best validation {metric}" if metric else "lowest validation loss"
+    return f"Train; then put back the weights with the {best} in the second half of the epochs."
 
 
 def _optimizer(part: Part, settings: Settings) -> list[str]:
@@ -130,10 +147,11 @@ def _before(part: Part, settings: Settings, validates: bool) -> list[str]:
         lines += ["    running_loss = None"]
     if validates:
         part.uses("math", "copy")
-        first = (
-            "    best_loss, best_epoch = math.inf, -1" if settings.patience else "    best_loss = math.inf"
+        best, nothing = (
+            ("best_cost", "(math.inf, math.inf)") if settings.metric else ("best_loss", "math.inf")
         )
-        lines += [first]
+        more, none = (", best_epoch", ", -1") if settings.patience else ("", "")
+        lines += [f"    {best}{more} = {nothing}{none}"]
     return lines
 
 
@@ -170,24 +188,37 @@ def _clip(settings: Settings) -> list[str]:
     return [f"            nn.utils.clip_grad_norm_({parameters}, CLIP_NORM)"]
 
 
-def _after_epoch(settings: Settings) -> list[str]:
+def _after_epoch(settings: Settings, units: str) -> list[str]:
     """Validate, keep the best weights, and stop where patience is spent."""
-    lines = [
-        "        validation_loss = loss_of(outputs_of(model, inputs[validation]), targets[validation]).item()",
-        '        print(f"epoch {epoch + 1}: validation loss {validation_loss:.4f}")',
-    ]
+    if settings.metric:
+        lines, cost = _measured(settings.metric, units), "cost"
+    else:
+        cost = "validation_loss"
+        lines = [
+            "        validation_loss = loss_of(outputs_of(model, inputs[validation]), targets[validation]).item()",
+            '        print(f"epoch {epoch + 1}: validation loss {validation_loss:.4f}")',
+        ]
+    best = "best_cost" if settings.metric else "best_loss"
     if settings.patience:
-        return [
-            *lines,
-            "        if validation_loss < best_loss:",
-            "            best_loss, best_epoch, best_weights = validation_loss, epoch, copy.deepcopy(model.state_dict())",
+        lines += [
+            f"        if {cost} < {best}:",
+            f"            {best}, best_epoch, best_weights = {cost}, epoch, copy.deepcopy(model.state_dict())",
             "        if epoch - best_epoch >= PATIENCE:",
             "            break",
-            "    model.load_state_dict(best_weights)",
         ]
+    else:
+        lines += [
+            f"        if epoch >= EPOCHS // 2 and {cost} < {best}:",
+            f"            {best}, best_weights = {cost}, copy.deepcopy(model.state_dict())",
+        ]
+    return [*lines, "    model.load_state_dict(best_weights)"]
+
+
+def _measured(metric: str, units: str) -> list[str]:
+    """Return the lines that judge by a metric."""
+    sign = "-" if metric_named(metric).larger_is_better else ""
     return [
-        *lines,
-        "        if epoch >= EPOCHS // 2 and validation_loss < best_loss:",
-        "            best_loss, best_weights = validation_loss, copy.deepcopy(model.state_dict())",
-        "    model.load_state_dict(best_weights)",
+        f"        measured = evaluate(model, inputs[validation], targets[validation]{units})",
+        f"        print(f\"epoch {{epoch + 1}}: validation {metric} {{measured['{metric}']:.4f}}\")",
+        f'        cost = ({sign}measured["{metric}"], measured["loss"])  # among equals the lower loss is better',
     ]

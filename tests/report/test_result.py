@@ -70,4 +70,4 @@ def test_direction_of_any_name() -> None:
     assert not any(
         larger_is_better(name) for name in ("loss", "mae", "rmse", "log-loss", "calibration-error")
     )
-    assert spanned("auc", (0.5, float("nan"))) == ""
+    assert spanned((0.5, float("nan")), is_share=False) == spanned(None, is_share=True) == ""

@@ -130,7 +130,7 @@ def test_first_line_says_where_the_network_stands(bare: Make, accuracies: list[f
         (
             "r2",
             {"test": {"r2": -0.3}},
-            "No better than always answering the mean: R² is -0.3 on 20 test rows.",
+            "No better than answering all of them with their own mean: R² is -0.3 on 20 test rows.",
         ),
         (
             "accuracy",
@@ -151,6 +151,20 @@ def test_first_line_of_other_results(
 ) -> None:
     page = run_page(bare(metric=metric, metrics=metrics, yardsticks=[], rows={"validation": 1, "test": 20}))
     assert f'<p class="lead">{told}' in page
+
+
+def test_an_interval_is_written_as_its_score(bare: Make) -> None:
+    intervals = {"test": {"r2": (-4.6, -0.5)}}
+    page = run_page(bare(metric="r2", metrics={"test": {"r2": -1.043}}, yardsticks=[], intervals=intervals))
+    assert page.count("-4.6 to -0.5") >= 2 and "-463" not in page
+    intervals = {"test": {"r2": (0.8, 0.9)}}
+    page = run_page(bare(metric="r2", metrics={"test": {"r2": 0.85}}, yardsticks=[], intervals=intervals))
+    assert "Explains 85.0\xa0% of the variation" in page and "(95\xa0% interval 80 to 90\xa0%)" in page
+
+
+def test_rows_that_were_held_out_are_called_so(values: Make) -> None:
+    text = check_safe(run_page(values(["y"], held_out=True))).text()
+    assert "held-out rows. On the dashed line" in text and "test rows. On" not in text
 
 
 def test_page_says_all_of_the_run(classes: Make) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -132,7 +133,7 @@ def _about_losses(recipe: Recipe, task: Task) -> list[str]:
 
 
 def _about_judging(record: dict[str, Any]) -> list[str]:
-    return [f"the test figures: {record['judging']['said']}"] if "judging" in record else []
+    return [f"the held-out figures: {record['judging']['said']}"] if "judging" in record else []
 
 
 def _data(recipe: Recipe, material: Material) -> dict[str, str]:
@@ -196,7 +197,7 @@ def _example(material: Material, predictions: Predictions, place: int, row: int,
     label = int(predictions.labels[place])
     cells = None
     if source.frame is not None:
-        cells = {k: _text(v) for k, v in list(source.frame.row(at, named=True).items())[:CELLS]}
+        cells = {k: _cell(v) for k, v in list(source.frame.row(at, named=True).items())[:CELLS]}
     elif not source.is_pictures and source.array is not None:
         cells = {
             f"{i + 1}": show_number(float(v)) for i, v in enumerate(source.array[at].reshape(-1)[:CELLS])
@@ -209,6 +210,16 @@ def _example(material: Material, predictions: Predictions, place: int, row: int,
         picture=source.array[at] if source.is_pictures and source.array is not None else None,
         cells=cells,
     )
+
+
+def _cell(value: Any) -> str:
+    """Write a cell; a fraction with more digits than a page has room for is shortened.
+
+    >>> _cell("1.9826734408928353"), _cell("1.25"), _cell("4006381333931")
+    ('1.983', '1.25', '4006381333931')
+    """
+    is_long = isinstance(value, str) and re.fullmatch(r"-?\d+\.\d{5,}", value)
+    return _text(float(value) if is_long else value)
 
 
 def _text(value: Any) -> str:

@@ -11,7 +11,7 @@ from chainrule.core.text import visible
 from chainrule.core.units import show_number
 from chainrule.report.canvas import NARROW, add_heading, add_plot_axes, fit_text, new_figure, set_ticks
 from chainrule.report.html import Child, Markup, columns, figure
-from chainrule.report.standing import percent, score_of
+from chainrule.report.standing import called, percent, score_of
 from chainrule.report.summary import RunSummary
 from chainrule.report.svg import COLOURS, drawing, inline_svg
 from chainrule.train.metrics import BINS, Answers, measure
@@ -59,7 +59,7 @@ def certainty(summary: RunSummary) -> list[Child]:
     answers = summary.answers
     assert answers is not None
     split, _ = score_of(summary)
-    blocks = [_reliability(answers, split or "test")]
+    blocks = [_reliability(answers, called(summary, split or "test"))]
     both = 0 < int((answers.true == 1).sum()) < len(answers)
     if len(summary.classes) == 2 and both:
         name = visible(summary.classes[1], 60)

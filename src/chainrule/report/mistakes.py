@@ -25,7 +25,7 @@ from chainrule.report.html import (
     titled,
 )
 from chainrule.report.pictures import is_tiny, png_uri
-from chainrule.report.standing import percent
+from chainrule.report.standing import called, percent
 from chainrule.report.summary import Example, RunSummary
 from chainrule.report.svg import inline_svg
 
@@ -37,20 +37,21 @@ _MOST_CELLS = 12
 def mistakes(summary: RunSummary) -> list[Child]:
     """Return the blocks of the section."""
     blocks: list[Child] = []
+    part = called(summary, "test")
     if summary.classes and summary.confusion is not None and summary.confusion.sum():
-        blocks += _confusion(summary.confusion, [visible(name) for name in summary.classes])
+        blocks += _confusion(summary.confusion, [visible(name) for name in summary.classes], part)
     if summary.true is not None and summary.predicted is not None and len(summary.true):
         names = [visible(name, 80) for name in summary.value_names]
-        blocks += _values(summary.predicted, summary.true, names)
+        blocks += _values(summary.predicted, summary.true, names, part)
     if summary.worst:
         blocks += [subheading("The rows it got most wrong"), *_worst(summary.worst)]
     return blocks or [paragraph("There are no test rows to look at.", role="muted")]
 
 
-def _confusion(counts: np.ndarray, classes: list[str]) -> list[Child]:
+def _confusion(counts: np.ndarray, classes: list[str], part: str) -> list[Child]:
     wrong = counts * ~np.eye(len(classes), dtype=bool)
     total, missed = int(counts.sum()), int(wrong.sum())
-    told = f"{missed:,} of {total:,} test rows are off the diagonal."
+    told = f"{missed:,} of {total:,} {part} rows are off the diagonal."
     frequent = titled("Most frequent confusions", _most_frequent(wrong, counts, classes))
     if len(classes) > _MOST_CLASSES:
         said = f"{told} A matrix of {len(classes)} classes is too large to draw."
@@ -77,17 +78,17 @@ def _most_frequent(wrong: np.ndarray, counts: np.ndarray, classes: list[str], mo
     return table(["true", "predicted", Column("rows"), Column("of the class")], rows)
 
 
-def _values(predicted: np.ndarray, true: np.ndarray, names: list[str]) -> list[Child]:
+def _values(predicted: np.ndarray, true: np.ndarray, names: list[str], part: str) -> list[Child]:
     most = plots.MOST_POINTS if len(names) <= 2 else plots.MOST_POINTS // 3
     drawn = list(enumerate(names[:_MOST_VALUES]))
-    blocks: list[Child] = [_value(predicted[:, i], true[:, i], name, i, most) for i, name in drawn]
+    blocks: list[Child] = [_value(predicted[:, i], true[:, i], name, i, most, part) for i, name in drawn]
     if len(names) > _MOST_VALUES:
         blocks.append(paragraph(f"{len(names) - _MOST_VALUES} more values are not drawn.", role="muted"))
     return blocks
 
 
-def _value(predicted: np.ndarray, true: np.ndarray, name: str, place: int, most: int) -> Markup:
-    told = _drawn(predicted, true, most)
+def _value(predicted: np.ndarray, true: np.ndarray, name: str, place: int, most: int, part: str) -> Markup:
+    told = _drawn(predicted, true, most, part)
     first = plots.draw_predicted(predicted, true, name, most)
     second = plots.draw_residuals(predicted, true, name, most)
     over = inline_svg(first, f"predicted-{place}", f"Predicted over true {name}. {told}")
@@ -99,12 +100,12 @@ def _value(predicted: np.ndarray, true: np.ndarray, name: str, place: int, most:
     )
 
 
-def _drawn(predicted: np.ndarray, true: np.ndarray, most: int) -> str:
+def _drawn(predicted: np.ndarray, true: np.ndarray, most: int, part: str) -> str:
     finite = len(plots.finite_pairs(predicted, true)[0])
     left_out = len(true) - finite
-    told = f"{finite:,} test {'row' if finite == 1 else 'rows'}."
+    told = f"{finite:,} {part} {'row' if finite == 1 else 'rows'}."
     if finite > most:
-        told = f"{most:,} of {finite:,} test rows, chosen at random."
+        told = f"{most:,} of {finite:,} {part} rows, chosen at random."
     return f"{told} {left_out:,} more have a value that is not a finite number." if left_out else told
 
 

@@ -55,7 +55,8 @@ def tiles(summary: RunSummary) -> Markup:
     if split is not None:
         name = f"{called(summary, split)} {say(summary.metric)}"
         scores[name] = score
-        if span := spanned(summary.metric, summary.intervals.get(split, {}).get(summary.metric)):
+        interval = summary.intervals.get(split, {}).get(summary.metric)
+        if span := spanned(interval, is_share=summary.metric == "accuracy"):  # as the score above it
             below[name] = span
     if rivals := rivals_of(summary):
         best = best_of(summary.metric, rivals)

@@ -62,14 +62,15 @@ def _outcome(summary: RunSummary) -> str:
     if split is None:
         return f"There is no {say(summary.metric)} to show: nothing was measured."
     rows = _rows(summary.rows.get(split, 0), called(summary, split))
-    span = spanned(summary.metric, summary.intervals.get(split, {}).get(summary.metric))
+    is_share = summary.metric == "accuracy" or (summary.metric == "r2" and score > 0)
+    span = spanned(summary.intervals.get(split, {}).get(summary.metric), is_share=is_share)
     luck = f" (95\N{NO-BREAK SPACE}% interval {span})" if span else ""
     if not math.isfinite(score):
         return f"Failed: its {say(summary.metric)} on {rows} is not a number."
     if summary.metric == "accuracy":
         told = f"{percent(score)} of {rows} right{luck}."
     elif summary.metric == "r2" and score <= 0:
-        told = f"No better than always answering the mean: R² is {show_number(score)} on {rows}{luck}."
+        told = f"No better than answering all of them with their own mean: R² is {show_number(score)} on {rows}{luck}."
     elif summary.metric == "r2":
         told = f"Explains {percent(score)} of the variation on {rows}{luck}."
     else:
@@ -121,16 +122,16 @@ def scored(metric: str, score: float) -> str:
     return f"R² {show_number(score)}" if metric == "r2" else show_number(score)
 
 
-def spanned(metric: str, interval: Sequence[float] | None) -> str:
-    """Write an interval of a score; nothing where there is none.
+def spanned(interval: Sequence[float] | None, *, is_share: bool) -> str:
+    """Write an interval of a score, in percent if it is a share of 1; nothing where there is none.
 
-    >>> spanned("accuracy", (0.9, 0.98)).replace(chr(160), " "), spanned("mae", (11.2, 14.3)), spanned("mae", None)
-    ('90 to 98 %', '11.2 to 14.3', '')
+    >>> spanned((0.9, 0.98), is_share=True).replace(chr(160), " "), spanned((-1.2, 0.3), is_share=False)
+    ('90 to 98 %', '-1.2 to 0.3')
     """
     if interval is None or not all(map(math.isfinite, interval)):
         return ""
     low, high = interval
-    if metric in ("accuracy", "r2"):
+    if is_share:
         return f"{show_interval(100 * low, 100 * high)}\N{NO-BREAK SPACE}%"
     return show_interval(low, high)
 

@@ -19,6 +19,7 @@ import numpy as np
 from chainrule.core.seeds import mix
 from chainrule.data.picture_copies import picture_groups
 from chainrule.data.schema import Examples, Schema
+from chainrule.data.source import row_numbers
 from chainrule.data.store import StoredRows, parts_of
 
 NUMBERS_AT_ONCE = 1 << 17  # hashed together; fits a processor's cache
@@ -37,7 +38,7 @@ def duplicate_groups(examples: Examples, schema: Schema) -> np.ndarray:
     """Return a group number per row: rows with the same number are copies, most rows are alone.
 
     A function of the inputs alone: targets are not looked at.
-    Shapes: -> (N,) int64, numbered from 0 in the order of the groups' first rows
+    Shapes: -> (N,), numbered from 0 in the order of the groups' first rows
     """
     if schema.is_pictures:
         found = picture_groups(examples.numbers)
@@ -69,7 +70,7 @@ def copies_said(groups: np.ndarray, what: str, fixed: np.ndarray | None = None) 
 def join_groups(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Return groups in which rows are together if either division has them together, directly or through others.
 
-    Shapes: (N,), (N,) -> (N,) int64
+    Shapes: (N,), (N,) -> (N,)
     >>> join_groups(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 2])).tolist()
     [0, 0, 0, 1]
     """
@@ -84,13 +85,13 @@ def join_groups(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 def _in_order(groups: np.ndarray) -> np.ndarray:
     """Number groups from 0 in the order of their first rows."""
-    rows = np.arange(len(groups))
+    rows = row_numbers(len(groups))
     if (groups == rows).all():
         return rows
-    first = np.empty(int(groups.max()) + 1, np.int64)
+    first = np.empty(int(groups.max()) + 1, rows.dtype)
     first[groups[::-1]] = rows[::-1]  # of several rows of a group the first is written last
     first_rows = first[groups]
-    numbers: np.ndarray = np.cumsum(first_rows == rows) - 1
+    numbers: np.ndarray = np.cumsum(first_rows == rows, dtype=rows.dtype) - 1
     return np.asarray(numbers[first_rows])
 
 

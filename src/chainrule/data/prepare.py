@@ -87,13 +87,17 @@ class Prepare(nn.Module):
 
     def forward(self, numbers: Tensor, codes: Tensor) -> Tensor:
         if self.is_pictures:
-            mean, scale = self.mean[:, None, None], self.scale[:, None, None]
-            if not numbers.is_floating_point():  # bytes are exact in float32; one copy is all that is made
-                return numbers.float().sub_(mean.float()).div_(scale.float())
-            return torch.nan_to_num((numbers - mean) / scale).float()
+            return self._scale_(torch.empty(numbers.shape, device=numbers.device), numbers)
         features = self.features
         assert isinstance(features, int)
         return self._fill_(torch.empty(len(numbers), features, device=numbers.device), numbers, codes)
+
+    def _scale_(self, prepared: Tensor, pictures: Tensor) -> Tensor:
+        """Put pictures where they belong. Shapes: prepared (N, C, H, W)."""
+        mean, scale = self.mean[:, None, None], self.scale[:, None, None]
+        if pictures.is_floating_point():
+            return prepared.copy_(torch.nan_to_num((pictures - mean) / scale))
+        return prepared.copy_(pictures).sub_(mean.float()).div_(scale.float())  # bytes are exact in float32
 
     def _fill_(self, prepared: Tensor, numbers: Tensor, codes: Tensor) -> Tensor:
         """Put the rows of a table where they belong; each number is written once. Shapes: prepared (N, features)."""
@@ -118,7 +122,7 @@ class Prepare(nn.Module):
                 part = slice(start, start + at_once)
                 numbers, codes = torch.tensor(examples.numbers[part]), torch.tensor(examples.codes[part])
                 if self.is_pictures:
-                    prepared[part] = self(numbers, codes)
+                    self._scale_(prepared[part], numbers)
                 else:
                     self._fill_(prepared[part], numbers, codes)
         return prepared

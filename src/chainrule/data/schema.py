@@ -19,7 +19,7 @@ from chainrule.data.columns import LARGEST, Column, too_large
 from chainrule.data.delimited import repeated
 from chainrule.data.encode import encode
 from chainrule.data.findings import Findings
-from chainrule.data.source import Source
+from chainrule.data.source import Source, row_numbers
 from chainrule.data.store import StoredRows, only, parts_of
 from chainrule.data.survey import decimal_of, find_columns, told_kinds
 from chainrule.data.target import Target, find_target
@@ -72,7 +72,7 @@ class Schema:
         """
         examples = self.encode_inputs(source)
         targets, known = self.target.encode(source)
-        notes, rows = examples.notes, np.arange(len(source))
+        notes, rows = examples.notes, examples.rows
         numbers, codes = examples.numbers, examples.codes
         if not known.all():
             lost = int((~known).sum())
@@ -97,7 +97,7 @@ class Schema:
             numbers, codes, said = encode(source, self.columns)
             notes = [*self._unused(source.frame.columns), *said]
         return Examples(
-            numbers=numbers, codes=codes, targets=None, rows=np.arange(len(source)), notes=tuple(notes)
+            numbers=numbers, codes=codes, targets=None, rows=row_numbers(len(source)), notes=tuple(notes)
         )
 
     def _check_columns(self, titles: list[str], name: str) -> None:

@@ -88,6 +88,11 @@ class Source:
         return hasher.hexdigest()
 
 
+def row_numbers(rows: int) -> np.ndarray:
+    """Return the numbers of all rows, in a type that takes half the memory where it holds them. Shapes: (rows,)."""
+    return np.arange(rows, dtype=np.int32 if rows < 2**30 else np.int64)
+
+
 def _content(series: pl.Series) -> tuple[bytes, ...]:
     """Return what a column holds as bytes that depend on nothing else: which cells are null, and the others' content."""
     import polars as pl

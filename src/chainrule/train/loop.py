@@ -109,12 +109,19 @@ def outputs_of(
     model.eval()
     try:
         with torch.inference_mode():
-            parts = [
-                model(inputs.index_select(0, part.to(device))) for part in torch.split(numbers, rows_at_once)
-            ]
+            first, *others = torch.split(numbers, rows_at_once)
+            found: Tensor = model(inputs.index_select(0, first.to(device)))
+            if not others:
+                return found
+            # Kept one by one, small outputs would lie between large layers, whose memory could not be used again.
+            outputs = found.new_empty(len(numbers), *found.shape[1:])
+            outputs[: len(first)] = found
+            for place, part in enumerate(others, 1):
+                begin = place * rows_at_once
+                outputs[begin : begin + len(part)] = model(inputs.index_select(0, part.to(device)))
+            return outputs
     finally:
         model.train(was_training)
-    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def evaluate(objective: Objective, batches: Batches) -> dict[str, float]:

@@ -199,6 +199,12 @@ class Classification(Task):
     def encode(self, targets: np.ndarray) -> Tensor:
         return torch.from_numpy(targets.astype(np.int64, copy=False))
 
+    def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
+        if self.watched != ("accuracy",):
+            return super().measure(outputs, targets)
+        labels = self.labels(outputs).cpu().numpy()  # enough, and of many rows far less than their probabilities
+        return measure(Answers(true=targets.cpu().numpy(), labels=labels), self.watched)
+
     def probabilities(self, outputs: Tensor) -> Tensor:
         """Return the probability of every class. Shapes: outputs (N, units) -> (N, classes)."""
         raise NotImplementedError

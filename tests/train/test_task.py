@@ -446,3 +446,18 @@ def test_what_class_weights_refuse() -> None:
     )
     with pytest.raises(SettingError, match="needs a loss of one number per row; this one gives their mean"):
         averaged.losses(torch.randn(4, 2), torch.tensor([0, 1, 1, 0]))
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_many_rows_are_decoded_part_by_part(classes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is watched, judged and decoded at once agrees, wherever the parts are cut."""
+    task = build_task("binary" if classes == 2 else "multi-class", DIGITS[:classes])
+    random = torch.Generator().manual_seed(0)
+    outputs = torch.randn(23, task.units, generator=random)
+    targets = torch.randint(classes, (23,), generator=random)
+    whole = task.answers(outputs, targets)
+    monkeypatch.setattr("chainrule.train.task.ROWS_AT_ONCE", 5)
+    parts = task.answers(outputs, targets)
+    assert np.array_equal(parts.labels, whole.labels)
+    assert parts.probabilities == pytest.approx(whole.probabilities, rel=1e-12)
+    assert task.measure(outputs, targets)["accuracy"] == judge(task, outputs, targets)["accuracy"]

@@ -202,7 +202,9 @@ class Classification(Task):
     def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
         if self.watched != ("accuracy",):
             return super().measure(outputs, targets)
-        labels = self.labels(outputs).cpu().numpy()  # enough, and of many rows far less than their probabilities
+        labels = (
+            self.labels(outputs).cpu().numpy()
+        )  # enough, and of many rows far less than their probabilities
         return measure(Answers(true=targets.cpu().numpy(), labels=labels), self.watched)
 
     def probabilities(self, outputs: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from chainrule.core.units import show_bytes, show_number, show_seconds
+from chainrule.core.units import show_bytes, show_interval, show_number, show_seconds
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,11 @@ from chainrule.core.units import show_bytes, show_number, show_seconds
 )
 def test_seconds(seconds: float, shown: str) -> None:
     assert show_seconds(seconds) == shown
+
+
+@given(st.floats(-2, 0), st.floats(1e-3, 2))
+def test_no_interval_shows_a_negative_zero(low: float, width: float) -> None:
+    assert not re.search(r"-0(\.0+)?( |$)", show_interval(low, low + width))
 
 
 @given(st.floats(0, 1e6))

@@ -478,6 +478,45 @@ def test_what_was_decided_about_a_table_is_said(chainrule, tmp_path):
         assert sentence in said, sentence
 
 
+def test_quiet_says_nothing_and_still_predicts(chainrule, tmp_path):
+    write(tmp_path / "houses.csv", houses())
+    assert chainrule("fit", "houses.csv", *FAST, "--name", "a", "--quiet") == Ended(0, "", "")
+    told = chainrule("predict", "runs/a", "houses.csv", "--output", "p.csv")
+    assert told.out == f"{len(houses())} predictions in p.csv\n"
+    assert chainrule("predict", "runs/a", "houses.csv", "--output", "q.csv", "-q") == Ended(0, "", "")
+    assert (tmp_path / "q.csv").read_text() == (tmp_path / "p.csv").read_text()
+    assert chainrule("predict", "runs/a", "houses.csv", "-q").out == (tmp_path / "p.csv").read_text()
+
+
+def test_a_run_without_its_figures_is_listed_as_trained(chainrule, tmp_path):
+    write(tmp_path / "houses.csv", houses())
+    for name, epochs in (("a", 1), ("b", 2)):
+        assert chainrule("fit", "houses.csv", "--epochs", epochs, "--name", name, "--quiet").code == 0
+    compared = chainrule("runs", "--compare", "a", "--compare", "b", "--json").out
+    assert json.loads(compared)["metrics"]["epochs made"] == [1, 2]
+    (tmp_path / "runs" / "a" / "metrics.json").unlink()
+    rows = [json.loads(line) for line in chainrule("runs", "--json").out.splitlines()]
+    assert {row["event"] for row in rows} == {"run"}
+    assert {row["run"]: row["state"] for row in rows} == {
+        "a": "trained, not yet measured: --resume does it", "b": "finished",
+    }  # fmt: skip
+    assert chainrule("runs", "--compare", "a", "--compare", "b").code == 0
+    shown = chainrule("fit", "--resume", "runs/a").out
+    assert "1 epoch in" in shown and "test: r2" in shown
+
+
+def test_a_file_is_no_built_in_data_set(chainrule, refused, tmp_path):
+    write(tmp_path / "houses.csv", houses())
+    assert "--draw draws it" in refused("datasets", "houses.csv")
+
+
+def test_without_validation_rows_no_column_is_empty(chainrule, tmp_path):
+    write(tmp_path / "houses.csv", houses())
+    assert "loss  validation" in chainrule("fit", "houses.csv", *FAST).out
+    shown = chainrule("fit", "houses.csv", *FAST, "--validation", "0").out
+    assert " epoch       loss\n" in shown
+
+
 def test_resuming_on_a_changed_file_is_refused(chainrule, refused, tmp_path):
     data = write(tmp_path / "houses.csv", houses())
     assert chainrule("fit", "houses.csv", *FAST, "--name", "a").code == 0

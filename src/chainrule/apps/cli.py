@@ -276,7 +276,8 @@ def predict(
 
         text, notes = predict_file(run, input, output_file, runs, encoding=encoding, sheet=sheet)
         out.notes(notes)
-        out.wrote(text)
+        if output_file is None or not quiet:
+            out.wrote(text)
 
 
 @app.command(

@@ -140,10 +140,10 @@ class _Json:
 
     def runs(self, table: Any, *, is_comparison: bool) -> None:
         for row in table if isinstance(table, list) else [table]:
-            _line(row if isinstance(row, dict) else dataclasses.asdict(row))
+            _line({"event": "run", **row} if isinstance(row, dict) else {"event": "comparison", **dataclasses.asdict(row)})
 
     def names(self, table: Any) -> None:
-        _line(dataclasses.asdict(table))
+        _line({"event": "names", **dataclasses.asdict(table)})
 
     def wrote(self, text: str) -> None:
         sys.stdout.write(text)

@@ -83,10 +83,11 @@ def show_number(value: float) -> str:
 def show_interval(low: float, high: float) -> str:
     """Write an interval with the decimals that its width leaves a meaning.
 
-    >>> show_interval(0.9013, 0.9821), show_interval(0.98121, 0.98342), show_interval(103.21, 141.8)
-    ('0.90 to 0.98', '0.9812 to 0.9834', '103 to 142')
+    >>> show_interval(0.9013, 0.9821), show_interval(103.21, 141.8), show_interval(-0.103, -0.0004)
+    ('0.90 to 0.98', '103 to 142', '-0.10 to 0.00')
     """
     if not low < high or math.isinf(low) or math.isinf(high):
         return f"{show_number(low)} to {show_number(high)}"
     decimals = min(9, max(0, math.ceil(0.7 - math.log10(high - low))))
-    return f"{low:.{decimals}f} to {high:.{decimals}f}"
+    # adding zero to a negative zero leaves a plain one
+    return f"{round(low, decimals) + 0:.{decimals}f} to {round(high, decimals) + 0:.{decimals}f}"

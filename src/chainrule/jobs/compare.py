@@ -13,6 +13,8 @@ from chainrule.jobs.folder import find
 from chainrule.jobs.run import Run
 from chainrule.train.metrics import metric_named
 
+NONE = "–"  # where a run has no such setting, or left it open
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
@@ -39,9 +41,9 @@ def compare_runs(folder: Path, names: list[str]) -> Comparison:
     settings = [_settings(run) for run in runs]
     keys = list(dict.fromkeys(k for one in settings for k in one))
     differing = {
-        k: [one.get(k, "–") for one in settings]
+        k: [one.get(k, NONE) for one in settings]
         for k in keys
-        if len({one.get(k, "–") for one in settings}) > 1
+        if len({one.get(k, NONE) for one in settings}) > 1
     }
     measured = [_metrics(run) for run in runs]
     metric_names = list(dict.fromkeys(k for one in measured for k in one))
@@ -75,7 +77,9 @@ def _row(path: Path) -> dict[str, Any]:
         if not run.folder.checkpoint.exists():
             return row | {"state": "no checkpoint yet"}
         row |= {"state": "finished" if run.is_finished else "stopped", "epochs": len(run.history)}
-        if run.is_finished:
+        if run.is_finished and not (path / folders.METRICS).exists():
+            row["state"] = "trained, not yet measured: --resume does it"
+        elif run.is_finished:
             part = next((part for part in ("test", "validation", "train") if part in run.metrics), "train")
             row |= {"metric": f"{part} {run.metric}", "value": run.metrics.get(part, {}).get(run.metric)}
     except RunError as error:
@@ -91,19 +95,25 @@ def _settings(run: Run) -> dict[str, str]:
         "data": recipe.data["name"],
         "plan": str(recipe.plan),
     }
-    return {k: ",".join(map(str, v)) if isinstance(v, tuple | list) else str(v) for k, v in own.items()}
+    return {k: _shown(v) for k, v in own.items()}
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return NONE
+    return ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
 
 
 def _metrics(run: Run) -> dict[str, float]:
-    if not run.is_finished:
+    if not run.is_finished or not (run.path / folders.METRICS).exists():
         return {}
     flat = {f"{part} {name}": value for part, values in run.metrics.items() for name, value in values.items()}
-    return flat | {"epochs": len(run.history), "fit seconds": run.record["fit_seconds"]}
+    return flat | {"epochs made": len(run.history), "fit seconds": run.record["fit_seconds"]}
 
 
 def _best(name: str, values: list[float | None]) -> int | None:
     present = [(v, i) for i, v in enumerate(values) if v is not None]
-    if len(present) < 2 or name in ("epochs", "fit seconds"):
+    if len(present) < 2 or name in ("epochs made", "fit seconds"):
         return None
     score = name.rsplit(" ", 1)[-1]
     larger = score in METRICS and metric_named(score).larger_is_better

@@ -5,9 +5,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from chainrule.catalog import load, names
-from chainrule.core.text import listed
+from chainrule.core.errors import SettingError
+from chainrule.core.text import listed, visible
 from chainrule.core.units import show_number
 
 
@@ -52,9 +54,14 @@ def describe_model(name: str) -> Description:
 
 
 def describe_dataset(name: str) -> Description:
-    """Describe a built-in data set with its columns. Raises: UnknownNameError, MissingExtraError."""
+    """Describe a built-in data set with its columns. Raises: UnknownNameError, MissingExtraError; SettingError for a file."""
     from chainrule.data.schema import find_schema
 
+    if name not in names("dataset") and Path(name).exists():
+        raise SettingError(
+            f"{visible(name)} is not built in, and only what is built in is described; --draw draws it, and "
+            f"chainrule fit {visible(name)} says what its columns are"
+        )
     source = load("dataset", name)()
     schema, _ = find_schema(source, target=source.origin.get("target"))
     target = schema.target

@@ -140,7 +140,11 @@ class _Json:
 
     def runs(self, table: Any, *, is_comparison: bool) -> None:
         for row in table if isinstance(table, list) else [table]:
-            _line({"event": "run", **row} if isinstance(row, dict) else {"event": "comparison", **dataclasses.asdict(row)})
+            _line(
+                {"event": "run", **row}
+                if isinstance(row, dict)
+                else {"event": "comparison", **dataclasses.asdict(row)}
+            )
 
     def names(self, table: Any) -> None:
         _line({"event": "names", **dataclasses.asdict(table)})

@@ -88,7 +88,9 @@ class Terminal:
         rows = ", ".join(f"{count:,} {part}" for part, count in event.rows.items() if count)
         self.line(f"{event.model}, {event.parameters:,} parameters · rows: {rows} · plan: {event.plan}")
         self._opened = event
-        validated = f" {'validation':>11} {event.metric:>{width(event.metric)}}" if event.rows["validation"] else ""
+        validated = (
+            f" {'validation':>11} {event.metric:>{width(event.metric)}}" if event.rows["validation"] else ""
+        )
         self.line(f"{'epoch':>6} {'loss':>10}{validated}", "bold")
         if self.console.is_terminal:
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -134,7 +136,9 @@ class Terminal:
 
     def _finish(self, event: Finished) -> None:
         best = f", best epoch {event.best_epoch}" if event.best_epoch else ""
-        self.line(f"{event.epochs} {'epoch' if event.epochs == 1 else 'epochs'} in {show_seconds(event.fit_seconds)}{best}")
+        self.line(
+            f"{event.epochs} {'epoch' if event.epochs == 1 else 'epochs'} in {show_seconds(event.fit_seconds)}{best}"
+        )
         assert self._opened is not None
         part, metric = event.judged_on, self._opened.metric
         first, *others = figures(

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import runpy
 import tempfile
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from chainrule.jobs.code_prepare import prepare_part
 from chainrule.jobs.code_read import ReadCode
 from chainrule.jobs.code_reading import reading_code
 from chainrule.jobs.code_split import PARTS, split_part
-from chainrule.jobs.code_text import Part, join
+from chainrule.jobs.code_text import WIDTH, Part, join
 from chainrule.jobs.code_training import training_part
 from chainrule.jobs.folder import find
 from chainrule.jobs.workshop import Material, empty_task, make_material, make_model, make_task, read_again
@@ -43,7 +44,7 @@ WRITTEN = frozenset({
 
 MIX = '''
 def mix(seed, *counters):
-    """Hash a seed and counters to a seed of its own for each use of chance (SplitMix64)."""
+    """A seed of its own for each use of chance (SplitMix64). Others would do; these end in the weights of the run."""
     mask, golden = (1 << 64) - 1, 0x9E3779B97F4A7C15
 
     def scramble(z):
@@ -59,7 +60,7 @@ def mix(seed, *counters):
 '''
 GENERATOR = '''
 def generator(*counters):
-    """A source of random numbers that depends on SEED and its counters alone."""
+    """A source of random numbers that depends on SEED and counters alone: what for, then which network, layer or epoch."""
     return torch.Generator().manual_seed(mix(SEED, *counters))
 '''
 FOLDED = "    # The run judged it by networks that each held some rows out; this is the one that it kept.\n"
@@ -102,11 +103,13 @@ def write_script(recipe: Recipe, folder: Any) -> str:
 
 
 def _title(recipe: Recipe) -> str:
-    torch_version = recipe.versions.get("torch", "")
-    return (
-        f"{describe(recipe)}\n\nWritten by chainrule {recipe.versions.get('chainrule', '')}. On the machine of the run, with torch "
-        f"{torch_version}, it ends with the\nsame weights bit for bit; it saves them beside itself.\n"
+    versions = recipe.versions
+    said = (
+        f"Written by chainrule {versions.get('chainrule', '')}. On the machine of the run, with torch {versions.get('torch', '')}, it "
+        "ends with the same weights bit for bit; it saves them beside itself. From the top: settings, data, network, judging, "
+        "training, chance."
     )
+    return f"{describe(recipe)}\n\n{textwrap.fill(said, WIDTH)}\n"
 
 
 def _check_settings(recipe: Recipe) -> None:
@@ -138,14 +141,10 @@ def _parts(recipe: Recipe, material: Material, read: ReadCode) -> Iterator[Part]
     network = network_part(recipe, model, units)
     training = training_part(settings, validates=bool(counts["validation"]), noisy=noisy, foreign=foreign, smooths=smooths, has_units=material.kind == "regression")  # fmt: skip
     split, division = split_part(material, read.marks)
-    first = Part().uses("zlib:crc32", "torch", "pathlib:Path", "safetensors.torch:save_file")
-    first.settings += ['WEIGHTS = Path(__file__).with_suffix(".safetensors")']
-    first.setting("SEED", settings.seed)
-    first.functions += [MIX.strip("\n"), GENERATOR.strip("\n")]
-    read.part.settings, data_settings = [], read.part.settings
-    first.settings = [*data_settings, *first.settings]
-    yield first
     yield read.part
+    seed = Part()
+    seed.setting("SEED", settings.seed)
+    yield seed
     yield split
     prepare, arguments = prepare_part(material, settings.scaling)
     yield prepare
@@ -156,6 +155,7 @@ def _parts(recipe: Recipe, material: Material, read: ReadCode) -> Iterator[Part]
     listed = None if weights is None else weights.tolist()
     yield judging_part(recipe, smooths=smooths, switches=bool(noisy or foreign), largest=max(counts["validation"], counts["test"]), weights=listed)  # fmt: skip
     yield training
+    yield Part().uses("zlib:crc32", "torch").with_function(GENERATOR).with_function(MIX)
     yield _main(recipe, material)
 
 
@@ -170,9 +170,7 @@ def _load_part(material: Material, read: ReadCode, division: str, arguments: str
         f"{', '.join(present)} = split({division})",
         f"inputs = prepare({arguments})",
     ]
-    returned = [
-        f"tuple(torch.from_numpy(rows) for rows in ({', '.join(present)}{',' * (len(present) == 1)}))"
-    ]
+    returned = [f"[torch.from_numpy(part) for part in ({', '.join(present)}{',' * (len(present) == 1)})]"]
     if is_regression:
         lines += [
             "mean, std = targets[train].mean(0), targets[train].std(0)",
@@ -198,7 +196,8 @@ def _main(recipe: Recipe, material: Material) -> Part:
     rows = f"({', '.join(present)}{',' * (len(present) == 1)})"
     loaded = f"inputs, targets, {rows}{', (mean, std)' if units else ''} = load()"
     judged = "test" if counts["test"] else present[-1]
-    part = Part()
+    part = Part().uses("torch", "pathlib:Path", "safetensors.torch:save_file")
+    part.settings += ['WEIGHTS = Path(__file__).with_suffix(".safetensors")']
     part.functions.append(
         "def main():\n"
         f"    torch.set_num_threads({recipe.plan.threads})  # another number may end in other bits\n"
@@ -243,7 +242,7 @@ def _compare(
     material: Material,
     inputs: torch.Tensor,
     targets: torch.Tensor,
-    rows: tuple[torch.Tensor, ...],
+    rows: Sequence[torch.Tensor],
 ) -> Iterator[tuple[str, bool]]:
     assert material.examples.targets is not None
     wanted = [material.rows(n) for n in PARTS if len(material.rows(n))]

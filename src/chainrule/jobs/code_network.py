@@ -76,11 +76,12 @@ def network_part(recipe: Recipe, model: nn.Module, units: int) -> Part:
         ]
     part.uses("math")
     inside = "".join(f"        {layer},\n" for layer in layers)
+    kinds = "nn.Linear | nn.Conv2d" if any("Conv2d(" in layer for layer in layers) else "nn.Linear"
     chain = f"nn.Sequential({layers[0]})" if len(layers) == 1 else f"nn.Sequential(\n{inside}    )"
     part.functions.append(f'''def build_model():
     """The network, each layer's weights drawn evenly between ±1/√(inputs of a unit)."""
     model = {chain}
-    layers = [layer for layer in model if isinstance(layer, nn.Linear | nn.Conv2d)]
+    layers = [layer for layer in model if isinstance(layer, {kinds})]
     for place, layer in enumerate(layers):
         bound = 1 / math.sqrt(layer.weight[0].numel())
         source = generator("initial", place)

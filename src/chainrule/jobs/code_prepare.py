@@ -15,9 +15,9 @@ from chainrule.jobs.code_text import Part
 from chainrule.jobs.workshop import Material
 
 TITLES = {
-    "standard": "Scale each column to mean 0 and deviation 1 on the training rows.",
-    "range": "Scale each column so that the training rows go from 0 to 1.",
-    "symmetric": "Scale each column so that the training rows go from -1 to 1.",
+    "standard": "Scale columns to mean 0 and deviation 1 on the training rows.",
+    "range": "Scale columns so that the training rows go from 0 to 1.",
+    "symmetric": "Scale columns so that the training rows go from -1 to 1.",
     "none": "Put the columns side by side.",
 }
 ONE_CHANNEL = '''
@@ -108,16 +108,17 @@ def _columns(numbers: np.ndarray, material: Material, scaling: str) -> tuple[str
         lines.append(f"missing = np.isnan({parts[0]})")
         mean = f"np.{nan}mean(seen, 0)"
         fill = {"standard": "0", "none": mean}.get(scaling, f"({mean} - center) / scale")
-        lines.append(f"scaled = np.where(missing, {fill}, {parts[0]})  # the mean")
-        parts = ["scaled", *["missing[:, np.isnan(seen).any(0)]"] * bool(nan)]
+        lines.append(f"filled = np.where(missing, {fill}, {parts[0]})  # with the mean")
+        parts = ["filled"]
+        if nan:
+            lines.append("is_missing = missing[:, np.isnan(seen).any(0)]  # a unit for each column with gaps")
+            parts.append("is_missing")
     parts += ["categories"] * has_categories
-    value = parts[0]
-    if len(parts) > 1:
-        lines.append(f"columns = [{', '.join(parts)}]")
-        value = "np.column_stack(columns)"
+    value = parts[0] if len(parts) == 1 else f"np.column_stack([{', '.join(parts)}])"
     lines.append(f"return torch.tensor({value}, dtype=torch.float32)")
     arguments = ["numbers", *["categories"] * has_categories, *["train"] * uses_rows]
-    return _function(", ".join(arguments), TITLES[scaling], lines)
+    title = TITLES[scaling].rstrip(".") + "; categories stand beside them" * has_categories + "."
+    return _function(", ".join(arguments), title, lines)
 
 
 def _scaled(scaling: str, nan: str, seen: np.ndarray, still: bool) -> list[str]:

@@ -26,7 +26,8 @@ def draw(rows, targets, count, name):
     """Draw so many of the rows at random, of every class its share."""
     shuffled = np.random.default_rng(mix(SEED, "split", name)).permutation(rows)
 {counts}
-    return np.sort(np.concatenate([shuffled[targets[shuffled] == c][:n] for c, n in enumerate(counts)]))
+    chosen = [shuffled[targets[shuffled] == c][:n] for c, n in enumerate(counts)]
+    return np.sort(np.concatenate(chosen))
 '''
 SHARES = """\
     sizes = np.bincount(targets[rows])
@@ -53,7 +54,7 @@ def split_part(material: Material, marks: Marks | None) -> tuple[Part, str]:
     by_class = material.kind != "regression"
     firsts = {name: np.setdiff1d(material.rows(name), list(copies)) for name in PARTS}
     for name in drawn:
-        part.setting(f"{name.upper()}_ROWS", len(firsts[name]))
+        part.setting(f"{name.upper()}_ROWS", len(firsts[name]), "drawn at random")
     if copies:
         part.setting("COPIES", copies, "rows that repeat an earlier one, which they stay with")
         part.function(WITH_COPIES)

@@ -128,18 +128,17 @@ def _categories(code: TableCode, frame: pl.DataFrame, columns: Sequence[Column])
         steps.append('cells = cells.str.strip_suffix(".0")')
     if any(has_spaces(frame[c.name]) for c in columns):
         steps.append("cells = cells.str.strip_chars()")
-    missing = "cells.is_null()"
+    missing, equal = "cells.is_null()", "cells.eq_missing(value)"
     if gone:
         code.part.setting("MISSING", sorted(gone), "what stands for a missing category")
-        missing = "cells.is_null() | cells.is_in(MISSING)"
-    if gone:
-        steps.append(f"missing = {missing}")
-        missing = "missing"
+        has_nulls = any(frame[c.name].null_count() for c in columns)
+        missing, equal = ("missing", equal) if has_nulls else ("cells.is_in(MISSING)", "cells == value")
+        steps += ["missing = cells.is_null() | cells.is_in(MISSING)"] * has_nulls
     lines = "".join(f"    {step}\n" for step in steps)
     code.part.functions.append(
         "def one_hot(cells, values):\n"
-        '    """A unit for missing cells, then one for each value; any other value has no unit."""\n'
-        f"{lines}    return np.column_stack([{missing}, *(cells.eq_missing(value) for value in values)])"
+        '    """Columns of 0 and 1: one for missing cells, then one for each value; other values have none."""\n'
+        f"{lines}    return np.column_stack([{missing}, *({equal} for value in values)])"
     )
     code.categories = "np.hstack([one_hot(table[name], values) for name, values in CATEGORIES.items()])"
 
@@ -154,7 +153,7 @@ def _values(code: TableCode, frame: pl.DataFrame, target: Target, readers: dict[
         lines = ["targets = np.column_stack([read(table[name]) for name, read in TARGETS.items()])"]
     elif len(names) == 1:
         code.part.setting("TARGET", names[0])
-        lines = [f"targets = np.column_stack([{readers[names[0]]}(table[TARGET])])"]
+        lines = [f"targets = {readers[names[0]]}(table[TARGET]).to_numpy()[:, None]  # (rows, 1)"]
     else:
         code.part.setting("TARGETS", names)
         lines = [f"targets = np.column_stack([{readers[names[0]]}(table[name]) for name in TARGETS])"]

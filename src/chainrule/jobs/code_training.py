@@ -19,16 +19,16 @@ OPTIMIZERS = {  # name -> class of torch.optim and its arguments; "fused" is the
     "nadam": ("NAdam", ""),
 }
 SCHEDULES = {
-    "step": ('"""A tenth of the rate after a third of the run, a hundredth after two thirds."""', "return 0.1 ** min(2, int(progress * 3))"),
-    "exponential": ('"""Fall from 1 to below a hundredth."""', "return math.exp(-5 * progress)"),
+    "step": ('"""Factor of the learning rate: a tenth after a third of the run, a hundredth after two thirds."""', "return 0.1 ** min(2, int(progress * 3))"),
+    "exponential": ('"""Factor of the learning rate: it falls from 1 to below a hundredth."""', "return math.exp(-5 * progress)"),
     "cosine": (
-        '"""Rise during the first 5 % of the run, then fall to zero along half a cosine."""',
+        '"""Factor of the learning rate: it rises during the first 5 % of the run, then falls to zero along half a cosine."""',
         "rise = min(1.0, (progress + 1e-3) / 0.05)",
         "rest = max(0.0, (progress - 0.05) / 0.95)",
         "return rise * 0.5 * (1 + math.cos(math.pi * rest))",
     ),
     "linear": (
-        '"""Rise during the first 5 % of the run, then fall to zero in a straight line."""',
+        '"""Factor of the learning rate: it rises during the first 5 % of the run, then falls to zero in a straight line."""',
         "rise = min(1.0, (progress + 1e-3) / 0.05)",
         "rest = max(0.0, (progress - 0.05) / 0.95)",
         "return rise * (1 - rest)",
@@ -46,9 +46,10 @@ def training_part(
     part = Part()
     part.setting("EPOCHS", settings.epochs, "passes over the training rows")
     part.setting("BATCH_SIZE", settings.batch_size)
-    part.setting("LEARNING_RATE", settings.learning_rate)
+    part.setting("LEARNING_RATE", settings.learning_rate, "at its highest" * (settings.schedule in SCHEDULES))
     if settings.weight_decay:
-        part.setting("WEIGHT_DECAY", settings.weight_decay)
+        falls = "at a loss of 1 and above; below, in proportion to the loss" * _decays_with_loss(settings)
+        part.setting("WEIGHT_DECAY", settings.weight_decay, falls)
     if smooths:
         part.setting(
             "LABEL_SMOOTHING", settings.label_smoothing, "part of the target given to the other classes"

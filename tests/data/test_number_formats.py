@@ -134,3 +134,9 @@ def test_any_text_is_read_or_left(texts: list[str]) -> None:
     numbers, how = read_texts(pl.Series("cells", texts))
     assert numbers.len() == len(texts) and not numbers.is_nan().any()
     assert how is None or numbers.count()
+
+
+def test_spaces_are_said_as_they_look():
+    seen = pl.Series(["1\u202f234,50\u00a0€"])
+    _, how = read_texts(seen)
+    assert how is not None and said_of(how, seen) == "like '1 234,50 €' and read as 1234.5"

@@ -105,9 +105,8 @@ def columns_that_divide(source: Source, split: str, told: Sequence[str] = ()) ->
     if kind == "predefined":
         return {column: f"column '{shown}' says which rows train and test and is no input"}
     assert source.frame is not None
-    only_counts = (
-        cells.dtype.is_numeric() and cells.n_unique() >= NEARLY_ALL * cells.len() and source.frame.width > 2
-    )
+    is_time = cells.dtype.is_temporal() or cells.cast(pl.Float64, strict=False).null_count() > cells.null_count()
+    only_counts = not is_time and cells.n_unique() >= NEARLY_ALL * cells.len() and source.frame.width > 2
     return (
         {column: f"column '{shown}' counts the time on, another number in nearly every row, and is no input"}
         if only_counts
@@ -119,6 +118,12 @@ def division_notes(division: Division, parts: Mapping[str, np.ndarray]) -> list[
     """Say how the rows came to be divided. `parts` are row numbers of train, validation and test."""
     notes = list(division.notes)
     there = {name: rows for name, rows in parts.items() if len(rows)}
+    marked = () if division.fixed is None or not division.column else division.fixed
+    if len(marked) and TEST not in marked and len(parts["test"]):
+        notes.append(
+            f"column '{visible(division.column)}' marks no test rows: {len(parts['test']):,} of those that it marks train "
+            "are kept for the test (--test 0 keeps none)"
+        )
     if division.times is not None and len(there) > 1:
         ends = {name: _moment(division, division.times[rows].max()) for name, rows in there.items()}
         told = ", ".join(f"{name} until {end}" for name, end in ends.items())

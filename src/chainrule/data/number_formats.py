@@ -119,7 +119,8 @@ def said_of(written: Written, seen: pl.Series) -> str:
     """Say how the cells are written, with one of them, and how to have them read otherwise."""
     plain = seen.cast(pl.Float64, strict=False)
     row = int((plain.ne_missing(written.numbers) & written.numbers.is_not_null()).arg_true()[0])
-    said = f"like '{visible(seen[row], 40)}' and read as {written.numbers[row]:.15g}"
+    shown = re.sub(f"[{SPACES}]", " ", seen[row])  # as it looks, not as its spaces are coded
+    said = f"like '{visible(shown, 40)}' and read as {written.numbers[row]:.15g}"
     if not written.is_open:
         return said
     sign, other = ("point", ",") if written.format.decimal == "." else ("comma", ".")

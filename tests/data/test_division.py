@@ -127,7 +127,9 @@ def test_what_divides_is_no_input_unless_it_is_a_date():
     assert list(columns_that_divide(there, "time:step")) == ["step"]
     for split in ("time:year", "time:day", "random"):
         assert columns_that_divide(there, split) == {}
-    as_text = source(step=[f"{i}.5" for i in range(ROWS)], day=[f"2024-01-{i % 28 + 1:02}" for i in range(ROWS)])
+    as_text = source(
+        step=[f"{i}.5" for i in range(ROWS)], day=[f"2024-01-{i % 28 + 1:02}" for i in range(ROWS)]
+    )
     assert list(columns_that_divide(as_text, "time:step")) == ["step"]  # as a CSV file has it
     assert columns_that_divide(as_text, "time:day") == {}
 
@@ -135,7 +137,9 @@ def test_what_divides_is_no_input_unless_it_is_a_date():
 def test_a_column_without_test_rows_is_said():
     division = found("predefined:p", p=["train"] * (ROWS - 4) + ["val"] * 4)
     (said,) = division_notes(division, split_rows(ROWS, division=division).parts())
-    assert said.startswith("column 'p' marks no test rows: 8 of those that it marks train are kept for the test")
+    assert said.startswith(
+        "column 'p' marks no test rows: 8 of those that it marks train are kept for the test"
+    )
     division = found("predefined:p", p=["train", "test"] * (ROWS // 2))
     assert division_notes(division, split_rows(ROWS, division=division).parts()) == []
 

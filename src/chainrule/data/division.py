@@ -105,7 +105,9 @@ def columns_that_divide(source: Source, split: str, told: Sequence[str] = ()) ->
     if kind == "predefined":
         return {column: f"column '{shown}' says which rows train and test and is no input"}
     assert source.frame is not None
-    is_time = cells.dtype.is_temporal() or cells.cast(pl.Float64, strict=False).null_count() > cells.null_count()
+    is_time = (
+        cells.dtype.is_temporal() or cells.cast(pl.Float64, strict=False).null_count() > cells.null_count()
+    )
     only_counts = not is_time and cells.n_unique() >= NEARLY_ALL * cells.len() and source.frame.width > 2
     return (
         {column: f"column '{shown}' counts the time on, another number in nearly every row, and is no input"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.core.errors import SettingError
+from chainrule.jobs import yardstick
 from chainrule.jobs.compare import compare_runs, list_runs
 from chainrule.jobs.events import Finished
 from chainrule.jobs.fit import Request, run_fit
@@ -55,8 +57,8 @@ def test_every_test_figure_has_an_interval(runs: Path) -> None:
         assert list(record["intervals"]) == ["test"] and set(record["intervals"]["test"]) == set(figures)
         for figure, (low, high) in record["intervals"]["test"].items():
             assert low <= figures[figure] <= high
-        for yardstick in record["yardsticks"]:
-            assert set(yardstick["metrics"]) == set(metrics_for(kind))
+        for one in record["yardsticks"]:
+            assert set(one["metrics"]) == set(metrics_for(kind))
 
 
 def test_constant_yardstick_is_the_base_rate(runs: Path) -> None:
@@ -218,3 +220,16 @@ def test_very_many_training_rows_are_judged_by_what_is_cheap(monkeypatch, tmp_pa
     assert list(brief.metrics["train"]) == ["loss", "accuracy"]
     assert full.metrics["train"]["accuracy"] == brief.metrics["train"]["accuracy"]
     assert brief.metrics["test"] == full.metrics["test"] and "auc" in full.metrics["train"]
+
+
+def test_scikit_learn_is_loaded_before_the_clock_of_the_yardsticks_starts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read = []
+    monkeypatch.delitem(sys.modules, "sklearn.ensemble", raising=False)
+    monkeypatch.setattr(yardstick, "_constant", lambda *_: None)
+    monkeypatch.setattr(
+        yardstick.time, "perf_counter", lambda: read.append("sklearn.ensemble" in sys.modules) or 0.0
+    )
+    next(yardstick.answer_yardsticks(None, None, 2.0))
+    assert read and all(read)

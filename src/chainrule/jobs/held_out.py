@@ -105,7 +105,7 @@ def judge_held_out(
     for fold in folds:
         of_fold = _fold_material(recipe, material, fold)
         outputs.append((yield from _trained(recipe, of_fold, task, fold, len(folds), train)))
-        others.append(list(answer_yardsticks(of_fold, task, time.perf_counter() + YARDSTICK_SECONDS)))
+        others.append(list(answer_yardsticks(of_fold, task, YARDSTICK_SECONDS)))
         yield HeldOut(network=fold.number + 1, networks=len(folds), is_trained=True)
     rounds = folds[-1].round + 1
     of_rounds = [_in_rows(folds, outputs, turn) for turn in range(rounds)]

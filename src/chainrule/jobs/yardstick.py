@@ -32,12 +32,19 @@ def measure_yardsticks(material: Material, task: Task, fit_seconds: float) -> li
     if not len(material.split.test):
         return []
     budget = max(LEAST_SECONDS, SHARE * fit_seconds)
-    answered = answer_yardsticks(material, task, time.perf_counter() + budget)
+    answered = answer_yardsticks(material, task, budget)
     return [replace(yardstick, metrics=_metrics(task, answers)) for yardstick, answers in answered]
 
 
-def answer_yardsticks(material: Material, task: Task, ends: float) -> Iterator[tuple[Yardstick, Answers]]:
-    """Fit the simpler models and give each, not yet measured, with its answers for the test rows."""
+def answer_yardsticks(material: Material, task: Task, seconds: float) -> Iterator[tuple[Yardstick, Answers]]:
+    """Fit the simpler models and give each, not yet measured, with its answers for the test rows.
+
+    Loading scikit-learn takes as long as all of them on a small table: the `seconds` begin behind it.
+    """
+    import sklearn.ensemble
+    import sklearn.linear_model  # noqa: F401
+
+    ends = time.perf_counter() + seconds
     yield _constant(material, task)
     yield _timed(_linear, material, task, ends)
     if not material.prepare.is_pictures:

@@ -97,6 +97,15 @@ def test_several_files(tmp_path: Path, capsys: Capture, count: int) -> None:
     assert "pl.concat" in script and ("glob" in script) == (count > 3)
 
 
+def test_files_of_other_types(tmp_path: Path, capsys: Capture) -> None:
+    """Rooms are whole in the first file, and fractions in the second."""
+    frame = pl.read_csv(houses(tmp_path / "houses.csv"))
+    files = [tmp_path / "one.parquet", tmp_path / "two.parquet"]
+    frame.head(80).write_parquet(files[0])
+    frame.tail(80).with_columns(pl.col("rooms") + 0.5).write_parquet(files[1])
+    assert "vertical_relaxed" in check(train(files, tmp_path, target="price"), capsys)
+
+
 @pytest.mark.parametrize("target", ["price", "garden"])
 @pytest.mark.parametrize("parts", ["test", "validation", "both"])
 def test_files_for_parts(tmp_path: Path, capsys: Capture, target: str, parts: str) -> None:

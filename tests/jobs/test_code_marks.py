@@ -50,6 +50,29 @@ def test_too_many_groups_are_refused(tmp_path: Path) -> None:
         run.code()
 
 
+def test_rows_without_a_group_are_refused(tmp_path: Path) -> None:
+    people = ["NA" if place % 40 == 0 else f"person {place % 23}" for place in range(160)]
+    run = train(
+        with_column(tmp_path, "who", people), tmp_path, target="price", split="group:who", epochs=1
+    ).run
+    with pytest.raises(RunError, match="4 of its rows have no group, and each is one of its own"):
+        run.code()
+
+
+def test_copies_among_times_are_refused(tmp_path: Path) -> None:
+    """A copy goes where the latest of them goes, which no time in the script says."""
+    data = houses(tmp_path / "houses.csv")
+    lines = data.read_text().splitlines()
+    days = [str(day) for day in range(160)]
+    rows = [f"{line},{day}" for line, day in zip([*lines[1:150], *lines[1:12]], days, strict=True)]
+    data.write_text("\n".join([f"{lines[0]},when", *rows]) + "\n")
+    run = train(data, tmp_path, target="price", split="time:when", epochs=1).run
+    with pytest.raises(
+        RunError, match="its rows are divided by the time in 'when', with copies that follow each other"
+    ):
+        run.code()
+
+
 def moments(kind: str) -> list[object]:
     days = [date(2020, 1, 1) + timedelta(n) for n in np.random.default_rng(0).integers(0, 900, 160).tolist()]
     written = {

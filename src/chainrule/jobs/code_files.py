@@ -68,15 +68,16 @@ def read_files(part: Part, recipe: Recipe, wanted: pl.DataFrame) -> Files:
         try:
             frames = [way.read(file) for file in files]
             found = pl.concat(frames, how="vertical_relaxed")
-        except (pl.exceptions.PolarsError, ValueError, TypeError, OSError):
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError, TypeError, OSError):
             continue
+        relaxed = ', how="vertical_relaxed"' * any(f.schema != frames[0].schema for f in frames)
         for text, naming in NAMINGS:
-            names = [naming(name) for name in found.columns]
-            if len(set(names)) == len(names) and _holds(
-                found.rename(dict(zip(found.columns, names, strict=True))), wanted
-            ):
-                found.columns = names
-                return _written(part, files, way, found, text)
+            names = [naming(name) for name in frames[0].columns]
+            if len(set(names)) < len(names):
+                continue
+            found.columns = names
+            if _holds(found, wanted):
+                return _written(part, files, way, found, text, relaxed)
     shown = listed([file.name for file in files], 3)
     raise RunError(
         f"no single call of polars reads {shown} as the run did; save regular CSV in UTF-8 (commas, quotation marks in pairs, as "
@@ -166,7 +167,9 @@ def _holds(found: pl.DataFrame, wanted: pl.DataFrame) -> bool:
     return True
 
 
-def _written(part: Part, files: dict[Path, str], way: _Way, named: pl.DataFrame, naming: str) -> Files:
+def _written(
+    part: Part, files: dict[Path, str], way: _Way, named: pl.DataFrame, naming: str, relaxed: str
+) -> Files:
     """Write the reading: of one file, of several, or of several that are each a part."""
     comment = "  # every cell as text" if way.function == "read_csv" else ""
     rename = [] if naming == "name" else [f"table.columns = [{naming} for name in table.columns]"]
@@ -176,7 +179,7 @@ def _written(part: Part, files: dict[Path, str], way: _Way, named: pl.DataFrame,
     if set(files.values()) == {"train"}:
         part.uses("pathlib:Path")
         part.setting("FILES", _pattern(list(files)))
-        text = f"pl.concat([{way.text('file')} for file in FILES])"
+        text = f"pl.concat([{way.text('file')} for file in FILES]{relaxed})"
         return Files([*_assigned(text, comment), *rename], named)
     part.uses("pathlib:Path")
     part.setting("FILES", {Source(literal(file)): name for file, name in files.items()})
@@ -188,7 +191,7 @@ def _written(part: Part, files: dict[Path, str], way: _Way, named: pl.DataFrame,
         "for file, part in FILES.items():",
         *(f"    {line}" for line in [*_assigned(way.text("file"), comment), *rename]),
         f"    tables.append(table.with_columns({column}=pl.lit(part)))",
-        'table = pl.concat(tables, how="vertical_relaxed")',
+        f"table = pl.concat(tables{relaxed})",
     ]
     counts = [way.read(file).height for file in files]
     names = [name for name, count in zip(files.values(), counts, strict=True) for _ in range(count)]

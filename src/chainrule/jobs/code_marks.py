@@ -11,6 +11,7 @@ import polars as pl
 
 from chainrule.core.errors import RunError
 from chainrule.core.text import visible
+from chainrule.data.cells import clean_cells
 from chainrule.data.dates import FORMATS
 from chainrule.data.division import WORDS, parse_split
 from chainrule.data.source import PART_NAMES, PARTS_BY_NAME, TEST, TRAIN, VALIDATION
@@ -53,7 +54,7 @@ def marks_code(
         part.setting("GROUPS", names[column], "the column whose groups stay together")
         return _groups(part, lines, cells, material)
     part.setting("TIMES", names[column], "the column by whose time the rows are divided")
-    return _times(part, lines, cells, material)
+    return _times(part, lines, cells, column, material)
 
 
 def _spellings(cells: pl.Series) -> dict[int, list[str]]:
@@ -68,10 +69,12 @@ def _spellings(cells: pl.Series) -> dict[int, list[str]]:
 
 def _groups(part: Part, lines: list[str], cells: pl.Series, material: Material) -> Marks:
     """Write the groups that were drawn by name: the draw itself weighs sizes and classes, which takes pages."""
-    if cells.null_count() or (cells.dtype not in (pl.String, pl.Boolean) and not cells.dtype.is_integer()):
+    if lost := clean_cells(cells).null_count():
         raise RunError(
-            f"groups in a column of {cells.dtype} with missing cells or fractions are not yet supported in scripts"
+            f"{lost:,} of its rows have no group, and each is one of its own, which scripts cannot name"
         )
+    if cells.dtype not in (pl.String, pl.Boolean) and not cells.dtype.is_integer():
+        raise RunError(f"groups in a column of {cells.dtype} are not yet supported in scripts")
     lines.append("groups = table[GROUPS]")
     rows = {}
     for number in (TEST, VALIDATION):
@@ -92,7 +95,7 @@ def _neither(conditions: Any) -> str:
     return f"~{found[0]}" if len(found) == 1 else f"~({' | '.join(found)})"
 
 
-def _times(part: Part, lines: list[str], cells: pl.Series, material: Material) -> Marks:
+def _times(part: Part, lines: list[str], cells: pl.Series, column: str, material: Material) -> Marks:
     """Write the times at which the later parts begin."""
     parts = [n for n in (TRAIN, VALIDATION, TEST) if len(material.rows(PART_NAMES[n]))]
     for read, times in _readings(cells):
@@ -106,7 +109,7 @@ def _times(part: Part, lines: list[str], cells: pl.Series, material: Material) -
         ):
             return _written_times(part, lines, read, starts, parts)
     raise RunError(
-        f"its rows are divided by the time in '{visible(cells.name)}', with copies that follow each other or times written in a way "
+        f"its rows are divided by the time in '{visible(column)}', with copies that follow each other or times written in a way "
         "that is not yet supported in scripts"
     )
 
@@ -116,10 +119,17 @@ def _readings(cells: pl.Series) -> Iterator[tuple[str, pl.Series]]:
     if cells.dtype != pl.String:
         yield "table[TIMES]", cells
         return
-    numbers = cells.str.strip_chars().cast(pl.Float64, strict=False)
-    if not numbers.null_count():
-        yield "table[TIMES].str.strip_chars().cast(pl.Float64)", numbers
-        return
+    for text, numbers in (
+        ("table[TIMES].cast(pl.Int64)", cells.cast(pl.Int64, strict=False)),
+        ("table[TIMES].cast(pl.Float64)", cells.cast(pl.Float64, strict=False)),
+        (
+            "table[TIMES].str.strip_chars().cast(pl.Float64)",
+            cells.str.strip_chars().cast(pl.Float64, strict=False),
+        ),
+    ):
+        if not numbers.null_count():
+            yield text, numbers
+            return
     yield "table[TIMES]", cells  # dates such as 2024-12-31 sort as text
     for pattern in FORMATS:
         times = (
@@ -143,7 +153,8 @@ def _written_times(
     names = {}
     for number, start in starts.items():
         names[number] = f"{PART_NAMES[number].upper()}_FROM"
-        part.setting(names[number], _moment(part, start))
+        comment = "the latest rows" if number == parts[-1] else "the rows before those"
+        part.setting(names[number], _moment(part, start), comment)
     rows = {}
     for number, after in zip(parts, [*parts[1:], -1], strict=True):
         since = [f"times >= {names[number]}"] if number in names else []

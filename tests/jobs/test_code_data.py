@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from PIL import Image
 
 from chainrule.core.errors import RunError, SettingError
-from chainrule.jobs.code import code_file
+from chainrule.jobs.code import code_file, write_script
 from tests.jobs.scripts import check, houses, train
 
 Capture = pytest.CaptureFixture[str]
@@ -191,6 +192,14 @@ def test_hostile_names(tmp_path: Path, capsys: Capture) -> None:
     pl.DataFrame(columns).write_parquet(data)
     script = check(train(data, tmp_path, target='"""; import os  # target'), capsys)
     assert all(line.isprintable() for line in script.splitlines())
+
+
+def test_a_version_is_no_code(tmp_path: Path) -> None:
+    """A run folder may be another's: what its recipe says stays text."""
+    run = train(houses(tmp_path / "houses.csv"), tmp_path, target="price", epochs=1).run
+    hostile = replace(run.recipe, versions={"torch": '"""\nraise SystemExit("ran")\n"""', "chainrule": "1.0"})
+    script = write_script(hostile, run.folder)
+    assert "SystemExit" not in script and "with torch of another kind" in script
 
 
 def test_few_rows(tmp_path: Path, capsys: Capture) -> None:

@@ -6,6 +6,7 @@ and preparing is done once and compared with what the run was trained on; settin
 
 from __future__ import annotations
 
+import re
 import runpy
 import tempfile
 import textwrap
@@ -103,13 +104,18 @@ def write_script(recipe: Recipe, folder: Any) -> str:
 
 
 def _title(recipe: Recipe) -> str:
-    versions = recipe.versions
+    ours, torch_version = (_plain_version(recipe.versions.get(name, "")) for name in ("chainrule", "torch"))
     said = (
-        f"Written by chainrule {versions.get('chainrule', '')}. On the machine of the run, with torch {versions.get('torch', '')}, it "
+        f"Written by chainrule {ours}. On the machine of the run, with torch {torch_version}, it "
         "ends with the same weights bit for bit; it saves them beside itself. From the top: settings, data, network, judging, "
         "training, chance."
     )
     return f"{describe(recipe)}\n\n{textwrap.fill(said, WIDTH)}\n"
+
+
+def _plain_version(text: str) -> str:
+    """Return a version if it looks like one: a recipe comes from a file, and nothing in it may become code."""
+    return text if re.fullmatch(r"[0-9A-Za-z.+-]{1,40}", text) else "of another kind"
 
 
 def _check_settings(recipe: Recipe) -> None:

@@ -8,6 +8,7 @@ from torch import nn
 
 from chainrule.catalog import MODELS, outside_target
 from chainrule.core.errors import RunError
+from chainrule.core.text import visible
 from chainrule.jobs.code_text import Part, literal
 from chainrule.nn.activations import Activate
 from chainrule.nn.noise import Dropout
@@ -100,6 +101,8 @@ def _imported(part: Part, recipe: Recipe, model: nn.Module, units: int) -> None:
         )
     outer = attribute.partition(".")[0]
     part.uses(f"{module}:{outer}")
+    if odd := [key for key in recipe.model_settings if not key.isidentifier()]:
+        raise RunError(f"the model has a setting called {visible(odd[0], 40)!r}, which is no name in Python")
     given = {"inputs": recipe.inputs, "units": units, **recipe.model_settings}
     arguments = ", ".join(f"{key}={literal(value)}" for key, value in given.items())
     part.functions.append(f'''def build_model():

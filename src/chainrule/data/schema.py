@@ -7,6 +7,7 @@ prediction alike. What is fitted (means, scales) is in `Prepare`.
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -143,6 +144,7 @@ class Schema:
     def check(self) -> None:
         """See that a schema that was read from a file hangs together. Raises: ValueError saying what does not."""
         self.target.check()
+        json.dumps(self.to_json(), ensure_ascii=False).encode()  # half a surrogate is no text
         names = [column.name for column in self.columns]
         if twice := repeated([*names, *self.target.names]):
             raise ValueError(f"schema names {listed(twice)} twice")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -13,6 +14,7 @@ from torch import nn
 from chainrule.core.device import choose_device
 from chainrule.core.errors import SettingError
 
+PROCESSORS = os.cpu_count() or 1  # more threads than these only wait for each other
 MOST_THREADS = 4096  # of a plan in a file; torch starts as many as it is told to
 PLANS = ("auto", "plain")
 # Multiply-adds a batch. 64-256-10 at batch 64 has 1.2 million and takes 0.4 ms on one thread.
@@ -52,7 +54,7 @@ class Plan:
     def applied(self) -> Iterator[torch.device]:
         """Run the block with the plan's threads and give its device; the thread count is put back after."""
         before = torch.get_num_threads()
-        torch.set_num_threads(self.threads)
+        torch.set_num_threads(min(self.threads, PROCESSORS))
         try:
             yield choose_device(self.device)
         finally:
@@ -67,7 +69,7 @@ def make_plan(name: str, device: str, multiply_adds: int | None = None) -> Plan:
     """
     if name not in PLANS:
         raise SettingError(f"--plan takes {' or '.join(PLANS)}; got {name!r}")
-    chosen, threads = choose_device(device), torch.get_num_threads()
+    chosen, threads = choose_device(device), min(torch.get_num_threads(), PROCESSORS)
     reason = "plain execution in torch's default precision"
     if (
         chosen.type == "cpu"

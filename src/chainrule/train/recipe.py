@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
+import math
 import platform
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
+from chainrule.catalog import KINDS
 from chainrule.core.errors import RunError
+from chainrule.core.text import visible
 from chainrule.core.typed_json import typed
 from chainrule.data.schema import Schema
 from chainrule.train.plan import Plan
@@ -42,6 +45,11 @@ class Recipe:
     warnings: tuple[str, ...] = ()  # what a careful colleague would object to in the data
     command: str = ""  # as it was typed, for the report
     given: tuple[str, ...] = ()  # "model", "loss": handed over as objects
+
+    @property
+    def size(self) -> int:
+        """How many numbers the network takes per row."""
+        return self.inputs if isinstance(self.inputs, int) else math.prod(self.inputs)
 
     def plan_here(self) -> Plan:
         """Return the plan for predicting here, which may be a machine without the device of the training."""
@@ -78,10 +86,21 @@ class Recipe:
             for name in _SETTLED:
                 if getattr(recipe.settings, name) is None:
                     raise ValueError(f"settings.{name} is left open")
+            _check_names(recipe.settings)
+            if recipe.size < 1:
+                raise ValueError(f"inputs should be positive; got {recipe.inputs}")
         except ValueError as error:
             raise RunError(f"{where} is damaged or of another version: {error}") from error
         lists = {k: tuple(v) for k, v in recipe.model_settings.items() if isinstance(v, list)}
         return replace(recipe, model_settings={**recipe.model_settings, **lists})
+
+
+def _check_names(settings: Settings) -> None:
+    """See that what is named is known; models may come from outside. Raises: ValueError."""
+    for kind in ("optimizer", "schedule", "loss", "metric"):
+        name = getattr(settings, kind)
+        if name is not None and name not in KINDS[kind].entries:
+            raise ValueError(f"settings.{kind} is {visible(name, 60)!r}, which this version does not know")
 
 
 def _check_origin(data: dict[str, Any], name: str = "data", needed: tuple[str, ...] = _NEEDED) -> None:

@@ -15,6 +15,8 @@ from chainrule.data.classes import EXACT, FOLDED, STRIPPED, class_cells, find_cl
         (["True", "true ", "FALSE"], None, {"true": 2, "false": 1}, STRIPPED, ()),
         (["a", "A", "a"], None, {"a": 2, "A": 1}, STRIPPED, (("a", "A"),)),
         (["a", "a ", "a"], None, {"a": 2, "a ": 1}, EXACT, (("a", "a "),)),
+        (["a", "a ", "\tb"], None, {"a": 1, "a ": 1, "\tb": 1}, EXACT, (("a", "a "),)),
+        (["a", "A ", "\tb"], None, {"a": 1, "A": 1, "b": 1}, STRIPPED, (("A", "a"),)),
         (["a", "a ", "A", "b"], True, {"a": 3, "b": 1}, FOLDED, ()),
         (["B", " b", "b"], True, {"b": 3}, FOLDED, ()),
         (["none", "mild", "None "], True, {"none": 2, "mild": 1}, FOLDED, ()),

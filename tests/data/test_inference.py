@@ -61,7 +61,9 @@ def test_kinds(values, dtype, kind):
         ([None, None], pl.Null, "is empty and left out"),
         ([float("nan")], None, "is empty and left out"),
         (["7", "7", ""], None, "has one value (7) and is left out"),
-        ([True, True], None, "has one value (True)"),
+        ([7.0] * 400 + [None] * 4, None, "has one value (7) and is left out"),
+        (["x"] * 4 + [None] * 400, None, "has one value (x) and is left out"),
+        ([True, True], None, "has one value (true) and is left out"),
         ([f"name {i}" for i in range(30)], None, "has another text in nearly every row"),
         ([[1], [2]], None, "column 'c' holds List(Int64), which is not read, and is left out"),
         ([{"x": 1}, {"x": 2}], None, "holds Struct"),
@@ -71,6 +73,26 @@ def test_kinds(values, dtype, kind):
 def test_columns_that_say_nothing_are_left_out_and_named(values, dtype, why):
     column, notes = found(values, dtype)
     assert column is None and why in notes[0]
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "values", "shown"),
+    [
+        ("x", "category", ("x",), "x"),
+        ("7", "number", (), "7"),
+        (7.0, "number", (), "7"),
+        ("$7", "number", (), "$7"),
+        ("yes", "boolean", (), "yes"),
+        (True, "boolean", (), "true"),
+        ("2024-01-02", "date", (), "2024-01-02"),
+    ],
+)
+def test_one_value_beside_missing_cells_tells_which_are_filled(value, kind, values, shown):
+    column, notes = found([value] * 5 + [None] * 7)
+    assert (column.kind, column.values) == (kind, values)
+    assert notes[-1] == (
+        f"column 'c' has one value ({shown}), in 5 of 12 cells: it tells those that are filled from those that are missing"
+    )
 
 
 def test_the_most_frequent_categories_are_told_apart():

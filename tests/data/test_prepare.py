@@ -76,6 +76,11 @@ def test_a_column_that_does_not_vary_says_nothing_ever(value):
     assert prepare(later, torch.empty(2, 0, dtype=torch.int64)).tolist() == [[0.0], [0.0]]
 
 
+def test_one_number_or_none_says_which():
+    prepare, examples = of_numbers([[7.0], [math.nan], [7.0], [math.nan]])
+    assert prepare.tensors(examples).tolist() == [[0, 0], [0, 1], [0, 0], [0, 1]]
+
+
 def test_a_column_missing_in_all_training_rows_says_only_that():
     prepare, examples = of_numbers([[np.nan, 1.0], [np.nan, 2.0], [1e6, 3.0]], rows=[0, 1])
     assert prepare.tensors(examples)[:, 0].tolist() == [0, 0, 0]

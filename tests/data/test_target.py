@@ -201,22 +201,22 @@ def test_a_class_of_one_row_cannot_both_train_and_test():
 
 def test_a_class_of_one_row_that_looks_like_another_is_said_so():
     assert (
-        "the class 'yes ' has one row, which cannot both train and test; 'yes ' looks like 'Yes', and --merge-classes "
+        "the class 'Yes ' has one row, which cannot both train and test; 'Yes ' looks like 'Yes', and --merge-classes "
         "merges such classes; or add rows"
-    ) in single(["Yes", "Yes", "yes ", "no", "no"])
+    ) in single(["Yes", "Yes", "Yes ", "no", "no"])
 
 
-ANSWERS = ["Yes"] * 4 + ["yes "] + ["no"] * 3
+ANSWERS = ["Yes"] * 4 + ["Yes "] + ["no"] * 3
 
 
 def test_classes_that_look_alike_are_asked_about_and_kept_apart():
     target, said = find_target(table(ANSWERS), ["y"], None)
-    assert target.classes == ("Yes", "no", "yes ") and target.spelling == "exact"
-    assert codes(["yes ", "Yes", "no", "", "none"], Target(**{**asdict(target), "classes": target.classes})) == [
-        2, 0, 1, None, None,
+    assert target.classes == ("Yes", "Yes ", "no") and target.spelling == "exact"
+    assert codes(["Yes ", "Yes", "no", "", "none"], Target(**{**asdict(target), "classes": target.classes})) == [
+        1, 0, 2, None, None,
     ]  # fmt: skip
     assert said.warnings == (
-        "classes 'Yes' (4 rows) and 'yes ' (1 row) look like one: --merge-classes merges them, --no-merge-classes keeps "
+        "classes 'Yes' (4 rows) and 'Yes ' (1 row) look like one: --merge-classes merges them, --no-merge-classes keeps "
         "them apart",
     )
     with pytest.raises(
@@ -230,13 +230,20 @@ def test_classes_that_look_alike_are_merged_or_kept_apart_as_told():
     assert (merged.classes, merged.spelling, said.warnings) == (("Yes", "no"), "folded", ())
     assert codes([" YES", "yes ", "No", "NO "], merged) == [0, 0, 1, 1]
     apart, said = find_target(table(ANSWERS), ["y"], None, merge_classes=False)
-    assert apart.classes == ("Yes", "no", "yes ") and said.warnings == ()
+    assert apart.classes == ("Yes", "Yes ", "no") and said.warnings == ()
 
 
 def test_stray_spaces_that_keep_nothing_apart_are_stripped():
     target, said = find_target(table([" a", " a", "b ", "b "]), ["y"], None)
     assert (target.classes, target.spelling, said.warnings) == (("a", "b"), "stripped", ())
     assert codes(["a", " b "], target) == [0, 1]
+
+
+def test_case_keeps_names_apart_without_their_spaces():
+    target, said = find_target(table(["Yes"] * 4 + ["yes "] * 3 + ["\ttab"] * 2), ["y"], None)
+    assert (target.classes, target.spelling) == (("Yes", "tab", "yes"), "stripped")
+    assert codes(["yes ", "yes", "Yes\t", "tab"], target) == [2, 2, 0, 1]
+    assert said.warnings[0].startswith("classes 'Yes' (4 rows) and 'yes' (3 rows) look like one")
 
 
 def test_case_alone_is_asked_about_too():

@@ -24,6 +24,14 @@ def test_a_date_that_only_the_ill_have_is_named():
     )
 
 
+@pytest.mark.parametrize("tick", ["x", 1.0, "yes"])
+def test_a_tick_that_only_the_ill_have_is_named(tick):
+    columns = patients()
+    ticked = (columns["ill"] == "yes") & (RANDOM.random(1000) < 0.6)
+    [said] = said_of({"treated": where(ticked, tick), **columns}, "ill")
+    assert said.startswith("column 'treated' is filled in ") and said.endswith("--column treated=ignore")
+
+
 def test_both_sides_are_one_sentence_about_the_larger_trace():
     columns = patients()
     notes = where(columns["ill"] == "yes", RANDOM.normal(size=1000))

@@ -52,6 +52,16 @@ def test_scaling(tmp_path: Path, capsys: Capture, scaling: str) -> None:
     check(train(data, tmp_path, target="price", scaling=scaling, **settings), capsys)
 
 
+@pytest.mark.parametrize("scaling", ["standard", "none"])
+def test_columns_of_ticks(tmp_path: Path, capsys: Capture, scaling: str) -> None:
+    random = np.random.default_rng(0)
+    ticks = {name: random.choice([value, ""], 90) for name, value in
+             {"cross": "x", "seven": "7", "flag": "yes", "cost": "$1,250", "day": "2024-03-01"}.items()}  # fmt: skip
+    data = tmp_path / "ticks.csv"
+    pl.DataFrame({**ticks, "a": random.normal(size=90), "y": random.normal(size=90)}).write_csv(data)
+    check(train(data, tmp_path, target="y", scaling=scaling), capsys)
+
+
 def test_clean_numbers_have_nothing_for_missing_ones(tmp_path: Path, capsys: Capture) -> None:
     random = np.random.default_rng(0)
     data = tmp_path / "clean.csv"

@@ -39,8 +39,8 @@ class Classes:
 def find_classes(raw: pl.Series, merge: bool | None) -> Classes:
     """Find the classes in a target's cells. Names that differ in case or outer spaces are merged only if `merge` is true.
 
-    Where outer spaces are part of what keeps two names apart, all are taken as they are written; otherwise spaces are
-    stripped.
+    Outer spaces, tabs among them, are stripped from all names, unless two would become one by it: then all are taken as
+    they are written.
     """
     found = readable(raw).value_counts(name="rows")  # far fewer values than rows
     values, rows = found["cells"], found["rows"]
@@ -53,14 +53,13 @@ def find_classes(raw: pl.Series, merge: bool | None) -> Classes:
     for name in sorted(counts, key=lambda name: (-counts[name], name)):
         groups.setdefault(name.strip().lower(), []).append(name)
     alike = tuple(tuple(group) for group in groups.values() if len(group) > 1)
-    if not alike:
-        return Classes(counts={name.strip(): count for name, count in counts.items()})
-    if merge:
+    if alike and merge:
         merged = {group[0].strip(): sum(counts[name] for name in group) for group in groups.values()}
         return Classes(counts=merged, spelling=FOLDED)
-    if any(name != name.strip() for group in alike for name in group):
+    stripped = {name.strip(): count for name, count in counts.items()}
+    if len(stripped) < len(counts):
         return Classes(counts=counts, spelling=EXACT, alike=alike)
-    return Classes(counts={name.strip(): count for name, count in counts.items()}, alike=alike)
+    return Classes(counts=stripped, alike=tuple(tuple(name.strip() for name in group) for group in alike))
 
 
 def as_given(cells: pl.Series) -> Classes:

@@ -30,6 +30,7 @@ STRAY_CELLS = (
     0.1  # a column of numbers or dates may hold this share of cells that are neither; they are missing
 )
 LEAST_SHARE = 0.05  # of the cells that the most frequent values of a category hold
+TICKS = 5  # cells filled, and missing, from which a column of one value tells the ones from the others
 MOST_STRAYS = 100  # different texts among numbers that are remembered
 
 
@@ -65,12 +66,18 @@ def find_column(series: pl.Series, at: At, *, kind: str | None = None, decimal: 
         return _as_told(name, cells, seen, at, kind, decimal)
     if not seen.len():
         return _left_out(name, "is empty and left out", "are empty and left out")
-    if (seen == seen[0]).all():
+    if not (seen == seen[0]).all():
+        return _find_kind(name, cells, seen, at, decimal)
+    if min(seen.len(), cells.null_count()) < TICKS:
         return _left_out(
             name,
-            f"has one value ({visible(seen[0], 40)}) and is left out",
+            f"has one value ({visible(as_texts(seen.head(1))[0], 40)}) and is left out",
             "have one value throughout and are left out",
         )
+    return _ticks(_find_kind(name, cells, seen, at, decimal), seen, cells.len())
+
+
+def _find_kind(name: str, cells: pl.Series, seen: pl.Series, at: At, decimal: str | None) -> Found:
     if cells.dtype == pl.Boolean or _are_words(seen, TRUE | FALSE):
         return Found(column=Column(name=name, kind="boolean"))
     if cells.dtype in (pl.Date, pl.Datetime, pl.Time):
@@ -80,6 +87,20 @@ def find_column(series: pl.Series, at: At, *, kind: str | None = None, decimal: 
     numbers = as_numbers(cells)
     refuse_infinite(numbers, name, at)
     return _number_or_key(Column(name=name, kind="number"), numbers, ())
+
+
+def _ticks(found: Found, seen: pl.Series, rows: int) -> Found:
+    """Say of a column with one value that it tells the cells that are filled from those that are not."""
+    if found.column is None:
+        return found
+    name, value = found.column.name, visible(as_texts(seen.head(1))[0], 40)
+    ticks = Remark(
+        name,
+        f"has one value ({value}), in {seen.len():,} of {rows:,} cells: it tells those that are filled from those "
+        "that are missing",
+        "have one value each: they tell the cells that are filled from those that are missing",
+    )
+    return Found(column=found.column, remarks=(*found.remarks, ticks))
 
 
 def _left_out(name: str, one: str, many: str) -> Found:

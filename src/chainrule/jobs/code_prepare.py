@@ -107,7 +107,8 @@ def _columns(numbers: np.ndarray, material: Material, scaling: str) -> tuple[str
     if missing:
         lines.append(f"missing = np.isnan({parts[0]})")
         mean = f"np.{nan}mean(seen, 0)"
-        fill = {"standard": "0", "none": mean}.get(scaling, f"({mean} - center) / scale")
+        plain = {"standard": "0"} if still else {"standard": "0", "none": mean}
+        fill = plain.get(scaling, f"({mean} - center) / scale")
         lines.append(f"filled = np.where(missing, {fill}, {parts[0]})  # with the mean")
         parts = ["filled"]
         if nan:

@@ -140,3 +140,9 @@ def test_spaces_are_said_as_they_look():
     seen = pl.Series(["1\u202f234,50\u00a0€"])
     _, how = read_texts(seen)
     assert how is not None and said_of(how, seen) == "like '1 234,50 €' and read as 1234.5"
+
+
+def test_a_decimal_comma_that_changes_nothing_is_not_said() -> None:
+    seen = pl.Series("cells", ["0", "02.03 11:30"])
+    numbers, found = read_texts(seen, ",")
+    assert found is None and numbers.to_list() == [0.0, None]

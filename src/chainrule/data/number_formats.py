@@ -110,7 +110,8 @@ def read_texts(seen: pl.Series, decimal: str | None = None) -> tuple[pl.Series, 
     written = find_number_format(seen, odd, decimal) if odd.len() else None
     if written is None or written.numbers.count() < max(1, plain.count()):
         return plain, None
-    if written.numbers.count() == plain.count() and written.format.decimal == ".":
+    says_more = written.format.decimal == "," and not written.numbers.eq_missing(plain).all()
+    if written.numbers.count() == plain.count() and not says_more:
         return plain, None
     return written.numbers, written
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from pathlib import Path
@@ -10,13 +11,14 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from rich.console import Console
 from torch import nn
 
 import chainrule as cr
 from chainrule.core import signals
 from chainrule.core.errors import DataError, Interrupted, SettingError
 from chainrule.data.prepare import Prepare
-from chainrule.jobs import held_out, workshop
+from chainrule.jobs import held_out, show, workshop
 from chainrule.jobs.events import Finished, HeldOut, Said
 from chainrule.jobs.fit import Request, run_fit
 from chainrule.train.settings import Settings
@@ -222,3 +224,12 @@ def test_metrics_that_are_missing_come_back(tmp_path):
     (tmp_path / "copy" / "metrics.json").unlink()
     list(run_fit(Request(resume=tmp_path / "copy", runs=tmp_path)))
     assert cr.load(tmp_path / "copy").metrics == cr.load(finished.run).metrics
+
+
+def test_a_file_hears_how_far_the_judging_is(monkeypatch):
+    """Where no bar can move a line says so every five seconds, the last network's end is told by the figures."""
+    told, clock = io.StringIO(), iter(range(0, 60, 2))
+    monkeypatch.setattr(show.time, "perf_counter", lambda: next(clock))
+    events = [HeldOut(network=1 + i, networks=8, is_trained=True) for i in range(8)]
+    list(show.Terminal(Console(file=told, soft_wrap=True)).show(events))
+    assert told.getvalue().splitlines() == [f"{i} of 8 networks that judge are trained" for i in (4, 7)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 ROWS_SHOWN = 20
+TELL_SECONDS = 5.0  # between lines about networks that judge, where no terminal listens
 
 
 def consume(events: Iterable[Event], *, quiet: bool) -> Finished:
@@ -41,6 +43,7 @@ class Terminal:
         self._opened: Opened | None = None
         self._bar: Progress | None = None
         self._bar_task: Any = None
+        self._told_at: float | None = None
 
     def show(self, events: Iterable[Event]) -> Iterator[Event]:
         """Show each event, and hand it on."""
@@ -121,6 +124,7 @@ class Terminal:
 
     def _held_out(self, event: HeldOut) -> None:
         if not self.console.is_terminal:
+            self._held_out_line(event)
             return
         if self._bar is None or self._bar.tasks[0].description != "judging":
             self._stop_bar()
@@ -133,6 +137,15 @@ class Terminal:
             self._bar_task = self._bar.add_task("judging", total=event.networks)
             self._bar.start()
         self._bar.update(self._bar_task, completed=event.network - (not event.is_trained))
+
+    def _held_out_line(self, event: HeldOut) -> None:
+        """Say from time to time how far the judging is."""
+        now = time.perf_counter()
+        if self._told_at is None:
+            self._told_at = now
+        if event.is_trained and event.network < event.networks and now - self._told_at >= TELL_SECONDS:
+            self._told_at = now
+            self.line(f"{event.network} of {event.networks} networks that judge are trained")
 
     def _finish(self, event: Finished) -> None:
         best = f", best epoch {event.best_epoch}" if event.best_epoch else ""

@@ -25,6 +25,7 @@ NUMBERS_FOR_TREES = 2_000_000
 NUMBERS_AT_ONCE = 1 << 22  # features of test rows that a simpler model predicts from together
 FEW_DIGITS = 2  # of figures that rest on a few rows
 TREES_AT_ONCE, MOST_TREES = 5, 100
+MOST_ITERATIONS = 100  # of logistic regression
 
 
 def measure_yardsticks(material: Material, task: Task, fit_seconds: float) -> list[Yardstick]:
@@ -44,11 +45,12 @@ def answer_yardsticks(material: Material, task: Task, seconds: float) -> Iterato
     import sklearn.ensemble
     import sklearn.linear_model  # noqa: F401
 
-    ends = time.perf_counter() + seconds
+    began = time.perf_counter()
     yield _constant(material, task)
-    yield _timed(_linear, material, task, ends)
-    if not material.prepare.is_pictures:
-        yield _timed(_trees, material, task, ends)
+    has_trees = not material.prepare.is_pictures
+    yield _timed(_linear, material, task, began + (seconds / 2 if has_trees else seconds))
+    if has_trees:
+        yield _timed(_trees, material, task, began + seconds)
 
 
 def base_rate(yardsticks: list[Yardstick], metric: str) -> float | None:
@@ -118,17 +120,43 @@ def _timed(
 
 def _linear(material: Material, task: Task, ends: float) -> tuple[str, Answers, str]:
     x, y, note = _training_rows(material, NUMBERS_FOR_LINEAR // max(1, task.units))
+    reduce = _in_row_space(x) if x.shape[1] > len(x) else None
+    features = x if reduce is None else reduce(x)
     model: Any
     if task.kind == "regression":
         from sklearn.linear_model import Ridge
 
-        model, name = Ridge(alpha=1.0), "ridge regression"
+        model, name = Ridge(alpha=1.0).fit(features, y), "ridge regression"
     else:
-        from sklearn.linear_model import LogisticRegression
+        model, cut = _logistic(features, y, _weights(task), ends)
+        name, note = "logistic regression", ", ".join(filter(None, [note, cut]))
+    return name, _answers([model], material, task, reduce), note
 
-        model, name = LogisticRegression(max_iter=100, class_weight=_weights(task)), "logistic regression"
-    model.fit(x, y)
-    return name, _answers([model], material, task), note
+
+def _in_row_space(x: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a map to as many features as there are rows that leaves a linear model with an L2 penalty what it is.
+
+    The weights that it finds are a sum of the centred rows: whatever is at right angles to all of them costs penalty and
+    changes no output. In a basis of those rows lengths are the same, so the optimum is; the free intercept takes up the
+    centre.
+    """
+    centre = x.mean(0, dtype=np.float64)
+    basis = np.linalg.qr((x - centre).T)[0]
+    return lambda rows: np.asarray((rows - centre) @ basis)
+
+
+def _logistic(x: np.ndarray, y: np.ndarray, weights: str | None, ends: float) -> tuple[Any, str]:
+    """Fit with as many iterations as there is time for; the first one tells what one takes."""
+    from sklearn.linear_model import LogisticRegression
+
+    began = time.perf_counter()
+    model = LogisticRegression(max_iter=1, class_weight=weights).fit(x, y)
+    now = time.perf_counter()
+    most = int(min(MOST_ITERATIONS, max(1.0, (ends - now) / max(now - began, 1e-9))))
+    if most > 1:
+        model = LogisticRegression(max_iter=most, class_weight=weights).fit(x, y)
+    is_cut = most < MOST_ITERATIONS and model.n_iter_.max() >= most
+    return model, f"{most} of {MOST_ITERATIONS} iterations, to save time" if is_cut else ""
 
 
 def _trees(material: Material, task: Task, ends: float) -> tuple[str, Answers, str]:
@@ -174,24 +202,39 @@ def _training_rows(material: Material, numbers: int) -> tuple[np.ndarray, np.nda
     return material.inputs[torch.from_numpy(rows)].flatten(1).numpy(), material.examples.targets[rows], note
 
 
-def _answers(models: list[Any], material: Material, task: Task) -> Answers:
-    """Ask models for the test rows: one for all classes, or one per value (ridge regression gives all at once)."""
+def _answers(
+    models: list[Any],
+    material: Material,
+    task: Task,
+    reduce: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> Answers:
+    """Ask models for the test rows: one for all classes, or one per value (ridge regression gives all at once).
+
+    `reduce` turns features into those that the models were fitted on.
+    """
     true = _targets(material, "test")
     if task.kind == "regression":
-        values = np.concatenate([_by_parts(m.predict, material).reshape(len(true), -1) for m in models], 1)
+        values = np.concatenate([_by_parts(m.predict, material, reduce).reshape(len(true), -1) for m in models], 1)
         return Answers(true=true, values=values)
     (model,) = models
     shares = np.zeros((len(true), _classes(task)))
     # a class may have no row among those it was fitted on
-    shares[:, model.classes_] = _by_parts(model.predict_proba, material)
+    shares[:, model.classes_] = _by_parts(model.predict_proba, material, reduce)
     return Answers(true=true, labels=shares.argmax(1), probabilities=shares)
 
 
-def _by_parts(predict: Callable[[np.ndarray], Any], material: Material) -> np.ndarray:
+def _by_parts(
+    predict: Callable[[np.ndarray], Any],
+    material: Material,
+    reduce: Callable[[np.ndarray], np.ndarray] | None,
+) -> np.ndarray:
     """Ask for the test rows, so many at a time that their features take little memory."""
     at_once = max(1, NUMBERS_AT_ONCE // max(1, material.inputs[0].numel()))
-    parts = torch.split(torch.from_numpy(material.split.test), at_once)
-    return np.concatenate([np.asarray(predict(material.inputs[rows].flatten(1).numpy())) for rows in parts])
+    found = []
+    for rows in torch.split(torch.from_numpy(material.split.test), at_once):
+        x = material.inputs[rows].flatten(1).numpy()
+        found.append(np.asarray(predict(x if reduce is None else reduce(x))))
+    return np.concatenate(found)
 
 
 def _targets(material: Material, part: str) -> np.ndarray:

@@ -70,7 +70,9 @@ def test_few_large_pictures_are_told_apart_by_few_numbers(monkeypatch, tmp_path:
     """Photos of 64 × 64 have 12,288 features; a logistic regression on those took six seconds a fold."""
     random, widths = np.random.default_rng(0), []
     fit = LogisticRegression.fit
-    monkeypatch.setattr(LogisticRegression, "fit", lambda self, x, y: widths.append(x.shape) or fit(self, x, y))
+    monkeypatch.setattr(
+        LogisticRegression, "fit", lambda self, x, y: widths.append(x.shape) or fit(self, x, y)
+    )
     for i in range(10):
         path = tmp_path / "photos" / "ab"[i % 2] / f"{i}.png"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -214,7 +214,9 @@ def _answers(
     """
     true = _targets(material, "test")
     if task.kind == "regression":
-        values = np.concatenate([_by_parts(m.predict, material, reduce).reshape(len(true), -1) for m in models], 1)
+        values = np.concatenate(
+            [_by_parts(m.predict, material, reduce).reshape(len(true), -1) for m in models], 1
+        )
         return Answers(true=true, values=values)
     (model,) = models
     shares = np.zeros((len(true), _classes(task)))

@@ -100,7 +100,7 @@ def test_the_most_frequent_categories_are_told_apart():
     column, notes = found(values)
     assert column.values == tuple(f"{i:03d}x" for i in range(100))
     assert notes == [
-        "column 'c' has 150 values; the 100 most frequent, in 88.7% of its cells, are told apart"
+        "column 'c' has 150 values; the 100 most frequent, in 88.7 % of its cells, are told apart"
     ]
 
 

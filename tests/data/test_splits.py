@@ -227,7 +227,10 @@ def test_three_groups_make_three_parts():
 @pytest.mark.parametrize(
     ("sizes", "message"),
     [
-        ([60, 10, 10, 10, 10], r"one group of column 'site' has 60 of 100 rows \(60%\): what is left cannot"),
+        (
+            [60, 10, 10, 10, 10],
+            r"one group of column 'site' has 60 of 100 rows \(60.0 %\): what is left cannot",
+        ),
         (
             [40, 40],
             "column 'site' has 2 groups, too few for 3 parts that share none; use another column, --split random",

@@ -115,4 +115,4 @@ def test_the_limit_is_what_was_given_or_a_share_of_what_is_free():
     assert given_one.note("a.npz", 5e6) == (
         "a.npz would take about 5.0 MB in memory, more than --memory 2.0 MB: it is kept on disk"
     )
-    assert "more than 60% of the free memory" in chosen.note("a.npz", 1e15)
+    assert "more than 60 % of the free memory" in chosen.note("a.npz", 1e15)

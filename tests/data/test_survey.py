@@ -197,7 +197,7 @@ def test_numbers_and_words_half_and_half_are_said() -> None:
     schema, said = found({"m": mixed, "y": [v * 0.5 for v in range(60)]}, target="y")
     assert kinds(schema) == {"m": "category"}
     assert said[-1] == (
-        "column 'm' mixes numbers (50% of its cells) and words ('word 0') and is taken as a category; --column m=number "
+        "column 'm' mixes numbers (50.0 % of its cells) and words ('word 0') and is taken as a category; --column m=number "
         "takes the words as missing"
     )
 
@@ -216,7 +216,7 @@ def test_so_many_values_that_the_frequent_ones_are_rare_are_left_out() -> None:
     schema, said = found({"v": values, "n": [0.5, 1.5] * 5000, "y": [1.5, 2.5, 3.5, 4.5] * 2500}, target="y")
     assert schema.left_out == ("v",)
     assert said[-1] == (
-        "column 'v' has 5,000 values, of which the 100 most frequent stand in 2.0% of its cells, and is left out; "
+        "column 'v' has 5,000 values, of which the 100 most frequent stand in 2.0 % of its cells, and is left out; "
         "--column v=category keeps it"
     )
 

@@ -316,7 +316,7 @@ def test_outputs_that_cannot_be_written(refused, tmp_path, trained):
         (("--device", "tpu"), "--device takes auto, cpu, cuda, mps; got 'tpu'"),
         (("--plan", "fast"), "--plan takes auto or plain; got 'fast'"),
         (("--metric", "auk"), "no metric is called 'auk'; did you mean 'auc'"),
-        (("--metric", "auc"), "the metric auc is not for a regression task; those that are: r2, mae, rmse"),
+        (("--metric", "auc"), "the metric auc is not for regression; those that are: r2, mae, rmse"),
         (("--class-weight", "balanced"), "--class-weight is for classes; this target holds values"),
         (("--set", "class_weight=rare"), "--class-weight takes balanced; got 'rare'"),
         (("--by", "sizze"), "no column of houses.csv is called 'sizze'; did you mean 'size'"),

@@ -17,8 +17,9 @@ from torch import nn
 import chainrule as cr
 from chainrule.core.errors import DataError, RunError, SettingError, ShapeError, TrainingFailed
 from chainrule.data.builtin import iris
+from chainrule.data.read import read
 from chainrule.jobs.events import EpochEnded, Finished, Opened
-from chainrule.jobs.fit import Request, run_fit
+from chainrule.jobs.fit import Request, prepare_run, run_fit
 from chainrule.train.checkpoint import load_checkpoint
 from chainrule.train.settings import Settings
 
@@ -346,8 +347,47 @@ def test_pictures_from_folders_train_predict_and_resume(tmp_path):
     ],
 )
 def test_a_loss_of_another_task_is_refused_with_those_that_fit(data, loss, fitting, tmp_path):
-    with pytest.raises(SettingError, match=f"not for a .* task; those that are: {fitting}"):
+    with pytest.raises(SettingError, match=f"not for .*; those that are: {fitting}"):
         cr.fit(data, loss=loss, runs=tmp_path, quiet=True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        (
+            {"metric": "r2"},
+            "the metric r2 is not for classification into two classes; those that are: accuracy",
+        ),
+        ({"loss": "squared-error"}, "the loss squared-error is not for classification into two classes"),
+    ],
+)
+def test_what_a_question_has_no_use_for_is_refused_before_anything_is_said_of_the_data(settings, why):
+    columns = {"a": [float(i % 7) for i in range(60)], "y": ["yes", "Yes", "Yes"] * 20}
+    events = run_fit(Request(data=pl.DataFrame(columns), target="y", settings=Settings(**settings)))
+    assert next(events).text.startswith("reading ")
+    with pytest.raises(SettingError, match=why):
+        next(events)
+
+
+def test_a_class_weight_that_there_is_not_is_refused_before_reading():
+    with pytest.raises(SettingError, match="--class-weight takes balanced; got 'bal'"):
+        cr.fit("no such file", class_weight="bal", quiet=True)
+
+
+@pytest.mark.parametrize(("rows", "settings"), [(300, {"validation": 0}), (30, {})])
+def test_patience_without_rows_that_validate_is_said_to_stop_nothing(rows, settings):
+    columns = {"a": np.arange(rows) % 7 / 2, "y": np.sqrt(np.arange(rows))}
+    source = read(pl.DataFrame(columns))
+    notes = [
+        prepare_run(Request(data=source, target="y", settings=Settings(patience=p, **settings)), source)[
+            0
+        ].notes
+        for p in (3, None)
+    ]
+    assert [note for note in notes[0] if note not in notes[1]] == [
+        "--patience 3 stops nothing: no rows validate, so that all epochs are made (--validation 0.1 keeps a tenth of "
+        "the rows for it)"
+    ]
 
 
 def test_parts_given_apart_are_read_again(tmp_path, monkeypatch):

@@ -35,7 +35,7 @@ def test_names_counts_and_notes_stand_in_it(target: Panel) -> None:
         "200 rows",
         target.name,
         "age",
-        "25 missing (12.5%)",
+        "25 missing (12.5 %)",
         "red",
         "blue",
         "not shown: 'id'",

@@ -361,7 +361,7 @@ def test_label_smoothing_is_for_training_only(task: Task) -> None:
 
 
 def test_what_a_task_refuses() -> None:
-    with pytest.raises(SettingError, match="a binary task has two classes; got 3"):
+    with pytest.raises(SettingError, match="classification into two classes needs two of them; got 3"):
         Binary(["a", "b", "c"])
     with pytest.raises(SettingError, match="a task is one of regression, binary, multi-class; got 'ranking'"):
         build_task("ranking", ["a"])

@@ -99,10 +99,11 @@ def test_fit_by_a_metric(tmp_path: Path) -> None:
 
 
 def test_a_metric_of_another_question_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match="auc is not for a regression task; those that are: r2, mae, rmse"):
+    with pytest.raises(SettingError, match="auc is not for regression; those that are: r2, mae, rmse"):
         cr.fit("diabetes", metric="auc", runs=tmp_path, quiet=True)
     with pytest.raises(
-        SettingError, match="mae is not for a multi-class task; those that are: accuracy, balanced-"
+        SettingError,
+        match="mae is not for classification into several classes; those that are: accuracy, balanced-",
     ):
         cr.fit("iris", metric="mae", runs=tmp_path, quiet=True)
     with pytest.raises(UnknownNameError, match="no metric is called 'acuracy'; did you mean 'accuracy'"):

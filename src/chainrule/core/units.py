@@ -80,6 +80,17 @@ def show_number(value: float) -> str:
     return f"{float(text):.0f}" if "e+" in text and abs(value) < 1e15 else text
 
 
+def show_share(part: float) -> str:
+    """Write a share in per cent, never as all or none where it is not.
+
+    >>> show_share(1.0), show_share(0.9996), show_share(0.123), show_share(0.0001)
+    ('100 %', '99.9 %', '12.3 %', 'less than 0.1 %')
+    """
+    if part in (0.0, 1.0):
+        return f"{100 * part:.0f} %"
+    return "less than 0.1 %" if part < 0.001 else f"{min(99.9, 100 * part):.1f} %"
+
+
 def show_interval(low: float, high: float) -> str:
     """Write an interval with the decimals that its width leaves a meaning.
 

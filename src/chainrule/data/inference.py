@@ -8,6 +8,7 @@ import polars as pl
 
 from chainrule.core.errors import DataError
 from chainrule.core.text import visible
+from chainrule.core.units import show_share
 from chainrule.data.cells import Words, clean_cells, is_unreadable
 from chainrule.data.columns import (
     FALSE,
@@ -188,7 +189,7 @@ def _find_category(name: str, seen: pl.Series, numbers: pl.Series) -> Found:
     word = visible(seen.filter(numbers.is_null())[0], 40)
     mixed = Remark(
         name,
-        f"mixes numbers ({share:.0%} of its cells) and words ('{word}') and is taken as a category; "
+        f"mixes numbers ({show_share(share)} of its cells) and words ('{word}') and is taken as a category; "
         f"{override(name, 'number')} takes the words as missing",
         "mix numbers and words and are taken as categories; --column NAME=number takes the words as missing",
     )
@@ -204,7 +205,7 @@ def _category(name: str, seen: pl.Series, counts: pl.DataFrame) -> tuple[Column,
     most = f"the {MOST_CATEGORIES} most frequent"
     said = Remark(
         name,
-        f"has {counts.height:,} values; {most}, in {_percent(share)} of its cells, are told apart",
+        f"has {counts.height:,} values; {most}, in {show_share(share)} of its cells, are told apart",
         f"have more than {MOST_CATEGORIES} values; {most} are told apart",
     )
     return column, (said,)
@@ -218,14 +219,10 @@ def _too_many(name: str, seen: pl.Series, counts: pl.DataFrame) -> Remark | None
     most = f"{MOST_CATEGORIES} most frequent"
     return Remark(
         name,
-        f"has {counts.height:,} values, of which the {most} stand in {_percent(share)} of its cells, and is left out; "
+        f"has {counts.height:,} values, of which the {most} stand in {show_share(share)} of its cells, and is left out; "
         f"{override(name, 'category')} keeps it",
         f"have so many values that the {most} are rare, and are left out; --column NAME=category keeps one",
     )
-
-
-def _percent(share: float) -> str:
-    return f"{share:.1%}" if share >= 0.001 else "less than 0.1%"
 
 
 def _as_told(name: str, cells: pl.Series, seen: pl.Series, at: At, kind: str, decimal: str | None) -> Found:

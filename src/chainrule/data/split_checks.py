@@ -8,6 +8,7 @@ import numpy as np
 
 from chainrule.core.errors import DataError
 from chainrule.core.text import listed, visible
+from chainrule.core.units import show_share
 
 MOST_OF_A_GROUP = 0.5  # of all rows: what is left must train, validate or test without it
 
@@ -38,7 +39,7 @@ def check_groups(sizes: np.ndarray, parts: int, column: str, *, linked: bool) ->
     if parts > 1 and sizes.max() > MOST_OF_A_GROUP * sizes.sum():
         raise DataError(
             f"one group of column '{shown}' has {sizes.max():,} of {sizes.sum():,} rows "
-            f"({sizes.max() / sizes.sum():.0%}{why}): what is left cannot train, validate and test without it; leave some "
+            f"({show_share(sizes.max() / sizes.sum())}{why}): what is left cannot train, validate and test without it; leave some "
             "of its rows out, use another column, or --split random"
         )
 

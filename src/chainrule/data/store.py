@@ -51,7 +51,7 @@ class Store:
         limit = (
             f"--memory {show_bytes(self.most_bytes)}"
             if self.is_given
-            else f"{SHARE_OF_FREE:.0%} of the free memory, {show_bytes(self.most_bytes)}"
+            else f"{100 * SHARE_OF_FREE:.0f} % of the free memory, {show_bytes(self.most_bytes)}"
         )
         return (
             f"{name} would take about {show_bytes(wanted)} in memory, more than {limit}: it is kept on disk"

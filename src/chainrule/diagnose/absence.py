@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chainrule.core.units import show_number
-from chainrule.diagnose.evidence import Evidence, InputColumn, named, share, to_leave_out
+from chainrule.core.units import show_number, show_share
+from chainrule.diagnose.evidence import Evidence, InputColumn, named, to_leave_out
 
 FEWEST_ROWS = 20  # on either side
 LEFT = 0.05  # of the share that other answers have in all rows, this may be left on one side
@@ -27,8 +27,8 @@ def filled_with_the_answer(evidence: Evidence) -> Iterator[str]:
     for columns, trace in told_by_absence(evidence):
         are, were = ("is", "was it") if len(columns) == 1 else ("are", "were they")
         yield (
-            f"{named(columns)} {are} {trace.word} in {trace.count:,} of {rows:,} training rows, and {share(trace.pure)} of "
-            f"these have {trace.answer}, against {share(trace.usual)} of all: {were} written down once the answer was known? "
+            f"{named(columns)} {are} {trace.word} in {trace.count:,} of {rows:,} training rows, and {show_share(trace.pure)} of "
+            f"these have {trace.answer}, against {show_share(trace.usual)} of all: {were} written down once the answer was known? "
             f"If so, {to_leave_out(columns)}"
         )
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from chainrule.diagnose.evidence import Evidence, share
+from chainrule.core.units import show_share
+from chainrule.diagnose.evidence import Evidence
 
 FEWEST_ROWS = 10  # of a class in training
 SMALL = 50  # rows in all; below, every class is rare, and the split says what that means
@@ -63,7 +64,7 @@ def imbalance(evidence: Evidence) -> Iterator[str]:
     if part < IMBALANCED or not advice:
         return
     yield (
-        f"{share(part)} of the training rows ({counts[largest]:,} of {total:,}) are {evidence.class_name(largest)}: "
+        f"{show_share(part)} of the training rows ({counts[largest]:,} of {total:,}) are {evidence.class_name(largest)}: "
         f"always answering that reaches an accuracy of {part:.3f}, so accuracy says little here; {advice}"
     )
 

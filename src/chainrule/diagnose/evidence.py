@@ -164,14 +164,3 @@ def named(columns: Sequence[InputColumn]) -> str:
     shown, rest = [column.shown for column in columns[:MOST_NAMED]], len(columns) - MOST_NAMED
     last = f"{rest:,} more" if rest > 0 else shown.pop()
     return f"columns {', '.join(shown)} and {last}"
-
-
-def share(part: float) -> str:
-    """Write a share in per cent, never as all or none where it is not.
-
-    >>> share(1.0), share(0.9996), share(0.123), share(0.0001)
-    ('100 %', '99.9 %', '12.3 %', '0.1 %')
-    """
-    if part in (0.0, 1.0):
-        return f"{part:.0%}".replace("%", " %")
-    return f"{min(99.9, max(0.1, 100 * part)):.1f} %"

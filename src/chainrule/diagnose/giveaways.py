@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from chainrule.core.text import visible
+from chainrule.core.units import show_share
 from chainrule.diagnose.absence import told_by_absence
 from chainrule.diagnose.alone import (
     counts_rows,
@@ -23,7 +24,7 @@ from chainrule.diagnose.alone import (
     ranks,
     share_right,
 )
-from chainrule.diagnose.evidence import Evidence, InputColumn, named, share, to_leave_out
+from chainrule.diagnose.evidence import Evidence, InputColumn, named, to_leave_out
 
 FEWEST_ROWS = 50  # in fewer, a strong column can be right everywhere by chance
 FEWEST_OTHERS = 10  # rows that are not of the largest class
@@ -94,7 +95,7 @@ def _of_classes(evidence: Evidence, columns: list[InputColumn], places: np.ndarr
         return
 
     def right(skill: float) -> str:
-        return share(1 - (1 - skill) * (1 - base))
+        return show_share(1 - (1 - skill) * (1 - base))
 
     def score(column: InputColumn) -> Scored:
         skill = 1 - (1 - max(share_right(cells[places], classes, half) for cells in column.cells)) / (
@@ -120,7 +121,7 @@ def _of_classes(evidence: Evidence, columns: list[InputColumn], places: np.ndarr
     for suspect in found.alone()[:MOST_SENTENCES]:
         yield (
             f"{suspect.column} alone gives the class of {target} in {right(suspect.skill)} of {rows} held out for this (the "
-            f"largest class has {share(base)}{others}): {_advice(suspect.column)}"
+            f"largest class has {show_share(base)}{others}): {_advice(suspect.column)}"
         )
 
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from chainrule.core.text import visible
-from chainrule.core.units import show_number
-from chainrule.diagnose.evidence import Evidence, named, share, to_leave_out
+from chainrule.core.units import show_number, show_share
+from chainrule.diagnose.evidence import Evidence, named, to_leave_out
 
 MOSTLY_MISSING = 0.9
 MANY_TIMES = 2.0  # inputs per training row
@@ -49,7 +49,7 @@ def mostly_missing(evidence: Evidence) -> Iterator[str]:
     }
     if empty:
         columns = list(empty)
-        parts = share(min(empty.values())), share(max(empty.values()))
+        parts = show_share(min(empty.values())), show_share(max(empty.values()))
         how = parts[0] if parts[0] == parts[1] else f"{parts[0]} to {parts[1]}"
         is_one = len(columns) == 1
         yield (

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from chainrule.core.text import visible
-from chainrule.core.units import show_number
-from chainrule.diagnose.evidence import Evidence, share
+from chainrule.core.units import show_number, show_share
+from chainrule.diagnose.evidence import Evidence
 
 MOST_SHOWN = 3
 MANY_DISAGREE = 0.05  # share of the rows of a table; fewer equal rows with other answers are honest chance
@@ -65,7 +65,7 @@ def copies_across_the_split(evidence: Evidence) -> Iterator[str]:
         )
         more = f"; and {len(seen) - MOST_SHOWN:,} more" if len(seen) > MOST_SHOWN else ""
         yield (
-            f"{len(seen):,} of {len(part):,} {name} {what} ({share(len(seen) / len(part))}) are copies of training {what}: "
+            f"{len(seen):,} of {len(part):,} {name} {what} ({show_share(len(seen) / len(part))}) are copies of training {what}: "
             f"{shown}{more}; the network has seen their answers, and the {name} score is too good: remove them from one "
             f"of the two parts, or hand over all {what} undivided, and copies will be kept together"
         )
@@ -76,7 +76,7 @@ def many_copies(evidence: Evidence) -> Iterator[str]:
     rows, different = len(evidence.copies), int(evidence.copies.max(initial=-1)) + 1
     if rows and 1 - different / rows >= MANY:
         yield (
-            f"only {different:,} of {rows:,} {_what(evidence)} are different, {share(1 - different / rows)} are further "
+            f"only {different:,} of {rows:,} {_what(evidence)} are different, {show_share(1 - different / rows)} are further "
             "copies: what is repeated counts as often as it stands there, and the intervals of scores are too narrow; "
             "remove the copies unless they were counted on purpose"
         )
@@ -89,7 +89,7 @@ def _most_right(evidence: Evidence) -> str:
     pairs, counts = np.unique(np.stack([evidence.copies, evidence.targets]), axis=1, return_counts=True)
     most = np.zeros(int(evidence.copies.max()) + 1, np.int64)
     np.maximum.at(most, pairs[0], counts)
-    return f"no network can be right on more than {share(most.sum() / len(evidence.copies))} of all {_what(evidence)}"
+    return f"no network can be right on more than {show_share(most.sum() / len(evidence.copies))} of all {_what(evidence)}"
 
 
 def _what(evidence: Evidence) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from chainrule.core.text import visible
-from chainrule.core.units import show_number
-from chainrule.diagnose.evidence import Evidence, share
+from chainrule.core.units import show_number, show_share
+from chainrule.diagnose.evidence import Evidence
 
 SMALL = 50  # rows; in fewer, one row is a large part of everything
 NEARLY_CONSTANT = 0.9  # share of the most frequent value
@@ -24,7 +24,7 @@ def nearly_constant(evidence: Evidence) -> Iterator[str]:
         part = counts.max() / len(values)
         if part >= NEARLY_CONSTANT:
             yield (
-                f"the target '{visible(name, 60)}' is {show_number(float(found[counts.argmax()]))} in {share(part)} of "
+                f"the target '{visible(name, 60)}' is {show_number(float(found[counts.argmax()]))} in {show_share(part)} of "
                 f"{len(values):,} training rows: the score hangs on the other {len(values) - counts.max():,}; consider "
                 "first asking whether a row is among them, as classes"
             )
@@ -43,7 +43,7 @@ def far_values(evidence: Evidence) -> Iterator[str]:
         yield (
             f"{where} of the target '{visible(name, 60)}' {'lies' if len(far) == 1 else 'lie'} far from the others "
             f"({show_number(float(rest.min()))} to {show_number(float(rest.max()))}) and "
-            f"{'makes' if len(far) == 1 else 'make'} up {share(squares[far].sum() / total)} of all squared deviations "
+            f"{'makes' if len(far) == 1 else 'make'} up {show_share(squares[far].sum() / total)} of all squared deviations "
             f"in {len(values):,} rows, which is what loss and R² measure; if wrong, correct or remove "
             f"{'it' if len(far) == 1 else 'them'}, else take the logarithm of the target or train with --set loss=absolute-error"
         )

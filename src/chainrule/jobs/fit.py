@@ -21,7 +21,7 @@ from chainrule.core.text import visible
 from chainrule.data.division import columns_that_divide, parse_split
 from chainrule.data.read import read
 from chainrule.data.reading import Divided
-from chainrule.data.schema import find_schema
+from chainrule.data.schema import Schema, find_schema
 from chainrule.data.source import Source
 from chainrule.diagnose.before import warnings
 from chainrule.jobs import folder as folders
@@ -46,7 +46,7 @@ from chainrule.train.plan import Plan, make_plan, multiply_adds
 from chainrule.train.recipe import Recipe, versions_here
 from chainrule.train.settings import Settings
 from chainrule.train.suggestions import Question, suggest, suggest_model
-from chainrule.train.task import LossFunction
+from chainrule.train.task import LossFunction, build_task
 from chainrule.train.training import Training
 
 CHECKPOINT_SECONDS = 1.0  # least time between two checkpoints …
@@ -215,6 +215,7 @@ def prepare_run(request: Request, source: Source) -> tuple[Recipe, Material]:
         decimal=settings.decimal,
         merge_classes=settings.merge_classes,
     )
+    _check_question(request, schema)
     if settings.by is not None:
         check_column(source, settings.by)
     examples = schema.encode(source)
@@ -252,6 +253,7 @@ def prepare_run(request: Request, source: Source) -> tuple[Recipe, Material]:
             *examples.notes,
             *material.notes,
             *_about_few_rows(settings, material),
+            *_about_patience(settings, material),
         ),
         warnings=(
             *found.warnings,
@@ -265,6 +267,15 @@ def prepare_run(request: Request, source: Source) -> tuple[Recipe, Material]:
 
 def _about_few_rows(settings: Settings, material: Material) -> tuple[str, ...]:
     return (way_announced(settings.folds, material),) if settings.folds else ()
+
+
+def _about_patience(settings: Settings, material: Material) -> tuple[str, ...]:
+    if settings.patience is None or len(material.split.validation):
+        return ()
+    return (
+        f"--patience {settings.patience} stops nothing: no rows validate, so that all epochs are made "
+        "(--validation 0.1 keeps a tenth of the rows for it)",
+    )
 
 
 def _settled(recipe: Recipe, training: Training) -> Plan:
@@ -408,6 +419,18 @@ def _check_names(settings: Settings) -> None:
             load_named(kind, name)
     make_plan(settings.plan, settings.device)
     parse_split(settings.split)
+
+
+def _check_question(request: Request, schema: Schema) -> None:
+    """Refuse a loss, a metric or weights of classes that the target has no use for. Raises: SettingError"""
+    target, settings = schema.target, request.settings
+    build_task(
+        target.kind,
+        target.classes or target.names,
+        request.loss or settings.loss,
+        metric=settings.metric,
+        class_weight=settings.class_weight,
+    )
 
 
 def _called(data: Any) -> str:

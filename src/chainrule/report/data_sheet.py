@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule.core.text import visible
+from chainrule.core.units import show_share
 from chainrule.report.canvas import add_page_axes, fit_text, new_figure, set_few_ticks, text_width
 from chainrule.report.svg import COLOURS, FONT, drawing
 
@@ -143,7 +144,7 @@ def _draw_panel(figure: Figure, page: Axes, panel: Panel, tints: _Tints, corner:
     missing = int(np.isnan(panel.cells).sum())
     page.text(left, top + 16, _cut(visible(panel.name), _PANEL, FONT * 1.06), weight="bold", va="baseline")
     if missing:
-        text = f"{missing:,} missing ({missing / len(panel.cells):.1%})"
+        text = f"{missing:,} missing ({show_share(missing / len(panel.cells))})"
         page.text(left, top + 34, text, size=_SMALL, color=COLOURS["wrong"], va="baseline")
     axes = _panel_axes(figure, left, top + _HEAD, names_room(panel))
     if panel.names:

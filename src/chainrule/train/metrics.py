@@ -31,6 +31,11 @@ from chainrule.core.errors import SettingError
 
 BINS = 10  # of confidence, of equal width
 CLASSES = ("binary", "multi-class")
+QUESTIONS = {  # the kinds of task as users know them
+    "regression": "regression",
+    "binary": "classification into two classes",
+    "multi-class": "classification into several classes",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,7 +206,7 @@ def check_metric(name: str, kind: str) -> Metric:
     metric = metric_named(name)
     if kind not in metric.tasks:
         raise SettingError(
-            f"the metric {name} is not for a {kind} task; those that are: {', '.join(metrics_for(kind))}"
+            f"the metric {name} is not for {QUESTIONS[kind]}; those that are: {', '.join(metrics_for(kind))}"
         )
     return metric
 

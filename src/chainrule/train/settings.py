@@ -106,10 +106,18 @@ class Settings:
             _check(item.name, str(item.type), getattr(self, item.name), item.metadata)
         if self.memory is not None:
             parse_bytes(self.memory)
+        if self.class_weight is not None:
+            check_class_weight(self.class_weight)
 
     def filled(self, chosen: Mapping[str, Any]) -> Settings:
         """Return these settings with `chosen` where nothing was said."""
         return replace(self, **{k: v for k, v in chosen.items() if getattr(self, k) is None})
+
+
+def check_class_weight(said: str) -> None:
+    """Refuse a way to weigh classes that there is not. Raises: SettingError"""
+    if said != "balanced":
+        raise SettingError(f"--class-weight takes balanced; got '{visible(said, 40)}'")
 
 
 def help_text(name: str) -> str:

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from chainrule.catalog import load, names
 from chainrule.core.errors import SettingError, ShapeError
 from chainrule.nn.losses import Loss
-from chainrule.train.metrics import Answers, check_metric, measure
+from chainrule.train.metrics import QUESTIONS, Answers, check_metric, measure
+from chainrule.train.settings import check_class_weight
 
 ROWS_AT_ONCE = 1 << 18  # decoded together; keeps what is made on the way small
 
@@ -71,7 +72,7 @@ class Task(nn.Module):
         if self.kind not in loss.tasks:
             fitting = [other for other in names("loss") if self.kind in load("loss", other).tasks]
             raise SettingError(
-                f"the loss {name} is not for a {self.kind} task; those that are: {', '.join(fitting)}"
+                f"the loss {name} is not for {QUESTIONS[self.kind]}; those that are: {', '.join(fitting)}"
             )
         return loss
 
@@ -245,7 +246,7 @@ class Binary(Classification):
         self, classes: Sequence[str], loss: str | LossFunction | None = None, label_smoothing: float = 0.0
     ) -> None:
         if len(classes) != 2:
-            raise SettingError(f"a binary task has two classes; got {len(classes)}")
+            raise SettingError(f"{QUESTIONS[self.kind]} needs two of them; got {len(classes)}")
         super().__init__(classes, loss, label_smoothing)
 
     def _unweighted(self, outputs: Tensor, targets: Tensor) -> Tensor:
@@ -314,8 +315,7 @@ def build_task(
     if metric is not None:
         task.judge_by_(metric)
     if class_weight is not None:
-        if class_weight != "balanced":
-            raise SettingError(f"--class-weight takes balanced; got {class_weight!r}")
+        check_class_weight(class_weight)
         if not isinstance(task, Classification):
             raise SettingError("--class-weight is for classes; this target holds values (a regression)")
         task.weigh_()

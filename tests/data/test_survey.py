@@ -176,6 +176,41 @@ def test_what_cannot_be_said_of_a_column(told: str, error: type[Exception], mess
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("sign", "cells", "said"),
+    [
+        (",", ["1.5", "22.25", "3"], "is read with a decimal point ('1.5' as 1.5)"),
+        (",", ["1,234,567", "5", "12"], "is read with a decimal point ('1,234,567' as 1234567)"),
+        (".", ["1,5", "22,25", "3"], "is read with a decimal comma ('1,5' as 1.5)"),
+        (
+            ".",
+            ["1.250.000,5 €", "3,5 €", "7 €"],
+            "is read with a decimal comma ('1.250.000,5 €' as 1250000.5)",
+        ),
+        (".", ["1.5", "1,234", "3"], None),
+        (",", ["1,5", "1.234", "3"], None),
+        (",", ["1", "2", "3"], None),
+        (".", ["1", "2", "3"], None),
+    ],
+)
+def test_a_decimal_sign_that_does_not_fit_is_said(sign: str, cells: list[str], said: str | None) -> None:
+    for target in ("y", "a"):
+        notes = found({"a": cells, "y": ["1", "5", "7"]}, target=target, task="regression", decimal=sign)[1]
+        about = [note for note in notes if note.startswith(f"--decimal {sign} ")]
+        assert about == ([] if said is None else [f"--decimal {sign} does not fit column 'a', which {said}"])
+
+
+def test_columns_that_a_decimal_sign_does_not_fit_are_one_sentence() -> None:
+    columns = {name: [f"{place}.{i}7" for i in range(6)] for place, name in enumerate("abcdefghijkl")}
+    columns |= {"word": ["x.5", "y.5"] * 3, "day": ["1.2.2024", "2.2.2024"] * 3}
+    schema, notes = found(columns, target="l", decimal=",")
+    assert notes[-1] == (
+        "--decimal , does not fit columns 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h' and 4 more, which are read with a decimal "
+        "point ('0.07' as 0.07)"
+    )
+    assert not [note for note in found(columns, target="l")[1] if "--decimal" in note]
+
+
 def test_the_decimal_sign_is_checked_and_arrays_have_no_columns() -> None:
     with pytest.raises(SettingError, match=r"^--decimal takes \. or ,; got 'x'$"):
         found(OPEN, target="y", decimal="x")

@@ -22,7 +22,7 @@ from chainrule.data.encode import encode
 from chainrule.data.findings import Findings
 from chainrule.data.source import Source, row_numbers
 from chainrule.data.store import StoredRows, only, parts_of
-from chainrule.data.survey import decimal_of, find_columns, told_kinds
+from chainrule.data.survey import decimal_of, find_columns, told_kinds, unfit_decimal
 from chainrule.data.target import Target, find_target
 
 USUAL_TARGETS = ("target", "label", "class", "y")
@@ -203,8 +203,17 @@ def find_schema(
     sign = decimal_of(source, decimal)
     found, said = find_target(source, names, task, decimal=sign, merge_classes=merge_classes)
     kept, left_out, notes = find_columns(source, names, kinds=kinds, decimal=sign)
+    notes += unfit_decimal(source, decimal, _formats(kept, found))
     schema = Schema(columns=tuple(kept), target=found, left_out=tuple(left_out))
     return schema, Findings(notes=tuple(first)) + said + Findings(notes=notes)
+
+
+def _formats(columns: Sequence[Column], target: Target) -> dict[str, str]:
+    """Return how the numbers of each column are written."""
+    formats = {column.name: column.format for column in columns if column.kind == "number"}
+    if target.kind == "regression":
+        formats |= dict(zip(target.names, target.formats or [""] * len(target.names), strict=True))
+    return formats
 
 
 def _target_names(source: Source, target: str | None) -> tuple[list[str], list[str]]:

@@ -13,7 +13,7 @@ from chainrule.data.columns import Column
 from chainrule.data.encode import each_column
 from chainrule.data.findings import Remark, gathered, override
 from chainrule.data.inference import Found, find_column
-from chainrule.data.number_formats import read_texts
+from chainrule.data.number_formats import NumberFormat, read_numbers, read_texts
 from chainrule.data.source import Source
 
 KINDS = ("number", "category", "boolean", "date", "ignore")  # that a user can say a column is
@@ -93,6 +93,41 @@ def decimal_of(source: Source, said: str | None) -> str | None:
         return None
     signs = {_sign_of(series) for series in commas}
     return "," if "," in signs and "." not in signs else None
+
+
+def unfit_decimal(source: Source, said: str | None, formats: Mapping[str, str]) -> tuple[str, ...]:
+    """Name the columns of numbers that are not written with the decimal sign that the user said, and how they are read.
+
+    `formats` say how the numbers of each column are written, with nothing where they are plain.
+    """
+    if source.frame is None or said is None:
+        return ()
+    shown = {
+        name: text
+        for name, written in formats.items()
+        if (form := NumberFormat.parse(written) if written else NumberFormat()).decimal != said
+        and (text := _with_a_sign(source.frame[name], form)) is not None
+    }
+    if not shown:
+        return ()
+    name, text = next(iter(shown.items()))
+    form = NumberFormat.parse(formats[name]) if formats[name] else NumberFormat()
+    value = read_numbers(pl.Series([text]), form)[0]
+    those, are = ("column", "is") if len(shown) == 1 else ("columns", "are")
+    return (
+        f"--decimal {said} does not fit {those} {listed(list(shown))}, which {are} read with a decimal "
+        f"{'point' if said == ',' else 'comma'} ('{visible(text, 40)}' as {value:.15g})",
+    )
+
+
+def _with_a_sign(series: pl.Series, form: NumberFormat) -> str | None:
+    """Return the first number of a text column, written so, that holds a point or a comma."""
+    if series.dtype != pl.String:
+        return None
+    cells = series.alias("cells").str.strip_chars()
+    signed = cells.filter(cells.str.contains(r"\d[.,]|[.,]\d").fill_null(False))
+    signed = signed.filter(read_numbers(signed, form).is_not_null())
+    return signed[0] if signed.len() else None
 
 
 def _sign_of(series: pl.Series) -> str:

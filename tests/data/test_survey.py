@@ -203,7 +203,7 @@ def test_a_decimal_sign_that_does_not_fit_is_said(sign: str, cells: list[str], s
 def test_columns_that_a_decimal_sign_does_not_fit_are_one_sentence() -> None:
     columns = {name: [f"{place}.{i}7" for i in range(6)] for place, name in enumerate("abcdefghijkl")}
     columns |= {"word": ["x.5", "y.5"] * 3, "day": ["1.2.2024", "2.2.2024"] * 3}
-    schema, notes = found(columns, target="l", decimal=",")
+    _, notes = found(columns, target="l", decimal=",")
     assert notes[-1] == (
         "--decimal , does not fit columns 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h' and 4 more, which are read with a decimal "
         "point ('0.07' as 0.07)"

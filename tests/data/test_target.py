@@ -186,7 +186,7 @@ def test_classes_of_a_built_in_order_keep_it():
 def single(values):
     target = found(values)
     with pytest.raises(DataError) as caught:
-        check_rows_of_classes(target, target.encode(table(values))[0], "t.csv")
+        check_rows_of_classes(target, target.encode(table(values))[0], table(values))
     return str(caught.value)
 
 
@@ -197,6 +197,33 @@ def test_a_class_of_one_row_cannot_both_train_and_test():
     )
     assert "the classes 'b', 'c' have one row each" in single(["a", "a", "b", "c"])
     assert "--task regression takes numbers as values" in single(["1", "1", "2", "1"])
+
+
+def test_numbers_and_words_with_classes_of_one_row_are_said():
+    assert single(["low", "high", "22", "low", "high", "7", "7", "low"]) == (
+        "t.csv: the target 'y' holds numbers (3 rows, such as '7') and words (5 rows, such as 'low'), so that each text is "
+        "a class: the class '22' has one row, which cannot both train and test; mend the words if numbers are meant "
+        "(--task regression names the first), merge or remove such classes if classes are, or name another column (--target)"
+    )
+    assert "'Low' looks like 'low', and --merge-classes" in single(["low", "low", "Low", "7", "7"])
+
+
+def test_numbers_and_words_that_are_taken_for_classes_are_said():
+    _, said = find_target(table(["low", "low", "22", "22"]), ["y"], None)
+    assert said.notes[0].endswith(
+        "'22', 'low'; it holds numbers (2 rows, '22') and words (2 rows, 'low'): --task regression names the first "
+        "word, if numbers are meant"
+    )
+    told = find_target(table(["low", "low", "22", "22"]), ["y"], "classification")[1]
+    assert "it holds" not in told.notes[0]
+
+
+def test_too_many_classes_among_which_are_words_name_one():
+    values = [str(i) for i in range(1200)] + ["low"] * 400
+    with pytest.raises(
+        DataError, match=r"1,201 classes, .*\(--task regression, and 'low' is none\), or a name or a key"
+    ):
+        find_target(table(values), ["y"], None)
 
 
 def test_a_class_of_one_row_that_looks_like_another_is_said_so():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -101,6 +101,24 @@ def natural_order(names: Sequence[str]) -> list[str]:
 def is_numbers(texts: Collection[str]) -> bool:
     """Whether all texts are numbers."""
     return all(map(_is_number, texts))
+
+
+def numbers_and_words(counts: Mapping[str, int]) -> str:
+    """Say how many rows of classes hold numbers, and how many words; nothing where all are the same.
+
+    >>> numbers_and_words({"22": 1, "7": 2, "low": 1}), numbers_and_words({"low": 1, "high": 2})
+    ("numbers (3 rows, such as '7') and words (1 row, 'low')", '')
+    """
+    numbers = {name: count for name, count in counts.items() if _is_number(name)}
+    if not 0 < len(numbers) < len(counts):
+        return ""
+    words = {name: count for name, count in counts.items() if name not in numbers}
+    return f"numbers ({_such_as(numbers)}) and words ({_such_as(words)})"
+
+
+def _such_as(counts: Mapping[str, int]) -> str:
+    most = visible(min(counts, key=lambda name: (-counts[name], name)), 40)
+    return f"{_rows(sum(counts.values()))}, {'' if len(counts) == 1 else 'such as '}'{most}'"
 
 
 def _is_number(text: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,7 @@ from chainrule.data.classes import (
     find_classes,
     is_numbers,
     natural_order,
+    numbers_and_words,
 )
 from chainrule.data.columns import LARGEST, too_large
 from chainrule.data.findings import Findings
@@ -223,11 +225,7 @@ def _classification(source: Source, name: str, merge: bool | None, *, said: bool
             "tell apart"
         )
     kind = "binary" if len(classes) == 2 else "multi-class"
-    hint = (
-        " (--task regression takes the numbers as values)"
-        if said and known is None and is_numbers(classes)
-        else ""
-    )
+    hint = _hint(found.counts) if said and known is None else ""
     target = Target(kind=kind, names=(name,), classes=tuple(classes), spelling=found.spelling)
     return target, Findings(
         notes=(
@@ -237,16 +235,29 @@ def _classification(source: Source, name: str, merge: bool | None, *, said: bool
     )
 
 
+def _hint(counts: Mapping[str, int]) -> str:
+    """Say of classes that are numbers, wholly or in part, how to have them as values."""
+    if is_numbers(counts):
+        return " (--task regression takes the numbers as values)"
+    mixed = numbers_and_words(counts)
+    return (
+        f"; it holds {mixed}: --task regression names the first word, if numbers are meant" if mixed else ""
+    )
+
+
 def _check_number_of_classes(where: str, name: str, cells: pl.Series) -> None:
-    values = cells.drop_nulls().n_unique()
+    seen = cells.drop_nulls()
+    values = seen.n_unique()
     if values > MOST_CLASSES:
+        words = seen.filter(seen.cast(pl.Float64, strict=False).is_null())
+        first = f", and '{visible(words[0], 40)}' is none" if 0 < words.len() < seen.len() else ""
         raise DataError(
             f"{where}: the target '{visible(name)}' has {values:,} classes, more than {MOST_CLASSES:,}; is it a number "
-            "(--task regression), or a name or a key?"
+            f"(--task regression{first}), or a name or a key (--target names another column)?"
         )
 
 
-def check_rows_of_classes(target: Target, codes: np.ndarray, source_name: str) -> None:
+def check_rows_of_classes(target: Target, codes: np.ndarray, source: Source) -> None:
     """Refuse classes of one row, where rows are kept for validation or test. Shapes: codes (N,).
 
     Raises: DataError naming the classes, and what they look like
@@ -255,24 +266,39 @@ def check_rows_of_classes(target: Target, codes: np.ndarray, source_name: str) -
     single = [name for name, count in zip(target.classes, counts, strict=True) if count == 1]
     if not single:
         return
-    advice = "add rows, remove them or merge them with another class"
-    twins = [
-        (name, other)
-        for name in single
-        for other, _ in sorted(zip(target.classes, counts, strict=True), key=lambda of: -of[1])
-        if other != name and other.strip().lower() == name.strip().lower()
-    ]
-    if twins:
-        name, other = (visible(twin, 40) for twin in twins[0])
-        advice = f"'{name}' looks like '{other}', and --merge-classes merges such classes; or {advice}"
-    elif is_numbers(target.classes):
-        advice += "; --task regression takes numbers as values"
+    named = f"{source.name}: the target '{visible(target.names[0])}'"
     those = "the class" if len(single) == 1 else "the classes"
     have = "has one row, which" if len(single) == 1 else "have one row each, which"
+    said = f"{those} {listed(single)} {have} cannot both train and test"
+    by_class = dict(zip(target.classes, counts.tolist(), strict=True))
+    mixed = numbers_and_words(by_class) if source.frame is not None else ""
+    if mixed and not _twins(single, by_class):
+        raise DataError(
+            f"{named} holds {mixed}, so that each text is a class: {said}; mend the words if numbers are meant (--task "
+            "regression names the first), merge or remove such classes if classes are, or name another column (--target)"
+        )
     raise DataError(
-        f"{source_name}: the target '{visible(target.names[0])}': {those} {listed(single)} {have} cannot both train and "
-        f"test; {advice}; --test 0 --validation 0 trains on all rows"
+        f"{named}: {said}; {_advice(single, by_class)}; --test 0 --validation 0 trains on all rows"
     )
+
+
+def _advice(single: Sequence[str], counts: Mapping[str, int]) -> str:
+    """Say what helps against classes of one row."""
+    advice = "add rows, remove them or merge them with another class"
+    if twins := _twins(single, counts):
+        name, other = (visible(twin, 40) for twin in twins[0])
+        return f"'{name}' looks like '{other}', and --merge-classes merges such classes; or {advice}"
+    return advice + ("; --task regression takes numbers as values" if is_numbers(counts) else "")
+
+
+def _twins(single: Sequence[str], counts: Mapping[str, int]) -> list[tuple[str, str]]:
+    """Return which of the classes look like which other one."""
+    return [
+        (name, other)
+        for name in single
+        for other in sorted(counts, key=lambda other: -counts[other])
+        if other != name and other.strip().lower() == name.strip().lower()
+    ]
 
 
 def _target_cells(source: Source, name: str, place: int) -> pl.Series:

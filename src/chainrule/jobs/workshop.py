@@ -73,7 +73,7 @@ def make_material(source: Source, examples: Examples, recipe_schema: Any, settin
         and source.fixed_split is None
         and (settings.test or settings.validation or settings.folds)
     ):
-        check_rows_of_classes(target, examples.targets, source.name)
+        check_rows_of_classes(target, examples.targets, source)
     copies = duplicate_groups(examples, recipe_schema)
     division = find_division(source, examples.rows, settings.split, copies)
     split = split_rows(

@@ -39,9 +39,9 @@ def test_equal_rows_share_a_group_whatever_their_target():
     groups = groups_of(frame)
     assert groups[300:].tolist() == [7, 8, 9]
     assert groups[:300].tolist() == list(range(300))
-    assert copies_said(groups, "rows") == (
-        "6 rows are copies of others (3 pairs of equal rows); copies are kept on one side of the split"
-    )
+    kept = "copies are kept on one side of the split"
+    assert copies_said(groups, "rows") == f"6 rows equal another, in 3 pairs; {kept}"
+    assert copies_said(groups, "pictures") == f"6 pictures show the same as another, in 3 pairs; {kept}"
 
 
 def test_another_programs_rounding_does_not_hide_a_copy():

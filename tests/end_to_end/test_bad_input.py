@@ -505,6 +505,25 @@ def test_a_run_without_its_figures_is_listed_as_trained(chainrule, tmp_path):
     assert "1 epoch in" in shown and "test: r2" in shown
 
 
+def test_a_run_that_cannot_be_read_has_its_reason_below_the_table(chainrule, tmp_path):
+    write(tmp_path / "houses.csv", houses())
+    assert chainrule("fit", "houses.csv", *FAST, "--name", "a", "--quiet").code == 0
+    for name, content in (("cut", "{"), ("later", '{"format": 99}')):
+        (tmp_path / "runs" / name).mkdir()
+        write(tmp_path / "runs" / name / "recipe.json", content)
+    rows = {row["run"]: row for row in map(json.loads, chainrule("runs", "--json").out.splitlines())}
+    assert {name: row["state"] for name, row in rows.items()} == {
+        "a": "finished", "cut": "damaged", "later": "another version",
+    }  # fmt: skip
+    assert rows["a"]["problem"] is None and "recipe.json is damaged: " in rows["cut"]["problem"]
+    lines = chainrule("runs").out.splitlines()
+    assert [line.split()[0] for line in lines] == ["run", "a", "cut", "later", "cut:", "later:"]
+    assert max(map(len, lines[:4])) < 80
+    assert lines[-1].startswith(
+        "later: runs/later/recipe.json has format 99; this version of chainrule reads"
+    )
+
+
 def test_a_file_is_no_built_in_data_set(chainrule, refused, tmp_path):
     write(tmp_path / "houses.csv", houses())
     assert "--draw draws it" in refused("datasets", "houses.csv")

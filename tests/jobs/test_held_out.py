@@ -172,7 +172,7 @@ def test_interrupted_while_judging_goes_on_to_the_same_figures(tmp_path):
 def test_more_rows_are_judged_in_rounds(tmp_path):
     finished = list(run_fit(request(tmp_path, data=few(), target="y", learning_rate=0.03)))[-1]
     judging = json.loads((finished.run / "metrics.json").read_text())["judging"]
-    assert (judging["method"], judging["networks"], judging["rounds"]) == ("5-fold validation", 20, 4)
+    assert (judging["method"], judging["networks"], judging["rounds"]) == ("5-fold cross-validation", 20, 4)
     assert finished.metrics["test"]["accuracy"] > 0.6
 
 
@@ -181,7 +181,7 @@ def test_what_is_said_about_test_rows_is_done(tmp_path):
         finished = list(run_fit(request(tmp_path, data=few(), target="y", **given)))[-1]
         assert finished.judging is None and finished.rows["test"] >= 6
     finished = list(run_fit(request(tmp_path, data=few(80), target="y", folds=4)))[-1]
-    assert finished.judging["method"] == "4-fold validation" and finished.rows["train"] == 80
+    assert finished.judging["method"] == "4-fold cross-validation" and finished.rows["train"] == 80
     with pytest.raises(SettingError, match="--set folds takes 2 or more"):
         list(run_fit(request(tmp_path, data=few(), target="y", folds=1)))
 

@@ -20,7 +20,7 @@ from chainrule.jobs.events import Finished
 from chainrule.jobs.fit import Request, run_fit
 from chainrule.jobs.predict import evaluate_on
 from chainrule.jobs.show import Terminal, epoch_line, figures
-from chainrule.jobs.yardstick import base_rate, verdict
+from chainrule.jobs.standing import base_rate, verdict
 from chainrule.report.summary import Yardstick
 from chainrule.train.checkpoint import load_checkpoint
 from chainrule.train.metrics import metrics_for
@@ -123,11 +123,11 @@ def test_tables_use_the_metric_and_its_direction(runs: Path) -> None:
 @pytest.mark.parametrize(
     ("metric", "ours", "theirs", "said"),
     [
-        ("mae", 3.0, [9.0, 4.0], "test MAE 3.000, ahead of every yardstick (mean 9.000, ridge 4.000)"),
-        ("mae", 5.0, [9.0, 4.0], "test MAE 5.000, behind ridge (mean 9.000, ridge 4.000)"),
-        ("mae", 4.0, [9.0, 4.0], "test MAE 4.000, level with ridge (mean 9.000, ridge 4.000)"),
-        ("r2", 0.5, [0.0, 0.4], "test R² 0.500, ahead of every yardstick (mean 0.000, ridge 0.400)"),
-        ("r2", 0.3, [0.0, 0.4], "test R² 0.300, behind ridge (mean 0.000, ridge 0.400)"),
+        ("mae", 3.0, [9.0, 4.0], "test MAE 3, ahead of every yardstick: mean 9, ridge 4"),
+        ("mae", 5.0, [9.0, 4.0], "test MAE 5, behind ridge 4; mean 9"),
+        ("mae", 4.0, [9.0, 4.0], "test MAE 4, level with ridge 4; mean 9"),
+        ("r2", 0.5, [0.0, 0.4], "test R² 0.5, ahead of every yardstick: mean 0, ridge 0.4"),
+        ("r2", 0.3, [0.0, 0.4], "test R² 0.3, behind ridge 0.4; mean 0"),
     ],
 )
 def test_verdict_knows_what_is_better(metric: str, ours: float, theirs: list[float], said: str) -> None:
@@ -139,6 +139,20 @@ def test_verdict_knows_what_is_better(metric: str, ours: float, theirs: list[flo
     ]
     assert verdict(task, {metric: ours}, rivals) == said
     assert base_rate(rivals, metric) == theirs[0]
+
+
+def test_verdict_names_yardsticks_that_were_cut_short() -> None:
+    rivals = [
+        Yardstick(name="the mean alone", metrics={"r2": -0.00062}, seconds=0),
+        Yardstick(name="ridge regression", metrics={"r2": 0.3}, seconds=0),
+        Yardstick(name="trees", metrics={"r2": 0.2}, seconds=2, note="on 100 of 900 training rows, 5 of 100 rounds, to save time"),
+    ]  # fmt: skip
+    task = Regression(["y"])
+    assert verdict(task, {"r2": 0.12345}, rivals) == (
+        "test R² 0.123, behind ridge regression 0.3; the mean alone -0.00062, trees 0.2 "
+        "(cut short: on 100 of 900 training rows, 5 of 100 rounds)"
+    )
+    assert verdict(task, {"r2": -0.01}, rivals[:1]) == "test R² -0.01, behind the mean alone -0.00062"
 
 
 def test_verdict_without_a_figure() -> None:
@@ -168,7 +182,8 @@ def test_figures_are_a_few_short_lines() -> None:
         "loss 1",
     ]
     assert (
-        figures({"loss": 2.0, "mae": 1234.5}, {}, "mae", base_rate=2345.6)[0] == "mae 1234 (base rate 2346)"
+        figures({"loss": 2.0, "mae": 1234.5}, {}, "mae", base_rate=2345.6)[0]
+        == "mae 1234 (the mean alone 2346)"
     )
 
 
@@ -206,9 +221,9 @@ def test_evaluate_prints_the_same_figures(runs: Path) -> None:
     )
     assert judged["intervals"] == {k: pytest.approx(v) for k, v in record["intervals"]["test"].items()}
     assert judged["rows"] == 88
-    assert re.match(r"mae [\d.]+ \(95 % interval [\d.]+ to [\d.]+; base rate [\d.]+\)\nloss", text)
+    assert re.match(r"mae [\d.]+ \(95 % interval [\d.]+ to [\d.]+; the mean alone [\d.]+\)\nloss", text)
     other = evaluate_on("values", "diabetes", runs)
-    assert other[0]["rows"] == 442 and "base rate" not in other[1], (
+    assert other[0]["rows"] == 442 and "alone" not in other[1], (
         "the yardsticks saw only the run's own test rows"
     )
 

@@ -42,7 +42,7 @@ def test_the_parts_are_the_same_ever_after(visits, tmp_path, split):
     assert run.record["rows"] == parts.counts() and run.recipe.settings.split == split
     assert cr.verify(run.path, data=visits).outcome == "equal bits"
     assert cr.load(run.path, data=visits).evaluate()["mae"] == run.metrics["test"]["mae"]
-    copies = "10 rows are copies of others (5 pairs of equal rows)"
+    copies = "10 rows equal another, in 5 pairs"
     assert any(note.startswith(copies) for note in run.recipe.notes)
     if split != "predefined:part":  # there the data says
         for one, other in zip(range(5), range(100, 105), strict=True):

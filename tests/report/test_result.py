@@ -23,7 +23,7 @@ INTERVALS = {"accuracy": (0.81, 0.97), "loss": (0.2, 0.4), "auc": (0.9, 0.99)}
 
 def test_every_figure_stands_beside_its_interval_and_the_yardsticks(classes: Make) -> None:
     rivals = [
-        Yardstick(name="constant (largest class)", metrics={"accuracy": 0.6, "auc": 0.5}, seconds=0),
+        Yardstick(name="the largest class alone", metrics={"accuracy": 0.6, "auc": 0.5}, seconds=0),
         Yardstick(name="logistic regression", metrics={"accuracy": 0.88, "auc": 0.93}, seconds=0.1),
     ]
     summary = classes(

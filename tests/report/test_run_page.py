@@ -191,7 +191,7 @@ def test_page_says_all_of_the_run(classes: Make) -> None:
 def test_tiles_have_the_same_decimals(values: Make) -> None:
     read = check_safe(run_page(values(["y"])))
     tiles = [t for tag, t in read.texts if tag in ("dt", "dd")][:4]
-    assert tiles == ["test R²", "0.7500", "best yardstick", "0.8000"]
+    assert tiles == ["test R²", "0.750", "best yardstick", "0.800"]
 
 
 def test_every_figure_says_what_it_shows(classes: Make, values: Make) -> None:

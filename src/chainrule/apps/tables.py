@@ -34,6 +34,9 @@ def print_runs(console: Console, rows: list[dict[str, Any]]) -> None:
             Text("" if value is None else show_number(value), justify="right"),
         )
     console.print(table)
+    for row in rows:
+        if row["problem"]:
+            console.print(f"{visible(row['run'])}: {visible(row['problem'], 500)}", markup=False)
 
 
 def print_comparison(console: Console, comparison: Comparison) -> None:

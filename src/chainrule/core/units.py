@@ -91,6 +91,16 @@ def show_share(part: float) -> str:
     return "less than 0.1 %" if part < 0.001 else f"{min(99.9, 100 * part):.1f} %"
 
 
+def show_figure(value: float, digits: int = 3) -> str:
+    """Write a score with three digits, more are luck of the rows; only what is whole reads as 1.
+
+    >>> show_figure(0.94444), show_figure(0.99996), show_figure(-0.00062), show_figure(0.3333, 2), show_figure(1234.5)
+    ('0.944', '0.999', '-0.00062', '0.33', '1234')
+    """
+    short = float(f"{value:.{digits}g}") if abs(value) < 100 or digits < 3 else value
+    return show_number(1 - 10.0**-digits if value < 1 <= short else short)
+
+
 def show_interval(low: float, high: float) -> str:
     """Write an interval with the decimals that its width leaves a meaning.
 

@@ -52,19 +52,19 @@ def copies_said(groups: np.ndarray, what: str, fixed: np.ndarray | None = None) 
 
     `what` is rows or pictures; `fixed` are the parts of the rows where the data itself is divided.
     >>> copies_said(np.array([0, 1, 1, 2, 2, 2]), "rows")
-    '5 rows are copies of others (2 groups of equal rows); copies are kept on one side of the split'
+    '5 rows equal another, in 2 groups; copies are kept on one side of the split'
     """
     sizes = np.bincount(groups)
     several = sizes[sizes > 1]
     if not len(several):
         return ""
-    kind = "equal rows" if what == "rows" else "pictures of the same"
+    are = "equal another" if what == "rows" else "show the same as another"
     called = "pair" if (several == 2).all() else "group"
     grouped = f"{len(several):,} {called}{'' if len(several) == 1 else 's'}"
     kept = "copies are kept on one side of the split"
     if fixed is not None:
         kept = "copies stay in the parts that the data has them in"
-    return f"{several.sum():,} {what} are copies of others ({grouped} of {kind}); {kept}"
+    return f"{several.sum():,} {what} {are}, in {grouped}; {kept}"
 
 
 def join_groups(one: np.ndarray, other: np.ndarray) -> np.ndarray:

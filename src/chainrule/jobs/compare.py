@@ -70,6 +70,7 @@ def _row(path: Path) -> dict[str, Any]:
         "epochs": 0,
         "metric": None,
         "value": None,
+        "problem": None,
     }
     try:
         run = Run(path)
@@ -83,8 +84,13 @@ def _row(path: Path) -> dict[str, Any]:
             part = next((part for part in ("test", "validation", "train") if part in run.metrics), "train")
             row |= {"metric": f"{part} {run.metric}", "value": run.metrics.get(part, {}).get(run.metric)}
     except RunError as error:
-        row["state"] = f"damaged: {error}"
+        row |= {"state": _state_of(error), "problem": str(error)}
     return row
+
+
+def _state_of(error: RunError) -> str:
+    """Return in a word or two why a run cannot be read."""
+    return "another version" if " has format " in str(error) else "damaged"
 
 
 def _settings(run: Run) -> dict[str, str]:

@@ -21,8 +21,9 @@ from chainrule.jobs.groups import judge_groups
 from chainrule.jobs.held_out import Train, judge_held_out, judged_rows
 from chainrule.jobs.importance import LEAST_SECONDS, SHARE, column_places, drawn_rows, measure_importance
 from chainrule.jobs.page import summarise
+from chainrule.jobs.standing import FEW_DIGITS, base_rate, verdict
 from chainrule.jobs.workshop import Material
-from chainrule.jobs.yardstick import FEW_DIGITS, base_rate, measure_yardsticks, verdict
+from chainrule.jobs.yardstick import measure_yardsticks
 from chainrule.train.checkpoint import under
 from chainrule.train.judgement import Judgement, judge_rows
 from chainrule.train.loop import judge, outputs_of, watch

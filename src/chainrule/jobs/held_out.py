@@ -57,8 +57,8 @@ class Verdict:
     def _said(self) -> str:
         if self.method == "leave-one-out":
             return f"leave-one-out: {self.networks} networks of the same recipe, each judged on the row that it never saw"
-        times = f", {self.rounds} times over" if self.rounds > 1 else ""
-        mean = f"; figures are means over the {self.rounds} times" if self.rounds > 1 else ""
+        times = f", repeated {self.rounds} times" if self.rounds > 1 else ""
+        mean = f"; figures are means over the {self.rounds}" if self.rounds > 1 else ""
         return (
             f"{self.method}{times}: {self.networks} networks of the same recipe, each judged on the rows that it never "
             f"saw{mean}"
@@ -88,10 +88,11 @@ def check_rows(rows: int, name: str, folds: int | None) -> None:
 def way_announced(folds: int, material: Material) -> str:
     """Say before training what becomes of few rows."""
     rows = len(material.split.train)
+    what = "picture" if material.prepare.is_pictures else "row"
     found = _folds(material, folds, 0)
     return (
-        f"{rows} rows are few: all of them train the network, and {len(found)} further networks judge it, each on "
-        f"{'the row' if len(found) == rows else 'rows'} that it did not train on (--test 0.2 holds a fifth back instead)"
+        f"{rows} {what}s are few: all of them train the network, and {len(found)} further networks judge it, each on "
+        f"{f'the {what}' if len(found) == rows else f'{what}s'} that it did not train on (--test 0.2 holds a fifth back instead)"
     )
 
 
@@ -114,7 +115,9 @@ def judge_held_out(
         judgement=_mean([judge_rows(task, found, targets) for found in of_rounds]),
         outputs=of_rounds[0],
         yardsticks=_yardsticks(task, others),
-        method="leave-one-out" if len(folds) == len(targets) else f"{len(folds) // rounds}-fold validation",
+        method="leave-one-out"
+        if len(folds) == len(targets)
+        else f"{len(folds) // rounds}-fold cross-validation",
         networks=len(folds),
         rounds=rounds,
     )
@@ -202,7 +205,8 @@ def _yardsticks(task: Task, answers: Sequence[Sequence[tuple[Yardstick, Answers]
         together = Answers(**{name: _joined([getattr(a, name) for _, a in of_one]) for name in _PARTS})
         seconds = sum(yardstick.seconds for yardstick, _ in of_one)
         metrics = measure(together, metrics_for(task.kind))
-        found.append(replace(of_one[0][0], metrics=metrics, seconds=seconds))
+        note = next((yardstick.note for yardstick, _ in of_one if yardstick.note), "")
+        found.append(replace(of_one[0][0], metrics=metrics, seconds=seconds, note=note))
     return found
 
 

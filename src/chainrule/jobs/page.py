@@ -53,6 +53,7 @@ def summarise(
         columns=_columns(recipe),
         warnings=list(recipe.warnings),
         notes=[*recipe.notes, *_about_losses(recipe, task), *_about_judging(record)],
+        what="pictures" if recipe.schema.is_pictures else "rows",
         held_out=bool(recipe.settings.folds),
         rows=material.split.counts(),
         layers=layers_of(training.step.objective.model, material.inputs[:2]),

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from chainrule.catalog import METRICS
 from chainrule.core.text import visible
-from chainrule.core.units import show_interval, show_number, show_seconds
+from chainrule.core.units import show_figure, show_interval, show_seconds
 from chainrule.jobs.events import EpochEnded, Event, Finished, HeldOut, Opened, Said, Stepped, Warned
-from chainrule.train.metrics import metric_named
+from chainrule.report.summary import MEAN_ALONE
+from chainrule.train.metrics import metric_named, metrics_for
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -193,7 +194,8 @@ def figures(
     first = f"{metric} is not defined: these rows are all of one class"
     if metric in metrics:
         beside = [f"95 % interval {show_interval(*intervals[metric])}"] if metric in intervals else []
-        beside += [f"base rate {show_figure(base_rate, digits)}"] if base_rate is not None else []
+        called = MEAN_ALONE if metric in metrics_for("regression") else "base rate"
+        beside += [f"{called} {show_figure(base_rate, digits)}"] if base_rate is not None else []
         first = f"{metric} {show_figure(metrics[metric], digits)}" + (
             f" ({'; '.join(beside)})" if beside else ""
         )
@@ -211,12 +213,6 @@ def figures(
     if of_second:
         lines.append(f"of class '{visible(second)}': " + " · ".join(others[name] for name in of_second))
     return [line for line in lines if line]
-
-
-def show_figure(value: float, digits: int = 3) -> str:
-    """Write a figure with three digits, more are luck of the rows; only what is whole reads as 1."""
-    short = float(f"{value:.{digits}g}") if abs(value) < 100 or digits < 3 else value
-    return show_number(1 - 10.0**-digits if value < 1 <= short else short)
 
 
 def epoch_line(row: dict[str, float], metric: str, is_best: bool) -> str:

@@ -11,19 +11,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from chainrule.core.units import show_number
-from chainrule.jobs.show import show_figure
 from chainrule.jobs.workshop import Material
-from chainrule.report.canvas import say
-from chainrule.report.summary import Yardstick
-from chainrule.train.metrics import Answers, measure, metric_named, metrics_for
+from chainrule.report.summary import LARGEST_CLASS_ALONE, MEAN_ALONE, TO_SAVE_TIME, Yardstick
+from chainrule.train.metrics import Answers, measure, metrics_for
 from chainrule.train.task import Classification, Task
 
 SHARE, LEAST_SECONDS = 0.1, 2.0  # of the network's time; and what they may take in any case
 NUMBERS_FOR_LINEAR = 4_000_000  # rows × features × classes that a linear model handles within its share
 NUMBERS_FOR_TREES = 2_000_000
 NUMBERS_AT_ONCE = 1 << 22  # features of test rows that a simpler model predicts from together
-FEW_DIGITS = 2  # of figures that rest on a few rows
 TREES_AT_ONCE, MOST_TREES = 5, 100
 MOST_ITERATIONS = 100  # of logistic regression
 
@@ -53,58 +49,16 @@ def answer_yardsticks(material: Material, task: Task, seconds: float) -> Iterato
         yield _timed(_trees, material, task, began + seconds)
 
 
-def base_rate(yardsticks: list[Yardstick], metric: str) -> float | None:
-    """Return what the constant yardstick reaches: the score that needs no inputs at all."""
-    return yardsticks[0].metrics.get(metric) if yardsticks else None
-
-
-def verdict(
-    task: Task,
-    metrics: dict[str, float],
-    yardsticks: list[Yardstick],
-    *,
-    rows: str = "test",
-    digits: int | None = None,
-) -> str:
-    """Say in one sentence where the network stands on the `rows`; with so many digits, or as many as mean something."""
-
-    def show(value: float) -> str:
-        return show_score(value) if digits is None else show_figure(value, digits)
-
-    if not yardsticks:
-        return "no test rows: nothing says how good this network is on rows that it never saw"
-    metric = metric_named(task.metric)
-    rivals = {y.name: y.metrics[metric.name] for y in yardsticks if metric.name in y.metrics}
-    if metric.name not in metrics or not rivals:
-        return f"the {rows} rows do not define {metric.name}: they are all of one class"
-    ours = metrics[metric.name]
-    best = (max if metric.larger_is_better else min)(rivals, key=lambda name: rivals[name])
-    shown = f"{rows} {say(metric.name)} {show(ours)}"
-    others = ", ".join(f"{name} {show(score)}" for name, score in rivals.items())
-    if metric.is_better(ours, rivals[best]):
-        return f"{shown}, ahead of every yardstick ({others})"
-    return f"{shown}, {'level with' if ours == rivals[best] else 'behind'} {best} ({others})"
-
-
-def show_score(value: float) -> str:
-    """Write a score with three decimals; one in large units of the target's own, with four digits.
-
-    >>> show_score(0.94444), show_score(-0.0001), show_score(12345.6)
-    ('0.944', '0.000', '12350')
-    """
-    return f"{value:.3f}".replace("-0.000", "0.000") if abs(value) < 10 else show_number(value)
-
-
 def _constant(material: Material, task: Task) -> tuple[Yardstick, Answers]:
     """Answer every row alike: the mean, or the largest class with every class as probable as in training."""
     train, true = _targets(material, "train"), _targets(material, "test")
     if task.kind == "regression":
         answers = Answers(true=true, values=np.broadcast_to(train.mean(0), true.shape))
-        return Yardstick(name="constant (mean)", metrics={}, seconds=0.0), answers
+        return Yardstick(name=MEAN_ALONE, metrics={}, seconds=0.0), answers
     counts = np.bincount(train, minlength=_classes(task))
     shares = np.broadcast_to(counts / counts.sum(), (len(true), len(counts)))
     answers = Answers(true=true, labels=np.full(len(true), counts.argmax()), probabilities=shares)
-    return Yardstick(name="constant (largest class)", metrics={}, seconds=0.0), answers
+    return Yardstick(name=LARGEST_CLASS_ALONE, metrics={}, seconds=0.0), answers
 
 
 def _timed(
@@ -129,7 +83,7 @@ def _linear(material: Material, task: Task, ends: float) -> tuple[str, Answers, 
         model, name = Ridge(alpha=1.0).fit(features, y), "ridge regression"
     else:
         model, cut = _logistic(features, y, _weights(task), ends)
-        name, note = "logistic regression", ", ".join(filter(None, [note, cut]))
+        name, note = "logistic regression", _noted(note, cut)
     return name, _answers([model], material, task, reduce), note
 
 
@@ -156,7 +110,7 @@ def _logistic(x: np.ndarray, y: np.ndarray, weights: str | None, ends: float) ->
     if most > 1:
         model = LogisticRegression(max_iter=most, class_weight=weights).fit(x, y)
     is_cut = most < MOST_ITERATIONS and model.n_iter_.max() >= most
-    return model, f"{most} of {MOST_ITERATIONS} iterations, to save time" if is_cut else ""
+    return model, f"{most} of {MOST_ITERATIONS} iterations{TO_SAVE_TIME}" if is_cut else ""
 
 
 def _trees(material: Material, task: Task, ends: float) -> tuple[str, Answers, str]:
@@ -176,8 +130,13 @@ def _trees(material: Material, task: Task, ends: float) -> tuple[str, Answers, s
         models.append(model)
     rounds = min(model.max_iter for model in models)
     if rounds < MOST_TREES:
-        note = ", ".join(filter(None, [note, f"{rounds} of {MOST_TREES} rounds, to save time"]))
+        note = _noted(note, f"{rounds} of {MOST_TREES} rounds{TO_SAVE_TIME}")
     return "gradient-boosted trees", _answers(models, material, task), note
+
+
+def _noted(note: str, more: str) -> str:
+    """Join what was left out to save time."""
+    return f"{note.removesuffix(TO_SAVE_TIME)}, {more}" if note and more else note or more
 
 
 def _weights(task: Task) -> str | None:
@@ -197,7 +156,7 @@ def _training_rows(material: Material, numbers: int) -> tuple[np.ndarray, np.nda
     note = ""
     if len(rows) > most:
         rows = np.random.Generator(np.random.PCG64(0)).permutation(rows)[:most]
-        note = f"on {most} of {len(material.split.train)} training rows, to save time"
+        note = f"on {most} of {len(material.split.train)} training rows{TO_SAVE_TIME}"
     assert material.examples.targets is not None
     return material.inputs[torch.from_numpy(rows)].flatten(1).numpy(), material.examples.targets[rows], note
 

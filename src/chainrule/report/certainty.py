@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule.core.text import visible
-from chainrule.core.units import show_number
+from chainrule.core.units import show_figure
 from chainrule.report.canvas import NARROW, add_heading, add_plot_axes, fit_text, new_figure, set_ticks
 from chainrule.report.html import Child, Markup, columns, figure
 from chainrule.report.standing import called, percent, score_of
@@ -59,7 +59,7 @@ def certainty(summary: RunSummary) -> list[Child]:
     answers = summary.answers
     assert answers is not None
     split, _ = score_of(summary)
-    blocks = [_reliability(answers, called(summary, split or "test"))]
+    blocks = [_reliability(answers, f"{called(summary, split or 'test')} {summary.what}")]
     both = 0 < int((answers.true == 1).sum()) < len(answers)
     if len(summary.classes) == 2 and both:
         name = visible(summary.classes[1], 60)
@@ -94,7 +94,7 @@ def thresholds_of(answers: Answers) -> Thresholds:
     )
 
 
-def _reliability(answers: Answers, split: str) -> Markup:
+def _reliability(answers: Answers, rows: str) -> Markup:
     bins = bins_of(answers)
     error = measure(answers, ["calibration-error"])["calibration-error"]
     mean, right = float(answers.confidence.mean()), float(answers.right.mean())
@@ -105,8 +105,9 @@ def _reliability(answers: Answers, split: str) -> Markup:
     if abs(mean - right) < 0.02:
         told = f"It was {percent(mean)} sure on average and {percent(right)} right."
     said = (
-        f"{told} On the dashed line confidence is what it says. Larger dots hold more of the {len(answers):,} {split} rows; "
-        f"the lines are 95\N{NO-BREAK SPACE}% intervals. Calibration error {show_number(error)}."
+        f"{told} Each dot is a group of answers about as sure as each other: on the dashed line they are right as often as "
+        f"they are sure, below it less often. Larger dots hold more of the {len(answers):,} {rows}; "
+        f"the lines are 95\N{NO-BREAK SPACE}% intervals. Calibration error {show_figure(error)}."
     )
     svg = inline_svg(draw_reliability(bins), "reliability", f"Share right over confidence. {told}")
     return figure("Reliability", svg, said)
@@ -115,7 +116,7 @@ def _reliability(answers: Answers, split: str) -> Markup:
 def _roc(thresholds: Thresholds, answers: Answers, name: str) -> Markup:
     score = measure(answers, ["auc"])["auc"]
     told = (
-        f"AUC {show_number(score)}. On the dashed line a network would guess. The ring is the threshold 0.5."
+        f"AUC {show_figure(score)}. On the dashed line a network would guess. The ring is the threshold 0.5."
     )
     svg = inline_svg(draw_roc(thresholds), "roc", f"Share of {name} found over false alarms. {told}")
     return figure(f"ROC curve of {name}", svg, told)
@@ -125,7 +126,7 @@ def _precision_recall(thresholds: Thresholds, answers: Answers, name: str) -> Ma
     score = measure(answers, ["average-precision"])["average-precision"]
     share = float((answers.true == 1).mean())
     told = (
-        f"Average precision {show_number(score)}. The dashed line is the share of {name} among the rows, {percent(share)}: "
+        f"Average precision {show_figure(score)}. The dashed line is the share of {name} among the rows, {percent(share)}: "
         "what flagging at random gives. The ring is the threshold 0.5."
     )
     svg = inline_svg(

@@ -254,8 +254,8 @@ def _plain(value: Markup | str | int | None) -> Child:
     return f"{value:,}" if isinstance(value, int) else value
 
 
-def aligned(values: Sequence[float]) -> list[str]:
-    """Write numbers of one kind with the same decimals, four significant digits for the largest.
+def aligned(values: Sequence[float], digits: int = 4) -> list[str]:
+    """Write numbers of one kind with the same decimals, four significant digits for the largest (or `digits`).
 
     >>> aligned([0.98, 0.91234, float("nan")]), aligned([54.2, 7.0])
     (['0.9800', '0.9123', '–'], ['54.20', '7.00'])
@@ -264,7 +264,7 @@ def aligned(values: Sequence[float]) -> list[str]:
     largest = max(finite, default=0.0)
     if largest and not 1e-4 <= largest < 1e7:
         return [_ABSENT if v != v else show_number(v) for v in values]
-    decimals = next(d for d in (4, 3, 2, 1, 0) if d == 0 or largest < 10 ** (4 - d))
+    decimals = next(d for d in range(digits, -1, -1) if d == 0 or largest < 10 ** (digits - d))
     decimals += 2 if 0 < largest < 0.01 else 0
     return [_ABSENT if v != v else f"{v:,.{decimals}f}" for v in values]
 

@@ -39,20 +39,21 @@ def mistakes(summary: RunSummary) -> list[Child]:
     blocks: list[Child] = []
     part = called(summary, "test")
     if summary.classes and summary.confusion is not None and summary.confusion.sum():
-        blocks += _confusion(summary.confusion, [visible(name) for name in summary.classes], part)
+        classes = [visible(name) for name in summary.classes]
+        blocks += _confusion(summary.confusion, classes, part, summary.what)
     if summary.true is not None and summary.predicted is not None and len(summary.true):
         names = [visible(name, 80) for name in summary.value_names]
         blocks += _values(summary.predicted, summary.true, names, part)
     if summary.worst:
-        blocks += [subheading("The rows it got most wrong"), *_worst(summary.worst)]
-    return blocks or [paragraph("There are no test rows to look at.", role="muted")]
+        blocks += [subheading(f"The {summary.what} it got most wrong"), *_worst(summary.worst)]
+    return blocks or [paragraph(f"There are no test {summary.what} to look at.", role="muted")]
 
 
-def _confusion(counts: np.ndarray, classes: list[str], part: str) -> list[Child]:
+def _confusion(counts: np.ndarray, classes: list[str], part: str, what: str) -> list[Child]:
     wrong = counts * ~np.eye(len(classes), dtype=bool)
     total, missed = int(counts.sum()), int(wrong.sum())
-    told = f"{missed:,} of {total:,} {part} rows are off the diagonal."
-    frequent = titled("Most frequent confusions", _most_frequent(wrong, counts, classes))
+    told = f"{missed:,} of {total:,} {part} {what} are off the diagonal."
+    frequent = titled("Most frequent confusions", _most_frequent(wrong, counts, classes, what))
     if len(classes) > _MOST_CLASSES:
         said = f"{told} A matrix of {len(classes)} classes is too large to draw."
         return [paragraph(said), *([frequent] if missed else [])]
@@ -69,13 +70,15 @@ def _confusion(counts: np.ndarray, classes: list[str], part: str) -> list[Child]
     return [matrix, frequent] if is_wide else [columns(matrix, frequent)]
 
 
-def _most_frequent(wrong: np.ndarray, counts: np.ndarray, classes: list[str], most: int = 8) -> Markup:
+def _most_frequent(
+    wrong: np.ndarray, counts: np.ndarray, classes: list[str], what: str, most: int = 8
+) -> Markup:
     order = np.argsort(-wrong, axis=None, kind="stable")[:most]
     pairs = [divmod(int(i), len(classes)) for i in order if wrong.flat[i] > 0]
     rows: list[list[Cell]] = [
         [classes[t], classes[p], int(wrong[t, p]), percent(wrong[t, p] / counts[t].sum())] for t, p in pairs
     ]
-    return table(["true", "predicted", Column("rows"), Column("of the class")], rows)
+    return table(["true", "predicted", Column(what), Column("of the class")], rows)
 
 
 def _values(predicted: np.ndarray, true: np.ndarray, names: list[str], part: str) -> list[Child]:

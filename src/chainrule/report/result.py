@@ -31,6 +31,7 @@ from chainrule.report.standing import (
     best_of,
     called,
     capital,
+    digits_of,
     larger_is_better,
     number,
     percent,
@@ -39,7 +40,7 @@ from chainrule.report.standing import (
     scored,
     spanned,
 )
-from chainrule.report.summary import RunSummary
+from chainrule.report.summary import LARGEST_CLASS_ALONE, MEAN_ALONE, RunSummary
 from chainrule.report.svg import inline_svg
 from chainrule.train.metrics import metric_named
 
@@ -62,7 +63,9 @@ def tiles(summary: RunSummary) -> Markup:
         best = best_of(summary.metric, rivals)
         scores["best yardstick"], below["best yardstick"] = rivals[best], visible(best, 40)
     written = (
-        map(percent, scores.values()) if summary.metric == "accuracy" else aligned(list(scores.values()))
+        map(percent, scores.values())
+        if summary.metric == "accuracy"
+        else aligned(list(scores.values()), digits_of(summary))
     )
     shown: dict[str, Child] = {
         name: join(text, element("br"), element("small", below[name])) if name in below else text
@@ -100,7 +103,7 @@ def _by_part(summary: RunSummary) -> Markup:
         ]
         for split in measured
     ]
-    return table(["", Column("rows"), *(Column(say(name)) for name in names)], rows)
+    return table(["", Column(summary.what), *(Column(say(name)) for name in names)], rows)
 
 
 def _yardsticks(summary: RunSummary) -> list[Child]:
@@ -132,13 +135,14 @@ def _yardsticks(summary: RunSummary) -> list[Child]:
         return [listed]
     metric = capital(say(summary.metric))
     told = ", ".join(
-        f"{name} {scored(summary.metric, value).removeprefix('R² ')}" for name, value in scores.items()
+        f"{name} {scored(summary.metric, value, digits_of(summary)).removeprefix('R² ')}"
+        for name, value in scores.items()
     )
     drawing = plots.draw_yardsticks(scores, _OURS, larger_is_better=sign < 0)
     drawn = inline_svg(drawing, "yardsticks", f"Bars of {metric}: {told}")
     better = "longer" if sign < 0 else "shorter"
     rows_shown = "same" if split is None else called(summary, split)
-    bars = figure("", drawn, f"{metric} on the {rows_shown} rows; {better} is better.")
+    bars = figure("", drawn, f"{metric} on the {rows_shown} {summary.what}; {better} is better.")
     return [bars, listed] if has_notes or len(names) > 2 else [columns(bars, listed)]
 
 
@@ -160,7 +164,7 @@ def _every_figure(summary: RunSummary) -> list[Child]:
         "",
         Column(_OURS),
         Column("95\N{NO-BREAK SPACE}% interval"),
-        *(Column("base rate" if y.name.startswith("constant") else visible(y.name)) for y in rivals),
+        *(Column("base rate" if y.name == LARGEST_CLASS_ALONE else visible(y.name)) for y in rivals),
     ]
     return [
         table(head, rows),
@@ -205,11 +209,14 @@ def _meaning(name: str) -> str:
 def _about_intervals(summary: RunSummary, split: str) -> str:
     rows = summary.rows.get(split, 0)
     told = (
-        f"The interval says how far luck of these {rows:,} {called(summary, split)} rows reaches: 95\N{NO-BREAK SPACE}% of the values when "
-        "as many rows are drawn again from them. Another seed of the training would move the figures too."
+        f"The interval says how far luck of these {rows:,} {called(summary, split)} {summary.what} reaches: 95\N{NO-BREAK SPACE}% of the values when "
+        f"as many {summary.what} are drawn again from them. Another seed of the training would move the figures too."
     )
-    if summary.yardsticks:
-        told += " The base rate is what a constant reaches, which answers every row alike."
+    constants = {y.name for y in summary.yardsticks}
+    if LARGEST_CLASS_ALONE in constants:
+        told += " The base rate is what answering the largest class always reaches."
+    if MEAN_ALONE in constants:
+        told += " The mean alone answers all of them with the mean of the training rows."
     if len(summary.classes) > 2:
         told += " Precision, recall, F1, AUC and average precision are the mean over the classes."
     return told

@@ -102,7 +102,9 @@ def _data(summary: RunSummary) -> list[Child]:
     total = sum(summary.rows.get(split, 0) for split in parts)
     for split in parts:
         if summary.rows.get(split):
-            shown[f"{split} rows"] = f"{summary.rows[split]:,} ({percent(summary.rows[split] / total)})"
+            shown[f"{split} {summary.what}"] = (
+                f"{summary.rows[split]:,} ({percent(summary.rows[split] / total)})"
+            )
     if not summary.columns:
         return [facts(shown)]
     has_details = any(detail for *_, detail in summary.columns)

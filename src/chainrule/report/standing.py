@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from chainrule.catalog import METRICS
 from chainrule.core.text import visible
-from chainrule.core.units import show_interval, show_number
+from chainrule.core.units import show_figure, show_interval
 from chainrule.report.canvas import say
 from chainrule.report.summary import RunSummary
 from chainrule.train.metrics import metric_named
@@ -61,7 +61,8 @@ def _outcome(summary: RunSummary) -> str:
     split, score = score_of(summary)
     if split is None:
         return f"There is no {say(summary.metric)} to show: nothing was measured."
-    rows = _rows(summary.rows.get(split, 0), called(summary, split))
+    rows = counted(summary, split, summary.rows.get(split, 0))
+    shown = show_figure(score, digits_of(summary))
     is_share = summary.metric == "accuracy" or (summary.metric == "r2" and score > 0)
     span = spanned(summary.intervals.get(split, {}).get(summary.metric), is_share=is_share)
     luck = f" (95\N{NO-BREAK SPACE}% interval {span})" if span else ""
@@ -70,12 +71,12 @@ def _outcome(summary: RunSummary) -> str:
     if summary.metric == "accuracy":
         told = f"{percent(score)} of {rows} right{luck}."
     elif summary.metric == "r2" and score <= 0:
-        told = f"No better than answering all of them with their own mean: R² is {show_number(score)} on {rows}{luck}."
+        told = f"No better than answering all of them with their own mean: R² is {shown} on {rows}{luck}."
     elif summary.metric == "r2":
         told = f"Explains {percent(score)} of the variation on {rows}{luck}."
     else:
-        told = f"{capital(say(summary.metric))} {show_number(score)} on {rows}{luck}."
-    return told if split == "test" else f"{told} There are no test rows to confirm it."
+        told = f"{capital(say(summary.metric))} {shown} on {rows}{luck}."
+    return told if split == "test" else f"{told} There are no test {summary.what} to confirm it."
 
 
 def _standing(summary: RunSummary) -> str:
@@ -84,7 +85,7 @@ def _standing(summary: RunSummary) -> str:
         return "No yardstick was run beside it."
     _, score = score_of(summary)
     best = best_of(summary.metric, rivals)
-    name, reaches = visible(best, 80), f"reaches {scored(summary.metric, rivals[best])}."
+    name, reaches = visible(best, 80), f"reaches {scored(summary.metric, rivals[best], digits_of(summary))}."
     better = sum(beats(summary.metric, v, score) for v in rivals.values())
     level = rivals[best] == score
     if not math.isfinite(score):
@@ -102,8 +103,14 @@ def called(summary: RunSummary, split: str) -> str:
     return "held-out" if summary.held_out and split == "test" else split
 
 
-def _rows(count: int, split: str) -> str:
-    return f"{count:,} {split} {'row' if count == 1 else 'rows'}"
+def counted(summary: RunSummary, split: str, count: int) -> str:
+    """Return so many rows or pictures of a part, as words."""
+    return f"{count:,} {called(summary, split)} {summary.what[:-1] if count == 1 else summary.what}"
+
+
+def digits_of(summary: RunSummary) -> int:
+    """Return how many digits of a score mean something: fewer where a few rows judge."""
+    return 2 if summary.held_out else 3
 
 
 def number(value: float | None) -> float:
@@ -111,15 +118,15 @@ def number(value: float | None) -> float:
     return math.nan if value is None else float(value)
 
 
-def scored(metric: str, score: float) -> str:
+def scored(metric: str, score: float, digits: int = 3) -> str:
     """Write a score so that it can stand alone.
 
     >>> scored("r2", 0.4821), scored("accuracy", 0.25).replace(chr(160), " ")
-    ('R² 0.4821', '25.0 %')
+    ('R² 0.482', '25.0 %')
     """
     if metric == "accuracy":
         return percent(score)
-    return f"R² {show_number(score)}" if metric == "r2" else show_number(score)
+    return f"R² {show_figure(score, digits)}" if metric == "r2" else show_figure(score, digits)
 
 
 def spanned(interval: Sequence[float] | None, *, is_share: bool) -> str:

@@ -9,6 +9,12 @@ import numpy as np
 
 from chainrule.train.metrics import Answers
 
+MEAN_ALONE, LARGEST_CLASS_ALONE = (
+    "the mean alone",
+    "the largest class alone",
+)  # yardsticks that need no inputs
+TO_SAVE_TIME = ", to save time"  # ends the note of a yardstick that was cut short
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
@@ -112,6 +118,7 @@ class RunSummary:
     intervals: dict[str, dict[str, Sequence[float]]] = field(default_factory=dict)
     answers: Answers | None = None
     influences: Influences | None = None
+    what: str = "rows"  # or pictures
     held_out: bool = False  # whether the test rows are all rows, each held out by networks of their own
     by: str = ""
     groups: list[GroupFigures] = field(default_factory=list)

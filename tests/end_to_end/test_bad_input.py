@@ -510,7 +510,7 @@ def test_a_run_that_cannot_be_read_has_its_reason_below_the_table(chainrule, tmp
     assert chainrule("fit", "houses.csv", *FAST, "--name", "a", "--quiet").code == 0
     for name, content in (("cut", "{"), ("later", '{"format": 99}')):
         (tmp_path / "runs" / name).mkdir()
-        write(tmp_path / "runs" / name / "recipe.json", content)
+        (tmp_path / "runs" / name / "recipe.json").write_text(content)
     rows = {row["run"]: row for row in map(json.loads, chainrule("runs", "--json").out.splitlines())}
     assert {name: row["state"] for name, row in rows.items()} == {
         "a": "finished", "cut": "damaged", "later": "another version",

@@ -404,3 +404,14 @@ def test_parts_given_apart_are_read_again(tmp_path, monkeypatch):
     (tmp_path / "c.csv").write_text("x,z,y\n1,2,3\n2,3,4\n")
     with pytest.raises(cr.ChainruleError, match="has changed since the run was started"):
         cr.load(run.path).evaluate()
+
+
+def test_a_run_on_several_files_is_named_after_their_folder(tmp_path):
+    (tmp_path / "sales").mkdir()
+    for month in ("feb", "mar"):
+        rows = "".join(f"{i},{i * 2 % 7},{i % 5 + i / 10}\n" for i in range(40 if month == "feb" else 60))
+        (tmp_path / "sales" / f"{month}.csv").write_text(f"a,b,y\n{rows}")
+    runs = tmp_path / "runs"
+    several = cr.fit(tmp_path / "sales" / "*.csv", target="y", epochs=1, runs=runs, quiet=True)
+    one = cr.fit(tmp_path / "sales" / "feb.csv", target="y", epochs=1, runs=runs, quiet=True)
+    assert (several.path.name, one.path.name) == ("sales-mlp-1", "feb-mlp-1")

@@ -12,6 +12,7 @@ from chainrule.jobs import folder as folders
 from chainrule.jobs.folder import find
 from chainrule.jobs.run import Run
 from chainrule.train.metrics import metric_named
+from chainrule.train.recipe import FORMAT
 
 NONE = "–"  # where a run has no such setting, or left it open
 
@@ -84,13 +85,17 @@ def _row(path: Path) -> dict[str, Any]:
             part = next((part for part in ("test", "validation", "train") if part in run.metrics), "train")
             row |= {"metric": f"{part} {run.metric}", "value": run.metrics.get(part, {}).get(run.metric)}
     except RunError as error:
-        row |= {"state": _state_of(error), "problem": str(error)}
+        row |= {"state": _unreadable(path), "problem": str(error)}
     return row
 
 
-def _state_of(error: RunError) -> str:
+def _unreadable(path: Path) -> str:
     """Return in a word or two why a run cannot be read."""
-    return "another version" if " has format " in str(error) else "damaged"
+    try:
+        found = folders.read_json(path / folders.RECIPE)["format"]
+    except (RunError, TypeError, LookupError):
+        return "damaged"
+    return "another version" if isinstance(found, int) and found != FORMAT else "damaged"
 
 
 def _settings(run: Run) -> dict[str, str]:

@@ -190,7 +190,7 @@ def run_fit(request: Request) -> Iterator[Event]:
     recipe, material = prepare_run(request, source)
     yield from (Said(text=note) for note in recipe.notes)
     yield from (Warned(text=warning) for warning in recipe.warnings)
-    stem = f"{Path(source.name).stem}-{recipe.settings.model if request.model is None else type(request.model).__name__}"
+    stem = f"{folders.stem_of(source.name, source.origin.get('paths', ()))}-{recipe.settings.model if request.model is None else type(request.model).__name__}"
     device = choose_device(recipe.plan.device)
     training = make_training(recipe, material, device, model=request.model, loss=request.loss)
     recipe = replace(recipe, plan=_settled(recipe, training))

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,6 +99,27 @@ def create(runs: Path, name: str | None, stem: str, recipe: Any) -> RunFolder:
     folder = RunFolder(path)
     write_json(path / RECIPE, recipe)
     return folder
+
+
+def stem_of(name: str, paths: Sequence[str]) -> str:
+    """Return what runs on some data are called: after the file; after what the names of several have in common, else
+    after their folder.
+
+    >>> stem_of("sales.csv", ()), stem_of("feb.csv and 1 more file", ["/data/sales/feb.csv", "/data/sales/mar.csv"])
+    ('sales', 'sales')
+    >>> stem_of("", ["/data/sales-2025.csv", "/data/sales-2026.csv"]), stem_of("", ["/data/mar.csv", "/data/may.csv"])
+    ('sales', 'data')
+    """
+    if len(paths) < 2:
+        return Path(name).stem
+    stems = [Path(path).stem for path in paths]
+    shared = os.path.commonprefix(stems)  # noqa: RUF071 - of letters, not of folders
+    is_cut = any(stem[len(shared) :][:1].isalpha() for stem in stems) and shared[-1:].isalpha()
+    common = "" if is_cut else re.sub(r"[\W\d_]+$", "", shared)
+    try:
+        return common or Path(os.path.commonpath(paths)).name or stems[0]
+    except ValueError:  # on two drives
+        return stems[0]
 
 
 def _next(runs: Path, stem: str) -> Path:

@@ -52,7 +52,7 @@ def test_scaling(tmp_path: Path, capsys: Capture, scaling: str) -> None:
     check(train(data, tmp_path, target="price", scaling=scaling, **settings), capsys)
 
 
-@pytest.mark.parametrize("scaling", ["standard", "none"])
+@pytest.mark.parametrize("scaling", ["standard", "range", "none"])
 def test_columns_of_ticks(tmp_path: Path, capsys: Capture, scaling: str) -> None:
     random = np.random.default_rng(0)
     ticks = {name: random.choice([value, ""], 90) for name, value in

@@ -123,11 +123,11 @@ def test_tables_use_the_metric_and_its_direction(runs: Path) -> None:
 @pytest.mark.parametrize(
     ("metric", "ours", "theirs", "said"),
     [
-        ("mae", 3.0, [9.0, 4.0], "test MAE 3, ahead of every yardstick: mean 9, ridge 4"),
-        ("mae", 5.0, [9.0, 4.0], "test MAE 5, behind ridge 4; mean 9"),
-        ("mae", 4.0, [9.0, 4.0], "test MAE 4, level with ridge 4; mean 9"),
-        ("r2", 0.5, [0.0, 0.4], "test R² 0.5, ahead of every yardstick: mean 0, ridge 0.4"),
-        ("r2", 0.3, [0.0, 0.4], "test R² 0.3, behind ridge 0.4; mean 0"),
+        ("mae", 3.0, [9.0, 4.0], "test MAE 3, ahead of every yardstick: mean at 9, ridge at 4"),
+        ("mae", 5.0, [9.0, 4.0], "test MAE 5, behind ridge at 4; mean at 9"),
+        ("mae", 4.0, [9.0, 4.0], "test MAE 4, level with ridge at 4; mean at 9"),
+        ("r2", 0.5, [0.0, 0.4], "test R² 0.5, ahead of every yardstick: mean at 0, ridge at 0.4"),
+        ("r2", 0.3, [0.0, 0.4], "test R² 0.3, behind ridge at 0.4; mean at 0"),
     ],
 )
 def test_verdict_knows_what_is_better(metric: str, ours: float, theirs: list[float], said: str) -> None:
@@ -149,10 +149,10 @@ def test_verdict_names_yardsticks_that_were_cut_short() -> None:
     ]  # fmt: skip
     task = Regression(["y"])
     assert verdict(task, {"r2": 0.12345}, rivals) == (
-        "test R² 0.123, behind ridge regression 0.3; the mean alone -0.00062, trees 0.2 "
+        "test R² 0.123, behind ridge regression at 0.3; the mean alone at -0.00062, trees at 0.2 "
         "(cut short: on 100 of 900 training rows, 5 of 100 rounds)"
     )
-    assert verdict(task, {"r2": -0.01}, rivals[:1]) == "test R² -0.01, behind the mean alone -0.00062"
+    assert verdict(task, {"r2": -0.01}, rivals[:1]) == "test R² -0.01, behind the mean alone at -0.00062"
 
 
 def test_verdict_without_a_figure() -> None:

@@ -28,7 +28,7 @@ def test_logistic_regression_of_wide_rows_has_the_same_optimum(wide, classes: in
     x, others, y = wide
     y = np.where(y < classes, y, 0)
     reduce = yardstick._in_row_space(x)
-    assert reduce(x).shape == (30, 30)
+    assert reduce(x).shape == (30, 29), "one less than rows, by the centre"
 
     def fit(features):
         return LogisticRegression(max_iter=10_000, tol=1e-10, class_weight=weights).fit(features, y)
@@ -50,6 +50,11 @@ def test_copies_among_wide_rows_leave_the_optimum(wide) -> None:
     reduce = yardstick._in_row_space(x)
     whole = Ridge(alpha=1.0).fit(x.astype(np.float64), y).predict(others)
     assert np.allclose(whole, Ridge(alpha=1.0).fit(reduce(x), y).predict(reduce(others)), atol=1e-5)
+
+
+def test_wide_rows_that_are_all_equal_leave_one_feature_of_zeros() -> None:
+    x = np.full((4, 9), 3.5, np.float32)
+    assert yardstick._in_row_space(x)(x).tolist() == [[0.0]] * 4
 
 
 @pytest.mark.filterwarnings("ignore:lbfgs failed to converge")
@@ -78,5 +83,8 @@ def test_few_large_pictures_are_told_apart_by_few_numbers(monkeypatch, tmp_path:
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(random.integers(0, 255, (64, 64, 3), np.uint8)).save(path)
     run = cr.fit(tmp_path / "photos", epochs=1, model="mlp", runs=tmp_path / "runs", quiet=True)
-    assert run.recipe.inputs == (3, 64, 64) and set(widths) == {(9, 9)}
+    assert run.recipe.inputs == (3, 64, 64) and set(widths) == {(9, 8)}
     assert [y["name"] for y in run.record["yardsticks"]][1:] == ["logistic regression"]
+    assert run.record["judging"]["said"].endswith("each judged on the picture that it never saw")
+    page = (run.path / "report.html").read_text("utf-8")
+    assert "10 held-out pictures" in page and "held-out rows" not in page

@@ -49,6 +49,7 @@ class Verdict:
     method: str
     networks: int
     rounds: int
+    what: str = "rows"
 
     def to_json(self) -> dict[str, Any]:
         """Return how the figures came about, for metrics.json."""
@@ -56,12 +57,12 @@ class Verdict:
 
     def _said(self) -> str:
         if self.method == "leave-one-out":
-            return f"leave-one-out: {self.networks} networks of the same recipe, each judged on the row that it never saw"
+            return f"leave-one-out: {self.networks} networks of the same recipe, each judged on the {self.what[:-1]} that it never saw"
         times = f", repeated {self.rounds} times" if self.rounds > 1 else ""
-        mean = f"; figures are means over the {self.rounds}" if self.rounds > 1 else ""
+        mean = "; figures are means over the repeats" if self.rounds > 1 else ""
         return (
-            f"{self.method}{times}: {self.networks} networks of the same recipe, each judged on the rows that it never "
-            f"saw{mean}"
+            f"{self.method}{times}: {self.networks} networks of the same recipe, each judged on the {self.what} that it "
+            f"never saw{mean}"
         )
 
 
@@ -120,6 +121,7 @@ def judge_held_out(
         else f"{len(folds) // rounds}-fold cross-validation",
         networks=len(folds),
         rounds=rounds,
+        what="pictures" if material.prepare.is_pictures else "rows",
     )
 
 

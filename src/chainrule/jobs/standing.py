@@ -36,7 +36,7 @@ def verdict(
     ours = metrics[metric.name]
     best = (max if metric.larger_is_better else min)(rivals, key=lambda name: rivals[name])
     shown = {
-        y.name: f"{y.name} {show_figure(rivals[y.name], digits)}{_cut_short(y)}"
+        y.name: f"{y.name} at {show_figure(rivals[y.name], digits)}{_cut_short(y)}"
         for y in yardsticks
         if y.name in rivals
     }

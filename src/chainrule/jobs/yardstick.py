@@ -22,6 +22,7 @@ NUMBERS_FOR_TREES = 2_000_000
 NUMBERS_AT_ONCE = 1 << 22  # features of test rows that a simpler model predicts from together
 TREES_AT_ONCE, MOST_TREES = 5, 100
 MOST_ITERATIONS = 100  # of logistic regression
+LEAST_POWER = 1e-12  # of a direction beside the first one's; what is below is rounding
 
 
 def measure_yardsticks(material: Material, task: Task, fit_seconds: float) -> list[Yardstick]:
@@ -95,7 +96,11 @@ def _in_row_space(x: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     centre.
     """
     centre = x.mean(0, dtype=np.float64)
-    basis = np.linalg.qr((x - centre).T)[0]
+    centred = x - centre
+    powers, turned = np.linalg.eigh(centred @ centred.T)
+    kept = powers > max(LEAST_POWER * powers[-1], np.finfo(np.float64).tiny)
+    kept[-1] = True  # one feature, of zeros, where all rows are equal
+    basis = centred.T @ (turned[:, kept] / np.sqrt(np.maximum(powers[kept], np.finfo(np.float64).tiny)))
     return lambda rows: np.asarray((rows - centre) @ basis)
 
 

@@ -36,7 +36,8 @@ from tables_of_packages import TABLES
 from chainrule.data.prepare import Prepare
 from chainrule.data.read import read
 from chainrule.data.source import Source
-from chainrule.jobs.fit import Request, prepare_run
+from chainrule.jobs.preparation import prepare_run
+from chainrule.jobs.request import Request
 from chainrule.jobs.workshop import Material, make_training
 from chainrule.train.loop import judge, outputs_of
 from chainrule.train.recipe import Recipe

@@ -24,7 +24,8 @@ from tables_of_packages import TABLES, from_r
 from chainrule.data.read import read
 from chainrule.data.source import Source
 from chainrule.diagnose.before import warnings
-from chainrule.jobs.fit import Request, prepare_run
+from chainrule.jobs.preparation import prepare_run
+from chainrule.jobs.request import Request
 from chainrule.train.settings import Settings
 
 

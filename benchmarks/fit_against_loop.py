@@ -26,7 +26,8 @@ from sklearn.neural_network import MLPClassifier
 
 from chainrule.data.builtin import mnist_5k
 from chainrule.jobs.events import Finished
-from chainrule.jobs.fit import Request, run_fit
+from chainrule.jobs.fit import run_fit
+from chainrule.jobs.request import Request
 from chainrule.jobs.show import Terminal
 from chainrule.train.settings import Settings
 

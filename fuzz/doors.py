@@ -21,8 +21,10 @@ from chainrule.data.reading import Reading
 from chainrule.data.source import Source
 from chainrule.jobs.compare import compare_runs
 from chainrule.jobs.events import Opened
-from chainrule.jobs.fit import Request, load_model_settings, prepare_run, run_fit
+from chainrule.jobs.fit import run_fit
 from chainrule.jobs.predict import evaluate_on, predict_file
+from chainrule.jobs.preparation import load_model_settings, prepare_run
+from chainrule.jobs.request import Request
 from chainrule.jobs.workshop import make_training
 from chainrule.train.settings import Settings, parse_settings
 

@@ -8,7 +8,8 @@ import numpy as np
 import polars as pl
 
 from chainrule.data.source import Source
-from chainrule.jobs.fit import Request, prepare_run
+from chainrule.jobs.preparation import prepare_run
+from chainrule.jobs.request import Request
 from chainrule.train.settings import Settings
 
 

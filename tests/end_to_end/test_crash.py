@@ -10,7 +10,8 @@ import pytest
 
 from chainrule.core import files
 from chainrule.core.errors import RunError
-from chainrule.jobs.fit import Request, run_fit
+from chainrule.jobs.fit import run_fit
+from chainrule.jobs.request import Request
 from chainrule.train.checkpoint import load_checkpoint
 from chainrule.train.settings import Settings
 

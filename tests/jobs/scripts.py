@@ -22,7 +22,8 @@ from chainrule.data.batches import Batches
 from chainrule.data.read import read
 from chainrule.jobs import folder as folders
 from chainrule.jobs.derived import write_model
-from chainrule.jobs.fit import Request, prepare_run
+from chainrule.jobs.preparation import prepare_run
+from chainrule.jobs.request import Request
 from chainrule.jobs.run import Run
 from chainrule.jobs.workshop import make_training, reading_of
 from chainrule.train.loop import evaluate

@@ -19,7 +19,9 @@ from chainrule.core.errors import DataError, RunError, SettingError, ShapeError,
 from chainrule.data.builtin import iris
 from chainrule.data.read import read
 from chainrule.jobs.events import EpochEnded, Finished, Opened
-from chainrule.jobs.fit import Request, prepare_run, run_fit
+from chainrule.jobs.fit import run_fit
+from chainrule.jobs.preparation import prepare_run
+from chainrule.jobs.request import Request
 from chainrule.train.checkpoint import load_checkpoint
 from chainrule.train.settings import Settings
 

@@ -20,7 +20,8 @@ from chainrule.core.errors import DataError, Interrupted, SettingError
 from chainrule.data.prepare import Prepare
 from chainrule.jobs import held_out, show, workshop
 from chainrule.jobs.events import Finished, HeldOut, Said
-from chainrule.jobs.fit import Request, run_fit
+from chainrule.jobs.fit import run_fit
+from chainrule.jobs.request import Request
 from chainrule.train.settings import Settings
 
 STUDY = Path(__file__).parent.parent / "fixtures" / "study.csv"

@@ -17,8 +17,9 @@ from chainrule.core.errors import SettingError
 from chainrule.jobs import yardstick
 from chainrule.jobs.compare import compare_runs, list_runs
 from chainrule.jobs.events import Finished
-from chainrule.jobs.fit import Request, run_fit
+from chainrule.jobs.fit import run_fit
 from chainrule.jobs.predict import evaluate_on
+from chainrule.jobs.request import Request
 from chainrule.jobs.show import Terminal, epoch_line, figures
 from chainrule.jobs.standing import base_rate, verdict
 from chainrule.report.summary import Yardstick

@@ -228,7 +228,8 @@ def fit(
         model_hints = _hints_of(model, set_ or [])
         training, of_model = parse_settings(set_ or [], model_hints)
         settings = Settings(**{**training, **{k: v for k, v in flags.items() if v is not None}})
-        from chainrule.jobs.fit import Request, divided, run_fit
+        from chainrule.jobs.fit import run_fit
+        from chainrule.jobs.request import Request, divided
 
         named = data[0] if data and len(data) == 1 else data or None
         request = Request(
@@ -484,7 +485,7 @@ def run() -> int:
 
 def _hints_of(model: str | None, pairs: list[str]) -> Callable[[], dict[str, object]]:
     def hints() -> dict[str, object]:
-        from chainrule.jobs.fit import load_model_settings
+        from chainrule.jobs.preparation import load_model_settings
 
         named = [p.partition("=")[2] for p in pairs if p.startswith("model=")]
         return load_model_settings(model or (named[0] if named else "mlp"))

@@ -2,74 +2,44 @@
 
 from __future__ import annotations
 
-import inspect
 import time
-import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from chainrule.catalog import load as load_named
 from chainrule.core import signals
 from chainrule.core.device import choose_device
-from chainrule.core.errors import Interrupted, RunError, SettingError, StorageError, TrainingFailed
+from chainrule.core.errors import Interrupted, RunError, StorageError, TrainingFailed
 from chainrule.core.text import visible
-from chainrule.data.division import columns_that_divide, parse_split
 from chainrule.data.read import read
-from chainrule.data.reading import Divided
-from chainrule.data.schema import Schema, find_schema
-from chainrule.data.source import Source
-from chainrule.diagnose.before import warnings
 from chainrule.jobs import folder as folders
 from chainrule.jobs.derived import finish, write_model
 from chainrule.jobs.events import EpochEnded, Event, Finished, Opened, Said, Stepped, Warned
 from chainrule.jobs.folder import RunFolder
-from chainrule.jobs.groups import check_column
-from chainrule.jobs.held_out import Train, check_rows, hold_back, way_announced
+from chainrule.jobs.held_out import Train
+from chainrule.jobs.preparation import prepare_run, settled_plan
+from chainrule.jobs.request import Request, called, check_names, divided
 from chainrule.jobs.run import Run
 from chainrule.jobs.show import consume
 from chainrule.jobs.workshop import (
     Material,
-    check_settings,
     make_material,
     make_training,
     read_again,
     reading_of,
 )
-from chainrule.models import model_settings
 from chainrule.train.checkpoint import load_checkpoint, save_checkpoint, under
-from chainrule.train.plan import Plan, make_plan, multiply_adds
 from chainrule.train.recipe import Recipe, versions_here
 from chainrule.train.settings import Settings
-from chainrule.train.suggestions import Question, suggest, suggest_model
-from chainrule.train.task import LossFunction, build_task
+from chainrule.train.task import LossFunction
 from chainrule.train.training import Training
 
-CHECKPOINT_SECONDS = 1.0  # least time between two checkpoints …
-CHECKPOINT_SHARE = 0.01  # … and the most of the run's time that they may take
+CHECKPOINT_SHARE = 0.01  # the most of a run's time that checkpoints may take
 TELL_SECONDS = 0.1  # between two reports of single updates
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What a user asked of `fit`."""
-
-    data: Any = None
-    target: str | None = None
-    settings: Settings = field(default_factory=Settings)
-    model_settings: Mapping[str, Any] = field(default_factory=dict)
-    model: nn.Module | None = None
-    loss: LossFunction | None = None
-    runs: Path = Path("runs")
-    name: str | None = None
-    resume: Path | None = None
-    checkpoint_seconds: float = CHECKPOINT_SECONDS
-    track: Callable[..., Any] | None = None
-    command: str | None = None
 
 
 def fit(
@@ -181,9 +151,9 @@ def run_fit(request: Request) -> Iterator[Event]:
     if request.resume is not None:
         yield from _resume(request)
         return
-    _check_names(request.settings)
+    check_names(request.settings)
     folders.check_place(request.runs, request.name)
-    yield Said(text=f"reading {visible(_called(request.data))}")
+    yield Said(text=f"reading {visible(called(request.data))}")
     reading = reading_of(request.settings, request.target, cache=request.runs / ".cache", track=request.track)
     source = read(request.data, reading)
     began = time.perf_counter()
@@ -193,106 +163,13 @@ def run_fit(request: Request) -> Iterator[Event]:
     stem = f"{folders.stem_of(source.name, source.origin.get('paths', ()))}-{recipe.settings.model if request.model is None else type(request.model).__name__}"
     device = choose_device(recipe.plan.device)
     training = make_training(recipe, material, device, model=request.model, loss=request.loss)
-    recipe = replace(recipe, plan=_settled(recipe, training))
+    recipe = replace(recipe, plan=settled_plan(recipe, training))
     with recipe.plan.applied():
         folder = folders.create(request.runs, request.name, stem, recipe.to_json())
         with folder.locked():
             if recipe.given:
                 _save(folder, training, material)
             yield from _train(request, recipe, material, training, folder, began)
-
-
-def prepare_run(request: Request, source: Source) -> tuple[Recipe, Material]:
-    """Decide everything that a run depends on, before anything is trained."""
-    settings = request.settings
-    check_rows(len(source), source.name, None)
-    dividing = columns_that_divide(source, settings.split, settings.columns)
-    schema, found = find_schema(
-        source,
-        target=request.target,
-        task=settings.task,
-        columns=(*settings.columns, *(f"{name}=ignore" for name in dividing)),
-        decimal=settings.decimal,
-        merge_classes=settings.merge_classes,
-    )
-    _check_question(request, schema)
-    if settings.by is not None:
-        check_column(source, settings.by)
-    examples = schema.encode(source)
-    settings = hold_back(settings, len(examples), is_divided=source.fixed_split is not None)
-    check_rows(len(examples), source.name, settings.folds)
-    material = make_material(source, examples, schema, settings)
-    inputs = material.prepare.features
-    question = Question(
-        kind=schema.target.kind, rows=len(material.split.train), inputs=inputs, is_pictures=schema.is_pictures
-    )
-    name = settings.model or ("" if request.model is not None else suggest_model(question))
-    chosen, of_model = suggest(name, question)
-    accepted = set(load_model_settings(name)) if name else set()
-    if settings.dropout is None and "dropout" not in accepted:
-        chosen.pop("dropout", None)
-    filled = settings.filled({**chosen, "model": name or type(request.model).__name__})
-    kept = {**{k: v for k, v in of_model.items() if k in accepted}, **request.model_settings}
-    recipe = Recipe(
-        data={
-            **source.origin,
-            "name": source.name,
-            "target": request.target,
-            "fingerprint": source.fingerprint(),
-        },
-        schema=schema,
-        settings=filled,
-        model_settings=check_settings(filled, kept, accepted) if name else kept,
-        inputs=inputs,
-        plan=make_plan(settings.plan, settings.device),
-        versions=versions_here(),
-        notes=(
-            *source.notes,
-            *found.notes,
-            *dividing.values(),
-            *examples.notes,
-            *material.notes,
-            *_about_few_rows(settings, material),
-            *_about_patience(settings, material),
-        ),
-        warnings=(
-            *found.warnings,
-            *warnings(source, schema, examples, material.split, material.copies, filled),
-        ),
-        command=request.command or "",
-        given=tuple(k for k, v in (("model", request.model), ("loss", request.loss)) if v is not None),
-    )
-    return recipe, material
-
-
-def _about_few_rows(settings: Settings, material: Material) -> tuple[str, ...]:
-    return (way_announced(settings.folds, material),) if settings.folds else ()
-
-
-def _about_patience(settings: Settings, material: Material) -> tuple[str, ...]:
-    if settings.patience is None or len(material.split.validation):
-        return ()
-    return (
-        f"--patience {settings.patience} stops nothing: no rows validate, so that all epochs are made "
-        "(--validation 0.1 keeps a tenth of the rows for it)",
-    )
-
-
-def _settled(recipe: Recipe, training: Training) -> Plan:
-    """Return the plan, now that the network is known."""
-    batches = training.batches
-    work = multiply_adds(training.step.objective.model, batches.inputs[:1]) * batches.batch_size
-    return make_plan(recipe.settings.plan, recipe.settings.device, work)
-
-
-def load_model_settings(name: str) -> dict[str, Any]:
-    """Return the settings of a model with their types."""
-    hints = typing.get_type_hints(_annotated(load_named("model", name)))
-    return {k: hints.get(k, str) for k in model_settings(name)}
-
-
-def _annotated(builder: Any) -> Any:
-    return inspect.getattr_static(builder, "__init__") if isinstance(builder, type) else builder
 
 
 def _resume(request: Request) -> Iterator[Event]:
@@ -404,60 +281,3 @@ def _save(folder: RunFolder, training: Training, material: Material) -> None:
         save_checkpoint(folder.checkpoint, tensors, training.state())
     except StorageError as error:
         raise StorageError(f"{error}; free some space, then: chainrule fit --resume {folder.path}") from error
-
-
-def _check_names(settings: Settings) -> None:
-    """Refuse unknown names before any data is read."""
-    for kind, name in (
-        ("optimizer", settings.optimizer),
-        ("schedule", settings.schedule),
-        ("loss", settings.loss),
-        ("model", settings.model),
-        ("metric", settings.metric),
-    ):
-        if name is not None:
-            load_named(kind, name)
-    make_plan(settings.plan, settings.device)
-    parse_split(settings.split)
-
-
-def _check_question(request: Request, schema: Schema) -> None:
-    """Refuse a loss, a metric or weights of classes that the target has no use for. Raises: SettingError"""
-    target, settings = schema.target, request.settings
-    build_task(
-        target.kind,
-        target.classes or target.names,
-        request.loss or settings.loss,
-        metric=settings.metric,
-        class_weight=settings.class_weight,
-    )
-
-
-def _called(data: Any) -> str:
-    if data is None:
-        raise SettingError(
-            "no data: name a built-in data set, a file or a folder (chainrule datasets lists what is built in)"
-        )
-    if isinstance(data, Divided):
-        others = [(name, part) for name, part in (("validation", data.validation), ("test", data.test))]
-        return ", ".join(
-            [_called(data.train), *(f"{name}: {_called(part)}" for name, part in others if part is not None)]
-        )
-    if isinstance(data, list | tuple) and all(isinstance(item, str | Path) for item in data):
-        return f"{data[0]} and {len(data) - 1} more" if len(data) > 1 else str(data[0])
-    return str(data) if isinstance(data, str | Path) else type(data).__name__
-
-
-def divided(data: Any, settings: Settings, validation_data: Any, test_data: Any) -> Any:
-    """Return the data with parts that were given apart. Raises: SettingError for a part that is given and drawn."""
-    for name, part, fraction in (
-        ("validation", validation_data, settings.validation),
-        ("test", test_data, settings.test),
-    ):
-        if part is not None and fraction is not None:
-            raise SettingError(
-                f"--{name} {fraction:g} draws rows for what --{name}-data gives; leave out one of them"
-            )
-    if validation_data is None and test_data is None:
-        return data
-    return Divided(train=data, validation=validation_data, test=test_data)

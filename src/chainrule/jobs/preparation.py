@@ -1,0 +1,133 @@
+"""Everything that a run depends on, decided before anything is trained."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from typing import Any
+
+from chainrule.catalog import load as load_named
+from chainrule.data.division import columns_that_divide
+from chainrule.data.schema import Schema, find_schema
+from chainrule.data.source import Source
+from chainrule.diagnose.before import warnings
+from chainrule.jobs.groups import check_column
+from chainrule.jobs.held_out import check_rows, hold_back, way_announced
+from chainrule.jobs.request import Request
+from chainrule.jobs.workshop import (
+    Material,
+    check_settings,
+    make_material,
+)
+from chainrule.models import model_settings
+from chainrule.train.plan import Plan, make_plan, multiply_adds
+from chainrule.train.recipe import Recipe, versions_here
+from chainrule.train.settings import Settings
+from chainrule.train.suggestions import Question, suggest, suggest_model
+from chainrule.train.task import build_task
+from chainrule.train.training import Training
+
+
+def prepare_run(request: Request, source: Source) -> tuple[Recipe, Material]:
+    """Decide everything that a run depends on, before anything is trained."""
+    settings = request.settings
+    check_rows(len(source), source.name, None)
+    dividing = columns_that_divide(source, settings.split, settings.columns)
+    schema, found = find_schema(
+        source,
+        target=request.target,
+        task=settings.task,
+        columns=(*settings.columns, *(f"{name}=ignore" for name in dividing)),
+        decimal=settings.decimal,
+        merge_classes=settings.merge_classes,
+    )
+    _check_question(request, schema)
+    if settings.by is not None:
+        check_column(source, settings.by)
+    examples = schema.encode(source)
+    settings = hold_back(settings, len(examples), is_divided=source.fixed_split is not None)
+    check_rows(len(examples), source.name, settings.folds)
+    material = make_material(source, examples, schema, settings)
+    inputs = material.prepare.features
+    question = Question(
+        kind=schema.target.kind, rows=len(material.split.train), inputs=inputs, is_pictures=schema.is_pictures
+    )
+    name = settings.model or ("" if request.model is not None else suggest_model(question))
+    chosen, of_model = suggest(name, question)
+    accepted = set(load_model_settings(name)) if name else set()
+    if settings.dropout is None and "dropout" not in accepted:
+        chosen.pop("dropout", None)
+    filled = settings.filled({**chosen, "model": name or type(request.model).__name__})
+    kept = {**{k: v for k, v in of_model.items() if k in accepted}, **request.model_settings}
+    recipe = Recipe(
+        data={
+            **source.origin,
+            "name": source.name,
+            "target": request.target,
+            "fingerprint": source.fingerprint(),
+        },
+        schema=schema,
+        settings=filled,
+        model_settings=check_settings(filled, kept, accepted) if name else kept,
+        inputs=inputs,
+        plan=make_plan(settings.plan, settings.device),
+        versions=versions_here(),
+        notes=(
+            *source.notes,
+            *found.notes,
+            *dividing.values(),
+            *examples.notes,
+            *material.notes,
+            *_about_few_rows(settings, material),
+            *_about_patience(settings, material),
+        ),
+        warnings=(
+            *found.warnings,
+            *warnings(source, schema, examples, material.split, material.copies, filled),
+        ),
+        command=request.command or "",
+        given=tuple(k for k, v in (("model", request.model), ("loss", request.loss)) if v is not None),
+    )
+    return recipe, material
+
+
+def _check_question(request: Request, schema: Schema) -> None:
+    """Refuse a loss, a metric or weights of classes that the target has no use for. Raises: SettingError"""
+    target, settings = schema.target, request.settings
+    build_task(
+        target.kind,
+        target.classes or target.names,
+        request.loss or settings.loss,
+        metric=settings.metric,
+        class_weight=settings.class_weight,
+    )
+
+
+def _about_few_rows(settings: Settings, material: Material) -> tuple[str, ...]:
+    return (way_announced(settings.folds, material),) if settings.folds else ()
+
+
+def _about_patience(settings: Settings, material: Material) -> tuple[str, ...]:
+    if settings.patience is None or len(material.split.validation):
+        return ()
+    return (
+        f"--patience {settings.patience} stops nothing: no rows validate, so that all epochs are made "
+        "(--validation 0.1 keeps a tenth of the rows for it)",
+    )
+
+
+def settled_plan(recipe: Recipe, training: Training) -> Plan:
+    """Return the plan, now that the network is known."""
+    batches = training.batches
+    work = multiply_adds(training.step.objective.model, batches.inputs[:1]) * batches.batch_size
+    return make_plan(recipe.settings.plan, recipe.settings.device, work)
+
+
+def load_model_settings(name: str) -> dict[str, Any]:
+    """Return the settings of a model with their types."""
+    hints = typing.get_type_hints(_annotated(load_named("model", name)))
+    return {k: hints.get(k, str) for k in model_settings(name)}
+
+
+def _annotated(builder: Any) -> Any:
+    return inspect.getattr_static(builder, "__init__") if isinstance(builder, type) else builder

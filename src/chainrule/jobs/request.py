@@ -1,0 +1,84 @@
+"""What a user asked of `fit`, and what can be refused before any data is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from chainrule.catalog import load as load_named
+from chainrule.core.errors import SettingError
+from chainrule.data.division import parse_split
+from chainrule.data.reading import Divided
+from chainrule.train.plan import make_plan
+from chainrule.train.settings import Settings
+from chainrule.train.task import LossFunction
+
+CHECKPOINT_SECONDS = 1.0  # least time between two checkpoints
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a user asked of `fit`."""
+
+    data: Any = None
+    target: str | None = None
+    settings: Settings = field(default_factory=Settings)
+    model_settings: Mapping[str, Any] = field(default_factory=dict)
+    model: nn.Module | None = None
+    loss: LossFunction | None = None
+    runs: Path = Path("runs")
+    name: str | None = None
+    resume: Path | None = None
+    checkpoint_seconds: float = CHECKPOINT_SECONDS
+    track: Callable[..., Any] | None = None
+    command: str | None = None
+
+
+def divided(data: Any, settings: Settings, validation_data: Any, test_data: Any) -> Any:
+    """Return the data with parts that were given apart. Raises: SettingError for a part that is given and drawn."""
+    for name, part, fraction in (
+        ("validation", validation_data, settings.validation),
+        ("test", test_data, settings.test),
+    ):
+        if part is not None and fraction is not None:
+            raise SettingError(
+                f"--{name} {fraction:g} draws rows for what --{name}-data gives; leave out one of them"
+            )
+    if validation_data is None and test_data is None:
+        return data
+    return Divided(train=data, validation=validation_data, test=test_data)
+
+
+def called(data: Any) -> str:
+    """Say in a few words what data was asked for. Raises: SettingError for none."""
+    if data is None:
+        raise SettingError(
+            "no data: name a built-in data set, a file or a folder (chainrule datasets lists what is built in)"
+        )
+    if isinstance(data, Divided):
+        others = [(name, part) for name, part in (("validation", data.validation), ("test", data.test))]
+        return ", ".join(
+            [called(data.train), *(f"{name}: {called(part)}" for name, part in others if part is not None)]
+        )
+    if isinstance(data, list | tuple) and all(isinstance(item, str | Path) for item in data):
+        return f"{data[0]} and {len(data) - 1} more" if len(data) > 1 else str(data[0])
+    return str(data) if isinstance(data, str | Path) else type(data).__name__
+
+
+def check_names(settings: Settings) -> None:
+    """Refuse unknown names before any data is read."""
+    for kind, name in (
+        ("optimizer", settings.optimizer),
+        ("schedule", settings.schedule),
+        ("loss", settings.loss),
+        ("model", settings.model),
+        ("metric", settings.metric),
+    ):
+        if name is not None:
+            load_named(kind, name)
+    make_plan(settings.plan, settings.device)
+    parse_split(settings.split)

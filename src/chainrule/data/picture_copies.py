@@ -25,6 +25,7 @@ SIDE = 16  # of the small pictures
 FREQUENCIES = 9  # each way; the 64 lowest but the mean become bits
 BITS, TABLES = 64, 16
 PICTURES_AT_ONCE = 256
+PAIRS_AT_ONCE, FITTED_AT_ONCE = 1 << 14, 1 << 9  # compared; fitted, which takes ten times the memory
 NEIGHBOURS = 32  # of a picture that are looked at in each table
 SAMPLE, LEAST_SAMPLE = 200, 10  # pictures among which nearest neighbours are told
 # Distances of small pictures of mean 0 and length 1. Copies of 600 windows of photographs at 64 × 64: saved as JPEG of
@@ -106,8 +107,9 @@ def _near_pairs(small: np.ndarray, colours: np.ndarray) -> np.ndarray:
     """Return pairs of pictures that show the same. Shapes: -> (pairs, 2)."""
     limit = min(FARTHEST, SHARE_OF_USUAL * _usual_distance(small))
     bits = _bits(small)
-    found = [_confirmed(pairs, small, colours, limit) for pairs in _candidates(bits)]
-    return np.concatenate([np.empty((0, 2), np.int64), *found])  # few pictures may give no candidates at all
+    likely = [_likely(pairs, small, limit) for pairs in _candidates(bits)]
+    pairs = np.concatenate([np.empty((0, 2), np.int64), *likely])  # few pictures may give no candidates at all
+    return _confirmed(np.unique(pairs, axis=0), small, colours, limit)
 
 
 def _bits(small: np.ndarray) -> np.ndarray:
@@ -144,17 +146,25 @@ def _candidates(bits: np.ndarray) -> Iterator[np.ndarray]:
             yield np.stack([order[places], order[places + distance]], 1)
 
 
+def _likely(pairs: np.ndarray, small: np.ndarray, limit: float) -> np.ndarray:
+    """Return the pairs that a shift and a stretch could make copies. Shapes: pairs (P, 2) -> (fewer, 2)."""
+    kept = []
+    for start in range(0, len(pairs), PAIRS_AT_ONCE):
+        few = pairs[start : start + PAIRS_AT_ONCE]
+        # the cosine: the distance squared is 2 - 2 cosines
+        alike = np.einsum("pij,pij->p", small[few[:, 0]], small[few[:, 1]])
+        kept.append(few[alike > 1 - (WARP_GAIN * limit) ** 2 / 2])
+    return np.concatenate(kept) if kept else pairs[:0]
+
+
 def _confirmed(pairs: np.ndarray, small: np.ndarray, colours: np.ndarray, limit: float) -> np.ndarray:
     """Return the pairs that are copies. Shapes: pairs (P, 2) -> (fewer, 2)."""
-    kept = []
-    for start in range(0, len(pairs), 1 << 14):
-        few = pairs[start : start + (1 << 14)]
-        one, other = (small[few[:, side]].reshape(len(few), -1) for side in (0, 1))
-        alike = (one * other).sum(1)  # the cosine: the distance squared is 2 - 2 cosines
-        few = few[alike > 1 - (WARP_GAIN * limit) ** 2 / 2]
+    kept = [pairs[:0]]
+    for start in range(0, len(pairs), FITTED_AT_ONCE):
+        few = pairs[start : start + FITTED_AT_ONCE]
         few = few[_fitted_distances(small[few[:, 0]], small[few[:, 1]]) < limit]
         kept.append(few[_same_colours(colours[few[:, 0]], colours[few[:, 1]])])
-    return np.concatenate(kept) if kept else pairs[:0]
+    return np.concatenate(kept)
 
 
 def _fitted_distances(ones: np.ndarray, others: np.ndarray) -> np.ndarray:

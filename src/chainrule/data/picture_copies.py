@@ -108,7 +108,9 @@ def _near_pairs(small: np.ndarray, colours: np.ndarray) -> np.ndarray:
     limit = min(FARTHEST, SHARE_OF_USUAL * _usual_distance(small))
     bits = _bits(small)
     likely = [_likely(pairs, small, limit) for pairs in _candidates(bits)]
-    pairs = np.concatenate([np.empty((0, 2), np.int64), *likely])  # few pictures may give no candidates at all
+    pairs = np.concatenate(
+        [np.empty((0, 2), np.int64), *likely]
+    )  # few pictures may give no candidates at all
     return _confirmed(np.unique(pairs, axis=0), small, colours, limit)
 
 

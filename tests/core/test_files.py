@@ -250,3 +250,9 @@ def test_children_do_not_inherit_the_lock(tmp_path: Path) -> None:
             pass
     finally:
         child.communicate(b"\n")
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(StorageError, match=r"there is no folder .*nowhere; make it first"):
+        write_atomic(tmp_path / "nowhere" / "x.png", b"")
+    assert not list(tmp_path.iterdir())

@@ -269,7 +269,7 @@ def test_outputs_that_cannot_be_written(refused, tmp_path, trained):
         "predict", trained, rows, "--output", "out.xls"
     )
     said = refused("predict", trained, rows, "--output", "no/folder/out.csv")
-    assert "no/folder/out.csv could not be written (no such file or directory)" in said
+    assert "no/folder/out.csv could not be written: there is no folder no/folder; make it first" in said
 
 
 # ---- names and settings

@@ -43,6 +43,10 @@ def write_parts_atomic(path: Path, parts: Iterable[bytes | memoryview]) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             beside.unlink()
+        if isinstance(error, FileNotFoundError):
+            raise StorageError(
+                f"{path} could not be written: there is no folder {path.parent}; make it first"
+            ) from error
         raise StorageError(
             f"{path} could not be written ({_reason(error)}); what stands there is whole"
         ) from error

@@ -15,6 +15,7 @@ _PUBLIC = {
     "load": "chainrule.jobs.run",
     "Run": "chainrule.jobs.run",
     "verify": "chainrule.jobs.verify",
+    "explain": "chainrule.jobs.explain",
     "build": "chainrule.models",
     "ChainruleError": "chainrule.core.errors",
     "Batches": "chainrule.data.batches",
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from chainrule.core.errors import ChainruleError as ChainruleError
     from chainrule.data.batches import Batches as Batches
     from chainrule.data.reading import Divided as Divided
+    from chainrule.jobs.explain import explain as explain
     from chainrule.jobs.fit import fit as fit
     from chainrule.jobs.run import Run as Run
     from chainrule.jobs.run import load as load

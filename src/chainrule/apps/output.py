@@ -19,6 +19,7 @@ class Printer(Protocol):
     """How results reach the user."""
 
     track: Callable[..., Any] | None
+    width: int  # columns that text may take
 
     def show(self, events: Iterable[Any]) -> Iterator[Any]: ...
     def record(self, event: str, values: dict[str, Any], text: str | None = None) -> None: ...
@@ -74,6 +75,7 @@ class _Text:
 
         self._terminal = Terminal()
         self.track: Callable[..., Any] | None = self._terminal.track
+        self.width = self._terminal.console.width
 
     def show(self, events: Iterable[Any]) -> Iterator[Any]:
         return self._terminal.show(events)
@@ -105,6 +107,7 @@ class _Text:
 class _Quiet(_Text):
     def __init__(self) -> None:
         self.track = None
+        self.width = 100
 
     def notes(self, texts: Iterable[str]) -> None:
         return None
@@ -115,6 +118,7 @@ class _Quiet(_Text):
 
 class _Json:
     track: Callable[..., Any] | None = None
+    width = 100
 
     def show(self, events: Iterable[Any]) -> Iterator[Any]:
         from chainrule.jobs.events import EpochEnded, Finished, HeldOut, Opened, Said, Warned

@@ -1,0 +1,81 @@
+"""The command `explain`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from chainrule.apps import output
+from chainrule.apps.flags import JSON, RUNS
+from chainrule.core.errors import SettingError
+from chainrule.core.text import visible
+
+EXAMPLES = {
+    "explain": (
+        'chainrule explain "3*(a+b*c)" a=5 b=3 c=2',
+        "chainrule explain network.toml --output network.html",
+        "chainrule explain runs/iris-mlp-1 --row 17",
+        "chainrule explain lenet --input 1x28x28",
+    ),
+}
+
+
+def explain(
+    subject: Annotated[
+        str,
+        typer.Argument(
+            help="An expression, a .toml file with a network, a run folder, or a model's name.",
+            metavar="EXPRESSION|NETWORK.toml|RUN|MODEL",
+        ),
+    ],
+    variables: Annotated[
+        list[str] | None,
+        typer.Argument(help="Values of an expression's variables.", metavar="[NAME=VALUE]..."),
+    ] = None,
+    row: Annotated[
+        int | None, typer.Option(help="Row of the run's data, counted from 0.", metavar="N")
+    ] = None,
+    input: Annotated[
+        str | None, typer.Option(help="Shape of one row for a model, such as 3x32x32 or 30.", metavar="SHAPE")
+    ] = None,
+    output_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="File to write: .html a page, .svg a slide, .json the values, .txt the text.",
+            metavar="FILE",
+        ),
+    ] = None,
+    runs: RUNS = Path("runs"),
+    json: JSON = False,
+) -> None:
+    """Show the mathematics: values forward, gradients backward, the chain rule at every step; shapes and costs."""
+    with output.printer(json=json, quiet=False) as out:
+        from chainrule.jobs.explain import explain as explained
+
+        found = explained(
+            subject, row=row, input=_shape(input), runs=runs, **dict(map(_variable, variables or []))
+        )
+        if output_file is not None:
+            found.save(output_file)
+        out.record("explained", found.values(), found.text(out.width))
+
+
+def _shape(text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    if not re.fullmatch(r"[1-9]\d{0,8}([x×][1-9]\d{0,8})*", text):
+        raise SettingError(f"--input takes a shape such as 3x32x32 or 30; got '{visible(text, 40)}'")
+    return tuple(int(part) for part in re.split("[x×]", text))
+
+
+def _variable(pair: str) -> tuple[str, float]:
+    name, _, value = pair.partition("=")
+    try:
+        return name.strip(), float(value)
+    except ValueError:
+        raise SettingError(f"a variable is given as NAME=NUMBER; got '{visible(pair, 60)}'") from None

@@ -1,0 +1,36 @@
+"""Flags that several commands share, and flags made from settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from chainrule.train.settings import help_text
+
+TRAINING, DATA, RUN = "Training", "Data and question", "Run"
+JSON = Annotated[bool, typer.Option("--json", help="One JSON object per line instead of text.")]
+QUIET = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+ENCODING = Annotated[
+    str | None, typer.Option(help="Encoding of the table, if not that of training.", metavar="NAME")
+]
+SHEET = Annotated[
+    str | None, typer.Option(help="Sheet of the workbook, if not called as in training.", metavar="NAME")
+]
+RUNS = Annotated[Path, typer.Option("--runs", help="Folder of the run folders.", rich_help_panel=RUN)]
+
+
+def of_training(name: str, metavar: str) -> typer.models.OptionInfo:
+    return of_setting(name, metavar, TRAINING)
+
+
+def of_setting(name: str, metavar: str, panel: str) -> typer.models.OptionInfo:
+    text = help_text(name)
+    option: typer.models.OptionInfo = typer.Option(
+        "--" + name.replace("_", "-"),
+        help=text[0].upper() + text[1:] + ".",
+        metavar=metavar,
+        rich_help_panel=panel,
+    )
+    return option

@@ -1,0 +1,76 @@
+"""Commands on names that a user can type: models, datasets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from chainrule.apps import output
+from chainrule.apps.flags import JSON
+from chainrule.core.errors import SettingError
+
+EXAMPLES = {
+    "models": (
+        "chainrule models",
+        "chainrule models mlp",
+    ),
+    "datasets": (
+        "chainrule datasets",
+        "chainrule datasets iris",
+        "chainrule datasets iris --draw",
+        "chainrule datasets houses.csv --draw --target price --output houses.svg",
+    ),
+}
+
+
+def models(
+    name: Annotated[str | None, typer.Argument(help="A model to describe with its settings.")] = None,
+    json: JSON = False,
+) -> None:
+    """List the models that `fit --model` takes, or describe one."""
+    with output.printer(json=json, quiet=False) as out:
+        from chainrule.jobs.describe import describe_model, list_names
+
+        out.names(list_names("model") if name is None else describe_model(name))
+
+
+def datasets(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="A data set to describe with its columns; with --draw any data that fit takes."),
+    ] = None,
+    draw: Annotated[
+        bool,
+        typer.Option("--draw", help="Draw the data: columns and their distributions, or examples per class."),
+    ] = False,
+    target: Annotated[
+        str | None, typer.Option(help="Column that gives the colours (--draw).", metavar="COLUMN")
+    ] = None,
+    output_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="File to draw into, .png or .svg; without it NAME.png here (--draw).",
+            metavar="FILE",
+        ),
+    ] = None,
+    json: JSON = False,
+) -> None:
+    """List the built-in data, describe one, or draw any data."""
+    with output.printer(json=json, quiet=False) as out:
+        from chainrule.jobs.describe import describe_dataset, list_names
+
+        if draw:
+            if name is None:
+                raise SettingError("--draw needs data: a built-in name, a file or a folder")
+            from chainrule.jobs.draw import draw as draw_data
+
+            drawn = draw_data(name, target=target, output=output_file, track=out.track)
+            out.record("drawn", {"text": drawn}, drawn)
+            return
+        if target is not None or output_file is not None:
+            raise SettingError("--target and --output go with --draw")
+        out.names(list_names("dataset") if name is None else describe_dataset(name))

@@ -1,0 +1,129 @@
+"""`explain`: an expression, a network written by hand, a row of a run, or a model, as text, page, slide and values."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
+
+from torch import nn
+
+from chainrule.catalog import names
+from chainrule.core.errors import SettingError
+from chainrule.core.files import write_atomic
+from chainrule.core.text import visible
+
+ENDINGS = (".html", ".svg", ".json", ".txt")
+_ARITHMETIC = re.compile(r"[-+*/()^×÷−]|\*\*")
+
+
+class Explained(Protocol):
+    """What the functions of the room `explanations` return: plain values with two renderings."""
+
+    def text(self, width: int) -> str:
+        """Return it for a terminal of so many columns."""
+
+    def values(self) -> dict[str, Any]:
+        """Return every number, for JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Something explained. `str` gives the text; `save` writes a page, a slide or the values."""
+
+    content: Explained
+    pages: Callable[[], ModuleType]  # the module of `report` with page(content) and slide(content)
+
+    def __str__(self) -> str:
+        return self.content.text(100)
+
+    def text(self, width: int = 100) -> str:
+        """Return it for a terminal of so many columns."""
+        return self.content.text(width)
+
+    def values(self) -> dict[str, Any]:
+        """Return every number, for JSON."""
+        return self.content.values()
+
+    def html(self) -> str:
+        """Return it as one page that needs nothing beside itself."""
+        page: str = self.pages().page(self.content).render()
+        return page
+
+    def svg(self) -> str:
+        """Return its drawing as one SVG document, for a slide."""
+        drawn: str = self.pages().slide(self.content)
+        return drawn
+
+    def save(self, path: str | Path) -> Path:
+        """Write it: .html a page, .svg a slide, .json the values, .txt the text. Raises: SettingError."""
+        path = Path(path)
+        forms: dict[str, Callable[[], str]] = {
+            ".html": self.html,
+            ".svg": self.svg,
+            ".json": lambda: json.dumps(self.values(), indent=1) + "\n",
+            ".txt": lambda: self.text() + "\n",
+        }
+        if path.suffix not in forms:
+            raise SettingError(f"--output takes a file ending in {', '.join(ENDINGS)}; got {visible(path)}")
+        write_atomic(path, forms[path.suffix]().encode())
+        return path
+
+
+def explain(
+    subject: Any,
+    *,
+    row: int | None = None,
+    input: tuple[int, ...] | None = None,
+    runs: str | Path = "runs",
+    **variables: float,
+) -> Explanation:
+    """Explain an expression, a network file, a row of a run, or a model.
+
+    `subject` is text such as "3*(a+b*c)" with its variables as keywords; a .toml file with a network (or the name of
+    an example); a run, its folder or its name, with `row`; a model's name or a module, with `input`, the shape of one
+    row.
+    >>> print(explain("a*b", a=2, b=3).values()["value"])  # doctest: +SKIP
+    6.0
+    """
+    kind = kind_of(subject, row=row, input=input, runs=Path(runs))
+    if variables and kind != "expression":
+        raise SettingError(f"values of variables go with an expression; {visible(subject)!r} is a {kind}")
+    raise SettingError(f"nothing explains a {kind} yet")
+
+
+def kind_of(subject: Any, *, row: int | None, input: tuple[int, ...] | None, runs: Path) -> str:
+    """Return what is to be explained: expression, network, run or model.
+
+    Raises: SettingError where the subject is none of them, or a flag belongs to another kind
+    """
+    kind = _kind(subject, input, runs)
+    for flag, value, owner in (("row", row, "run"), ("input", input, "model")):
+        if value is not None and kind != owner:
+            raise SettingError(f"--{flag} goes with a {owner}; {visible(subject)!r} is {_article(kind)}")
+    return kind
+
+
+def _kind(subject: Any, input: tuple[int, ...] | None, runs: Path) -> str:
+    if isinstance(subject, nn.Module):
+        return "model"
+    if not isinstance(subject, str | Path):
+        return "run"
+    text = str(subject)
+    if text.endswith(".toml"):
+        return "network"
+    if Path(text, "recipe.json").exists() or (runs / text / "recipe.json").exists():
+        return "run"
+    if input is not None or text in names("model") or re.fullmatch(r"[\w.]+:[\w.]+", text):
+        return "model"
+    if isinstance(subject, Path) or (Path(text).exists() and not _ARITHMETIC.search(text)):
+        raise SettingError(f"{visible(text)} is no run folder and no .toml file of a network")
+    return "expression"
+
+
+def _article(kind: str) -> str:
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"

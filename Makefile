@@ -20,8 +20,8 @@ test: $(VENV)/.developing
 	$(BIN)/python -m pytest
 
 check: $(VENV)/.developing
-	$(BIN)/ruff format --check src tests benchmarks scripts fuzz
-	$(BIN)/ruff check src tests benchmarks scripts fuzz
+	$(BIN)/ruff format --check src tests benchmarks scripts fuzz docs
+	$(BIN)/ruff check src tests benchmarks scripts fuzz docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q --no-header tests/test_house.py

@@ -78,6 +78,42 @@ def test_unknown_name_unlike_any() -> None:
     assert "5 schedules: constant, cosine, exponential, linear, step" in str(caught.value)
 
 
+@pytest.fixture
+def slopes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kind of names one of which takes a number."""
+    entries = {
+        "sloped": catalog.Entry("chainrule.nn.activations:LEAKY_RELU", "a kink", number="slope"),
+        "relu": catalog.ACTIVATIONS["relu"],
+    }
+    monkeypatch.setitem(catalog.KINDS, "activation", catalog.Kind(entries, "chainrule.nn"))
+
+
+@pytest.mark.usefixtures("slopes")
+@pytest.mark.parametrize(
+    ("text", "number"), [("sloped", None), ("sloped:0.2", 0.2), ("sloped : -1e-2", -0.01), ("sloped:3", 3.0)]
+)
+def test_name_with_a_number(text: str, number: float | None) -> None:
+    assert catalog.parametrised("activation", text) == (catalog.load("activation", "sloped"), number)
+
+
+@pytest.mark.usefixtures("slopes")
+@pytest.mark.parametrize(
+    ("text", "error", "said"),
+    [
+        ("sloped:", SettingError, "sloped:NUMBER takes a number, its slope; got 'sloped:'"),
+        ("sloped:steep", SettingError, "sloped:NUMBER takes a number, its slope; got 'sloped:steep'"),
+        ("sloped:nan", SettingError, "sloped:NUMBER takes a number, its slope; got 'sloped:nan'"),
+        ("sloped:inf", SettingError, "sloped:NUMBER takes a number, its slope; got 'sloped:inf'"),
+        ("sloped:1:2", SettingError, "sloped:NUMBER takes a number, its slope; got 'sloped:1:2'"),
+        ("relu:0.2", SettingError, "the activation relu takes no number; got 'relu:0.2'"),
+        ("slopped:0.2", UnknownNameError, "no activation is called 'slopped'; did you mean 'sloped'?"),
+    ],
+)
+def test_what_is_no_name_with_a_number(text: str, error: type[Exception], said: str) -> None:
+    with pytest.raises(error, match=re.escape(said)):
+        catalog.parametrised("activation", text)
+
+
 def test_model_of_an_own_module(own_package: Path) -> None:
     model = build("own_nets:Net", inputs=3, units=2, scale=0.5)
     assert isinstance(model, nn.Linear) and model.scale == 0.5

@@ -6,6 +6,7 @@ Each kind has one target room and one loader, `load`. Models also come from the 
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from importlib import import_module
@@ -17,10 +18,14 @@ from chainrule.core.text import visible
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One name: where it lives and what it is, in one line."""
+    """One name: where it lives and what it is, in one line.
+
+    `number` says what a number after the name means, as in `leaky-relu:0.2`; without it the name takes none.
+    """
 
     target: str
     summary: str
+    number: str = ""
 
 
 MODELS = {
@@ -170,6 +175,27 @@ def load(kind: str, name: str) -> Any:
             return _from_outside(others[name])
         raise unknown_name(kind, name, [*entries, *others])
     raise unknown_name(kind, name, entries)
+
+
+def parametrised(kind: str, text: str) -> tuple[Any, float | None]:
+    """Read NAME or NAME:NUMBER; return what the name means, and the number or None.
+
+    Raises: UnknownNameError for the name; SettingError for a number that is none, or after a name that takes none
+    """
+    name, colon, number = (part.strip() for part in text.partition(":"))
+    found = load(kind, name)
+    if not colon:
+        return found, None
+    meaning = KINDS[kind].entries[name].number
+    if not meaning:
+        raise SettingError(f"the {kind} {name} takes no number; got {visible(text)!r}")
+    try:
+        value = float(number)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise SettingError(f"{name}:NUMBER takes a number, its {meaning}; got {visible(text)!r}")
+    return found, value
 
 
 def names(kind: str) -> dict[str, str]:

@@ -109,6 +109,7 @@ def test_losses(
         {"validation": 0.0, "test": 0.0},
         {"seed": 12345},
         {"batch_size": 1000},
+        {"shuffle": False},
         {"epochs": 1},
     ],
     ids=str,

@@ -130,9 +130,15 @@ def test_derivative_is_p_minus_t_for_the_three_pairs() -> None:
 
 def test_perceptron_moves_only_on_mistakes() -> None:
     """Right side: no loss, no gradient. Wrong side: the distance, and ∓1. On the line: fires, so class 1 is right."""
-    z, t = numbers(2, 2, -2, -2)[:, None], torch.tensor([1, 0, 0, 1])
-    assert PERCEPTRON(z, t).tolist() == [0, 2, 0, 2]
-    assert PERCEPTRON.derivative(z, t)[:, 0].tolist() == [0, 1, 0, -1]
+    z, t = numbers(2, 2, -2, -2, 0, 0)[:, None].requires_grad_(), torch.tensor([1, 0, 0, 1, 1, 0])
+    losses = PERCEPTRON(z, t)
+    assert losses.tolist() == [0, 2, 0, 2, 0, 0]
+    assert PERCEPTRON.derivative(z, t)[:, 0].tolist() == [0, 1, 0, -1, 0, 1]
+    losses.sum().backward()
+    assert z.grad[:, 0].tolist() == [0, 1, 0, -1, 0, 1]
     several = torch.tensor([[1.0, 3.0, 2.0]])
     assert PERCEPTRON(several, torch.tensor([2])).tolist() == [1.0]
     assert PERCEPTRON.derivative(several, torch.tensor([2])).tolist() == [[0, 1, -1]]
+    alike = torch.zeros(1, 3, requires_grad=True)
+    PERCEPTRON(alike, torch.tensor([2])).sum().backward()
+    assert alike.grad.tolist() == [[1, 0, -1]], "of equal outputs the first wins, and it alone is corrected"

@@ -13,7 +13,7 @@ from chainrule.data.prepared import PreparedRows
 
 
 class Batches:
-    """Rows shuffled anew each epoch: all of them, or those whose numbers are in `rows`.
+    """Rows shuffled anew each epoch, or always in their own order: all of them, or those whose numbers are in `rows`.
 
     Inputs that are `PreparedRows` are read batch by batch: they can be larger than memory.
     With several processes, each takes every `world_size`-th batch of the one order that all share.
@@ -27,6 +27,7 @@ class Batches:
         batch_size: int,
         *,
         rows: Tensor | None = None,
+        shuffle: bool = True,
         seed: int = 0,
         member: int = 0,
         rank: int = 0,
@@ -44,6 +45,7 @@ class Batches:
         self.inputs = inputs
         self.targets = targets
         self.batch_size = min(batch_size, len(self.rows))
+        self.shuffle = shuffle
         self.seed = seed
         self.member = member
         self.rank = rank
@@ -56,6 +58,8 @@ class Batches:
 
     def order(self, epoch: int) -> Tensor:
         """Return the row numbers of an epoch, counted from 0, in their order. Shapes: (rows,)."""
+        if not self.shuffle:
+            return self.rows
         return self.rows[
             torch.randperm(len(self.rows), generator=generator(self.seed, "order", self.member, epoch))
         ]

@@ -189,12 +189,12 @@ def _perceptron(part: Part, kind: str) -> str:
         '"""How far the wrong side is ahead: 0 where the decision is right, so that only mistakes count."""'
     )
     if kind == "binary":
+        wrong = "(outputs >= 0).float() - targets.float().unsqueeze(1)"
+    else:
         part.uses("torch.nn.functional as F")
-        return (
-            f"def loss_of(outputs, targets):\n    {purpose}\n    z = outputs.squeeze(1)\n"
-            "    return (F.relu(-z * (2 * targets.float() - 1)) + 0 * z).mean()"
-        )
+        classes = "outputs.shape[1]"
+        wrong = f"F.one_hot(outputs.argmax(1), {classes}) - F.one_hot(targets, {classes})"
     return (
-        f"def loss_of(outputs, targets):\n    {purpose}\n"
-        "    return (outputs.amax(1) - outputs.gather(1, targets.unsqueeze(1)).squeeze(1)).mean()"
+        f"def loss_of(outputs, targets):\n    {purpose}\n    wrong = {wrong}\n"
+        "    return torch.sum(outputs * wrong, 1).mean()"
     )

@@ -91,8 +91,7 @@ def _loop(
         *_before(part, settings, validates),
         "    for epoch in range(EPOCHS):",
         *(["        model.train()"] if switches else []),
-        '        order = train[torch.randperm(len(train), generator=generator("order", 0, epoch))]',
-        "        for batch in order.split(BATCH_SIZE):",
+        *_batches(settings),
         *_reseed(noisy, foreign),
         f"            loss = loss_of(model(inputs[batch]), targets[batch]{', LABEL_SMOOTHING' * smooths})",
         *_scaled_decay(settings),
@@ -104,6 +103,15 @@ def _loop(
         *(["            step += 1"] if steps_count else []),
         *(_after_epoch(settings, units) if validates else ['        print(f"epoch {epoch + 1}: loss of the last batch {loss.item():.4f}")']),
     ]  # fmt: skip
+
+
+def _batches(settings: Settings) -> list[str]:
+    if not settings.shuffle:
+        return ["        for batch in train.split(BATCH_SIZE):"]
+    return [
+        '        order = train[torch.randperm(len(train), generator=generator("order", 0, epoch))]',
+        "        for batch in order.split(BATCH_SIZE):",
+    ]
 
 
 def _purpose(settings: Settings, validates: bool) -> str:

@@ -225,7 +225,14 @@ def _batches(
     if not len(rows):
         return None
     assert settings.batch_size
-    return Batches(inputs, targets, settings.batch_size, rows=torch.from_numpy(rows), seed=settings.seed)
+    return Batches(
+        inputs,
+        targets,
+        settings.batch_size,
+        rows=torch.from_numpy(rows),
+        shuffle=settings.shuffle,
+        seed=settings.seed,
+    )
 
 
 def check_same_data(recipe: Recipe, source: Source) -> None:

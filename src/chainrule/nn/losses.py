@@ -85,17 +85,15 @@ def _per_class(outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def _perceptron(outputs: Tensor, targets: Tensor) -> Tensor:
-    # How far the wrong side is ahead: 0 where the decision is right, so only mistakes move the weights.
-    if outputs.shape[-1] == 1:
-        z = outputs.squeeze(-1)
-        return F.relu(-z * (2 * targets.to(z.dtype) - 1)) + 0 * z
-    return outputs.amax(-1) - outputs.gather(-1, targets.unsqueeze(-1)).squeeze(-1)
+    # How far the wrong side is ahead: 0 where the decision is right, so only mistakes move the weights. For autograd the
+    # factor is a constant, so that a unit which fires wrongly on the boundary itself, at a loss of 0, is corrected too.
+    return (outputs * _perceptron_derivative(outputs, targets)).sum(-1)
 
 
 def _perceptron_derivative(outputs: Tensor, targets: Tensor) -> Tensor:
+    # y - t: what the units decide less what is true, so that a step at the rate η is w ← w + η (t - y) x.
     if outputs.shape[-1] == 1:
-        sign = 2 * targets.to(outputs.dtype).unsqueeze(-1) - 1
-        return torch.where(outputs * sign < 0, -sign, torch.zeros_like(outputs))
+        return (outputs >= 0).to(outputs.dtype) - targets.to(outputs.dtype).unsqueeze(-1)
     winner = F.one_hot(outputs.argmax(-1), outputs.shape[-1])
     return (winner - F.one_hot(targets, outputs.shape[-1])).to(outputs.dtype)
 

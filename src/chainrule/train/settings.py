@@ -37,6 +37,7 @@ class Settings:
     loss: str | None = _setting(None, "name of a loss; without it, the task's own")
     epochs: int | None = _setting(None, "passes over the training rows, at most", low=1)
     batch_size: int | None = _setting(None, "rows per update", low=1)
+    shuffle: bool = _setting(True, "whether every epoch takes the rows in a new order; else as they stand")
     optimizer: str | None = _setting(None, "update rule: sgd, momentum, nesterov, rmsprop, adam, adamw, …")
     learning_rate: float | None = _setting(None, "learning rate at its highest", above=0)
     schedule: str | None = _setting(

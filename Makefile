@@ -2,6 +2,7 @@
 # make test    install the development extras and run the whole suite
 # make check   formatting, lint, types, room contract
 # make rows    which rows of docs/curriculum.md are proven by tests that ran and passed
+# make breaks  break sixty features on purpose; the tests marked with their rows must notice
 # make bench   every benchmark, with records (takes long)
 # make fuzz    fuzz every reader and every file of a run (FORMAT=csv SECONDS=60; without FORMAT all of them)
 # make kills   thirty kills of a training run, each resumed to equal bits
@@ -11,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check rows bench fuzz kills clean
+.PHONY: demo test check rows breaks bench fuzz kills clean
 
 demo: $(VENV)/.installed
 	$(BIN)/chainrule fit digits
@@ -29,6 +30,9 @@ check: $(VENV)/.developing
 rows: $(VENV)/.developing
 	$(BIN)/python -m pytest -q
 	$(BIN)/python scripts/rows.py
+
+breaks: $(VENV)/.developing
+	$(BIN)/python scripts/mutate.py
 
 bench: $(VENV)/.developing
 	for claim in benchmarks/[a-z]*.py; do $(BIN)/python $$claim || exit 1; done

@@ -26,6 +26,12 @@ OUTCOMES = pytest.StashKey[dict[str, dict[str, str]]]()
 TESTS = pytest.StashKey[set[str]]()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--rows", metavar="NEU-06,NEU-07", help="only tests marked with these rows of the curriculum"
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[OUTCOMES] = {}
     config.stash[TESTS] = set()
@@ -49,6 +55,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                     hint = f"; did you mean {close[0]}?" if close else ""
                     raise pytest.UsageError(f"{item.nodeid}: the curriculum has no row {row!r}{hint}")
                 item.user_properties.append((PROPERTY, row))
+    wanted = config.getoption("--rows")
+    if wanted:
+        rows = {(PROPERTY, row) for row in wanted.split(",")}
+        chosen = [item for item in items if rows & set(item.user_properties)]
+        config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+        items[:] = chosen
 
 
 class Ledger:

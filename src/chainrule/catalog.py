@@ -69,6 +69,29 @@ ACTIVATIONS = {
     "gelu": Entry("chainrule.nn.activations:GELU", "x Φ(x); smooth hidden layers"),
     "silu": Entry("chainrule.nn.activations:SILU", "x sigmoid(x); smooth hidden layers"),
 }
+INITIALS = {
+    "standard": Entry("chainrule.nn.initial:standard", "evenly between ±1/√n_in, as torch.nn has it"),
+    "xavier": Entry("chainrule.nn.initial:xavier", "evenly, variance 2/(n_in + n_out); tanh and sigmoid"),
+    "xavier-normal": Entry(
+        "chainrule.nn.initial:xavier_normal", "normal, variance 2/(n_in + n_out); tanh and sigmoid"
+    ),
+    "he": Entry("chainrule.nn.initial:he", "normal, variance 2/n_in; relu"),
+    "he-uniform": Entry("chainrule.nn.initial:he_uniform", "evenly, variance 2/n_in; relu"),
+    "lecun": Entry("chainrule.nn.initial:lecun", "normal, variance 1/n_in; units of slope 1 at 0"),
+    "lecun-uniform": Entry(
+        "chainrule.nn.initial:lecun_uniform", "evenly, variance 1/n_in; units of slope 1 at 0"
+    ),
+    "orthogonal": Entry(
+        "chainrule.nn.initial:orthogonal", "units at right angles, of one length; deep networks", number="gain"
+    ),
+    "normal": Entry(
+        "chainrule.nn.initial:normal", "normal, one deviation everywhere; 0.01 fades, 1 explodes", number="std"
+    ),
+    "constant": Entry(
+        "chainrule.nn.initial:constant", "one number everywhere; units stay equal", number="value"
+    ),
+    "zeros": Entry("chainrule.nn.initial:zeros", "nothing but zeros; hidden layers never learn"),
+}
 LOSSES = {
     "squared-error": Entry("chainrule.nn.losses:SQUARED_ERROR", "mean squared error; values"),
     "half-squared-error": Entry(
@@ -151,6 +174,7 @@ KINDS = {
     "model": Kind(MODELS, "chainrule.models"),
     "dataset": Kind(DATASETS, "chainrule.data"),
     "activation": Kind(ACTIVATIONS, "chainrule.nn"),
+    "initial": Kind(INITIALS, "chainrule.nn"),
     "loss": Kind(LOSSES, "chainrule.nn"),
     "optimizer": Kind(OPTIMIZERS, "chainrule.optim"),
     "schedule": Kind(SCHEDULES, "chainrule.optim"),

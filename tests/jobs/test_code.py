@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from chainrule.catalog import ACTIVATIONS, OPTIMIZERS, SCHEDULES
+from chainrule.catalog import ACTIVATIONS, INITIALS, OPTIMIZERS, SCHEDULES
 from chainrule.core.errors import RunError
 from chainrule.jobs.code_judging import metric_of_classes
 from chainrule.jobs.code_text import Part, import_lines
@@ -43,6 +43,11 @@ def test_activations(
 ) -> None:
     model = {"hidden": (8, 5), "activation": (activation, "tanh")}
     check(train(table, tmp_path, target="price", model="mlp", model_settings=model), capsys)
+
+
+@pytest.mark.parametrize("initial", [*INITIALS, "normal:0.3", "constant:-0.1", "orthogonal:1.5"])
+def test_initials(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], initial: str) -> None:
+    check(train(table, tmp_path, target="price", model="mlp", initial=initial), capsys)
 
 
 @pytest.mark.parametrize("target", ["price", "price,rent", "garden", "city"])

@@ -38,7 +38,7 @@ from chainrule.train.task import Classification
 
 # Settings that a script follows, or that need nothing in it. A setting that is not here is refused unless it is open.
 WRITTEN = frozenset({
-    "model", "task", "loss", "epochs", "batch_size", "shuffle", "optimizer", "learning_rate", "schedule", "weight_decay", "dropout",
+    "model", "initial", "task", "loss", "epochs", "batch_size", "shuffle", "optimizer", "learning_rate", "schedule", "weight_decay", "dropout",
     "label_smoothing", "decay_with_loss", "clip_norm", "scaling", "picture_size", "split", "metric", "validation", "test", "patience", "seed",
     "device", "plan", "by", "class_weight", "folds", "columns", "decimal", "encoding", "sheet", "merge_classes", "memory",
 })  # fmt: skip

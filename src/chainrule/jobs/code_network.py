@@ -9,6 +9,7 @@ from torch import nn
 from chainrule.catalog import MODELS, outside_target
 from chainrule.core.errors import RunError
 from chainrule.core.text import visible
+from chainrule.jobs.code_initial import starting_lines
 from chainrule.jobs.code_text import Part, literal
 from chainrule.nn.activations import Activate
 from chainrule.nn.noise import Dropout
@@ -75,20 +76,14 @@ def network_part(recipe: Recipe, model: nn.Module, units: int) -> Part:
         layers = [
             f"{layer[:-1]}, {next(places)})" if layer.startswith("Dropout(") else layer for layer in layers
         ]
-    part.uses("math")
     inside = "".join(f"        {layer},\n" for layer in layers)
     kinds = "nn.Linear | nn.Conv2d" if any("Conv2d(" in layer for layer in layers) else "nn.Linear"
     chain = f"nn.Sequential({layers[0]})" if len(layers) == 1 else f"nn.Sequential(\n{inside}    )"
-    part.functions.append(f'''def build_model():
-    """The network, each layer's weights drawn evenly between ±1/√(inputs of a unit)."""
-    model = {chain}
-    layers = [layer for layer in model if isinstance(layer, {kinds})]
-    for place, layer in enumerate(layers):
-        bound = 1 / math.sqrt(layer.weight[0].numel())
-        source = generator("initial", place)
-        nn.init.uniform_(layer.weight, -bound, bound, generator=source)
-        nn.init.uniform_(layer.bias, -bound, bound, generator=source)
-    return model''')
+    said, drawn = starting_lines(part, recipe.settings.initial, kinds)
+    lines = "".join(f"    {line}\n" for line in drawn)
+    part.functions.append(
+        f'def build_model():\n    """The network, {said}."""\n    model = {chain}\n{lines}    return model'
+    )
     return part
 
 

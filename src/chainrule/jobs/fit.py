@@ -22,11 +22,12 @@ from chainrule.jobs.events import EpochEnded, Event, Finished, Opened, Said, Ste
 from chainrule.jobs.folder import RunFolder
 from chainrule.jobs.held_out import Train
 from chainrule.jobs.preparation import prepare_run, settled_plan
-from chainrule.jobs.request import Request, called, check_names, divided
+from chainrule.jobs.request import Request, called, check_initial, check_names, divided
 from chainrule.jobs.run import Run
 from chainrule.jobs.show import consume
 from chainrule.jobs.workshop import (
     Material,
+    draw_start_,
     make_material,
     make_training,
     read_again,
@@ -52,6 +53,7 @@ def fit(
     loss: str | LossFunction | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
+    initial: str | None = None,
     optimizer: str | None = None,
     learning_rate: float | None = None,
     schedule: str | None = None,
@@ -104,6 +106,7 @@ def fit(
         loss=loss if isinstance(loss, str) else None,
         epochs=epochs,
         batch_size=batch_size,
+        initial=initial,
         optimizer=optimizer,
         learning_rate=learning_rate,
         schedule=schedule,
@@ -152,6 +155,7 @@ def run_fit(request: Request) -> Iterator[Event]:
         yield from _resume(request)
         return
     check_names(request.settings)
+    check_initial(request)
     folders.check_place(request.runs, request.name)
     yield Said(text=f"reading {visible(called(request.data))}")
     reading = reading_of(request.settings, request.target, cache=request.runs / ".cache", track=request.track)
@@ -165,6 +169,8 @@ def run_fit(request: Request) -> Iterator[Event]:
     training = make_training(recipe, material, device, model=request.model, loss=request.loss)
     recipe = replace(recipe, plan=settled_plan(recipe, training))
     with recipe.plan.applied():
+        # Again, now that the number of threads is settled: the bits of orthogonal weights depend on it.
+        draw_start_(training.step.objective.model, recipe)
         folder = folders.create(request.runs, request.name, stem, recipe.to_json())
         with folder.locked():
             if recipe.given:

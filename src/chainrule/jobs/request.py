@@ -9,10 +9,13 @@ from typing import Any
 
 from torch import nn
 
+from chainrule.catalog import MODELS
 from chainrule.catalog import load as load_named
 from chainrule.core.errors import SettingError
+from chainrule.core.text import visible
 from chainrule.data.division import parse_split
 from chainrule.data.reading import Divided
+from chainrule.nn.initial import find_initial
 from chainrule.train.plan import make_plan
 from chainrule.train.settings import Settings
 from chainrule.train.task import LossFunction
@@ -82,3 +85,17 @@ def check_names(settings: Settings) -> None:
             load_named(kind, name)
     make_plan(settings.plan, settings.device)
     parse_split(settings.split)
+
+
+def check_initial(request: Request) -> None:
+    """Refuse starting weights that there are not, or of a model that brings its own. Raises: ChainruleError"""
+    initial, model = request.settings.initial, request.settings.model
+    if initial is None:
+        return
+    find_initial(initial)
+    if request.model is not None or (model is not None and model not in MODELS):
+        whose = type(request.model).__name__ if request.model is not None else visible(model)
+        raise SettingError(
+            f"the model {whose} is not of the catalogue and starts from the weights that it brings; leave out "
+            f"initial={visible(initial, 40)}"
+        )

@@ -31,7 +31,7 @@ from chainrule.data.store import StoredRows, find_store
 from chainrule.data.target import check_rows_of_classes
 from chainrule.jobs.folder import RunFolder
 from chainrule.models import build
-from chainrule.nn.initial import initialise_
+from chainrule.nn.initial import STANDARD, initialise_
 from chainrule.optim.rules import optimizer
 from chainrule.optim.schedules import schedule
 from chainrule.train.metrics import metric_named
@@ -156,9 +156,14 @@ def make_model(recipe: Recipe, units: int, given: nn.Module | None) -> nn.Module
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mix(recipe.settings.seed, "model"))
         model = build(name, inputs=recipe.inputs, units=units, **recipe.model_settings)
-    if name in MODELS:
-        initialise_(model, recipe.settings.seed)
+    draw_start_(model, recipe)
     return model
+
+
+def draw_start_(network: nn.Module, recipe: Recipe) -> None:
+    """Draw the starting weights of a network of the catalogue; one from outside keeps those that it came with."""
+    if recipe.settings.model in MODELS and "model" not in recipe.given:
+        initialise_(network, recipe.settings.seed, recipe.settings.initial or STANDARD)
 
 
 def make_training(

@@ -10,10 +10,11 @@ from importlib.metadata import version
 from typing import Any
 
 from chainrule.catalog import KINDS
-from chainrule.core.errors import RunError
+from chainrule.core.errors import ChainruleError, RunError
 from chainrule.core.text import visible
 from chainrule.core.typed_json import typed
 from chainrule.data.schema import Schema
+from chainrule.nn.initial import find_initial
 from chainrule.train.plan import Plan
 from chainrule.train.settings import Settings
 
@@ -101,6 +102,11 @@ def _check_names(settings: Settings) -> None:
         name = getattr(settings, kind)
         if name is not None and name not in KINDS[kind].entries:
             raise ValueError(f"settings.{kind} is {visible(name, 60)!r}, which this version does not know")
+    if settings.initial is not None:
+        try:
+            find_initial(settings.initial)
+        except ChainruleError as error:
+            raise ValueError(f"settings.initial: {error}") from error
 
 
 def _check_origin(data: dict[str, Any], name: str = "data", needed: tuple[str, ...] = _NEEDED) -> None:

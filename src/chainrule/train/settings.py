@@ -38,6 +38,9 @@ class Settings:
     epochs: int | None = _setting(None, "passes over the training rows, at most", low=1)
     batch_size: int | None = _setting(None, "rows per update", low=1)
     shuffle: bool = _setting(True, "whether every epoch takes the rows in a new order; else as they stand")
+    initial: str | None = _setting(
+        None, "starting weights: xavier, he, lecun, orthogonal, normal:STD, …; without it standard"
+    )
     optimizer: str | None = _setting(None, "update rule: sgd, momentum, nesterov, rmsprop, adam, adamw, …")
     learning_rate: float | None = _setting(None, "learning rate at its highest", above=0)
     schedule: str | None = _setting(

@@ -82,10 +82,14 @@ INITIALS = {
         "chainrule.nn.initial:lecun_uniform", "evenly, variance 1/n_in; units of slope 1 at 0"
     ),
     "orthogonal": Entry(
-        "chainrule.nn.initial:orthogonal", "units at right angles, of one length; deep networks", number="gain"
+        "chainrule.nn.initial:orthogonal",
+        "units at right angles, of one length; deep networks",
+        number="gain",
     ),
     "normal": Entry(
-        "chainrule.nn.initial:normal", "normal, one deviation everywhere; 0.01 fades, 1 explodes", number="std"
+        "chainrule.nn.initial:normal",
+        "normal, one deviation everywhere; 0.01 fades, 1 explodes",
+        number="std",
     ),
     "constant": Entry(
         "chainrule.nn.initial:constant", "one number everywhere; units stay equal", number="value"

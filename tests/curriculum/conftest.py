@@ -31,7 +31,9 @@ def fit(tmp_path: Path) -> Callable[..., Run]:
 def make_training() -> Iterator[Callable[..., Training]]:
     """The training of a request on one thread, ready for its first update, with no folder and no report."""
 
-    def make(data: Any, *, target: str | None = None, model_settings: Any = None, **settings: Any) -> Training:
+    def make(
+        data: Any, *, target: str | None = None, model_settings: Any = None, **settings: Any
+    ) -> Training:
         request = Request(
             data=data, target=target, settings=Settings(**settings), model_settings=model_settings or {}
         )

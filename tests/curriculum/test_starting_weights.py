@@ -106,7 +106,9 @@ def test_sweep_of_deviations_and_learning_rates(make_training: MakeTraining) -> 
 
 def test_zeros_never_learn_and_equal_units_stay_equal(make_training: MakeTraining) -> None:
     def trained(initial: str) -> list[Tensor]:
-        training = make_training("iris", model="mlp", initial=initial, epochs=5, dropout=0.0, model_settings={"hidden": (8,)})
+        training = make_training(
+            "iris", model="mlp", initial=initial, epochs=5, dropout=0.0, model_settings={"hidden": (8,)}
+        )
         list(training.reports())
         return [p.detach() for p in training.step.objective.model.parameters()]
 
@@ -114,7 +116,9 @@ def test_zeros_never_learn_and_equal_units_stay_equal(make_training: MakeTrainin
     assert not weight.any() and not out.any() and out_bias.any()
     weight, bias, out, _ = trained("constant")
     assert torch.equal(weight, weight[:1].expand_as(weight)) and torch.equal(bias, bias[:1].expand_as(bias))
-    assert torch.equal(out, out[:, :1].expand_as(out)), "eight units that are one"  # dropout would tell them apart
+    assert torch.equal(out, out[:, :1].expand_as(out)), (
+        "eight units that are one"
+    )  # dropout would tell them apart
 
 
 def test_a_run_with_another_start_resumes_and_verifies(fit: Callable[..., Run]) -> None:
@@ -126,7 +130,9 @@ def test_a_run_with_another_start_resumes_and_verifies(fit: Callable[..., Run]) 
 def test_a_start_that_there_is_not_is_refused_before_data_is_read(fit: Callable[..., Run]) -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'xavier'"):
         fit("no-such-data.csv", initial="xavierr")
-    with pytest.raises(SettingError, match="the model Linear is not of the catalogue and starts from the weights"):
+    with pytest.raises(
+        SettingError, match="the model Linear is not of the catalogue and starts from the weights"
+    ):
         fit("no-such-data.csv", model=nn.Linear(4, 3), initial="he")
-    with pytest.raises(SettingError, match="the model torch.nn:Linear is not of the catalogue"):
+    with pytest.raises(SettingError, match=r"the model torch\.nn:Linear is not of the catalogue"):
         fit("no-such-data.csv", model="torch.nn:Linear", initial="he")

@@ -46,7 +46,9 @@ def find_initial(text: str) -> Callable[[Layer, Generator], None]:
     if number is None:
         return draw  # type: ignore[no-any-return]
     if number < 0 and draw is not constant:
-        raise SettingError(f"the number of the start {text.partition(':')[0]} cannot be negative; got {text!r}")
+        raise SettingError(
+            f"the number of the start {text.partition(':')[0]} cannot be negative; got {text!r}"
+        )
     return lambda layer, source: draw(layer, source, number)
 
 

@@ -20,12 +20,14 @@ from chainrule.core.text import visible
 class Entry:
     """One name: where it lives and what it is, in one line.
 
-    `number` says what a number after the name means, as in `leaky-relu:0.2`; without it the name takes none.
+    `number` says what a number after the name means, as in `leaky-relu:0.2`; without it the name takes none. A model
+    that is not `is_trainable` is built by hand.
     """
 
     target: str
     summary: str
     number: str = ""
+    is_trainable: bool = True
 
 
 MODELS = {
@@ -42,6 +44,21 @@ MODELS = {
     "mlp": Entry("chainrule.models.mlp:mlp", "dense hidden layers with any activation per layer"),
     "lenet": Entry(
         "chainrule.models.lenet:lenet", "LeNet-5: two convolutions with pooling, three dense layers"
+    ),
+    "mcculloch-pitts": Entry(
+        "chainrule.models.logic:mcculloch_pitts",
+        "one unit that counts inputs of 0 and 1; no weights",
+        is_trainable=False,
+    ),
+    "logic-gate": Entry(
+        "chainrule.models.logic:logic_gate",
+        "and, or, not, nand, nor, xor from threshold units",
+        is_trainable=False,
+    ),
+    "truth-table": Entry(
+        "chainrule.models.logic:truth_table",
+        "any Boolean function by 2ⁿ hidden threshold units",
+        is_trainable=False,
     ),
 }
 DATASETS = {

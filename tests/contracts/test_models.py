@@ -11,7 +11,17 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from chainrule import AutogradStep, Batches, Binary, MultiClass, Objective, optimizer, schedule, updates
+from chainrule import (
+    AutogradStep,
+    Batches,
+    Binary,
+    MultiClass,
+    Objective,
+    fit,
+    optimizer,
+    schedule,
+    updates,
+)
 from chainrule.catalog import MODELS
 from chainrule.core.errors import SettingError, UnknownNameError
 from chainrule.models import build, model_settings
@@ -29,16 +39,27 @@ SHAPES: dict[str, tuple[tuple[Any, ...], int]] = {
     "softmax-regression": (FLAT, 3),
     "mlp": (FLAT, 3),
     "lenet": (PICTURES, 3),
+    "mcculloch-pitts": ((1, 5), 1),
+    "logic-gate": ((2, 5), 1),
+    "truth-table": ((2,), 1),
 }
+BY_HAND = [
+    name for name, entry in MODELS.items() if not entry.is_trainable
+]  # they take and give truth values
 CASES = [(name, inputs, units) for name, (shapes, units) in SHAPES.items() for inputs in shapes]
 
 each_case = pytest.mark.parametrize(("name", "inputs", "units"), CASES)
+each_trained_case = pytest.mark.parametrize(
+    ("name", "inputs", "units"), [case for case in CASES if case[0] not in BY_HAND]
+)
 each_model = pytest.mark.parametrize("name", MODELS)
+each_trained_model = pytest.mark.parametrize("name", [name for name in MODELS if name not in BY_HAND])
 
 
-def rows(inputs: Any, count: int = 8, seed: int = 0) -> Tensor:
+def rows(name: str, inputs: Any, count: int = 8, seed: int = 0) -> Tensor:
     shape = (inputs,) if isinstance(inputs, int) else inputs
-    return torch.randn(count, *shape, generator=torch.Generator().manual_seed(seed))
+    found = torch.randn(count, *shape, generator=torch.Generator().manual_seed(seed))
+    return (found > 0).float() if name in BY_HAND else found
 
 
 def started(name: str, inputs: Any, units: int, seed: int = 0) -> nn.Module:
@@ -55,21 +76,21 @@ def test_the_battery_covers_the_catalogue() -> None:
 def test_gives_one_row_of_outputs_per_row(name: str, inputs: Any, units: int) -> None:
     model = started(name, inputs, units)
     for count in (1, 5):
-        out = model(rows(inputs, count))
+        out = model(rows(name, inputs, count))
         assert out.shape == (count, units) and out.dtype == torch.float32 and torch.isfinite(out).all()
 
 
 @each_case
 def test_a_row_alone_gives_what_it_gives_in_a_batch(name: str, inputs: Any, units: int) -> None:
-    model, x = started(name, inputs, units).eval(), rows(inputs)
+    model, x = started(name, inputs, units).eval(), rows(name, inputs)
     together = model(x)
     for i in range(len(x)):
         torch.testing.assert_close(model(x[i : i + 1])[0], together[i], atol=1e-5, rtol=1e-5)
 
 
-@each_case
+@each_trained_case
 def test_saves_loads_and_gives_the_same_bits(name: str, inputs: Any, units: int, tmp_path: Path) -> None:
-    model, x = started(name, inputs, units).eval(), rows(inputs)
+    model, x = started(name, inputs, units).eval(), rows(name, inputs)
     save_file(model.state_dict(), tmp_path / "model.safetensors")
     other = started(name, inputs, units, seed=1).eval()
     assert not torch.equal(other(x), model(x))
@@ -77,7 +98,7 @@ def test_saves_loads_and_gives_the_same_bits(name: str, inputs: Any, units: int,
     assert torch.equal(other(x), model(x))
 
 
-@each_case
+@each_trained_case
 def test_start_is_a_function_of_the_seed(name: str, inputs: Any, units: int) -> None:
     torch.manual_seed(0)
     first = started(name, inputs, units).state_dict()
@@ -90,20 +111,20 @@ def test_start_is_a_function_of_the_seed(name: str, inputs: Any, units: int) -> 
     assert any(not torch.equal(first[key], other[key]) for key in first)
 
 
-@each_case
+@each_trained_case
 def test_every_parameter_learns(name: str, inputs: Any, units: int) -> None:
     model = started(name, inputs, units)
-    model(rows(inputs)).square().sum().backward()
+    model(rows(name, inputs)).square().sum().backward()
     for key, parameter in model.named_parameters():
         assert parameter.grad is not None and parameter.grad.any(), key
 
 
-@each_model
+@each_trained_model
 def test_overfits_eight_examples(name: str) -> None:
     """With its own suggested settings, for as many updates as it takes: eight rows without a mistake."""
     shapes, units = SHAPES[name]
     # Eight random rows in twelve or more dimensions are in general position: even one layer tells any labels apart.
-    x = rows(shapes[0])
+    x = rows(name, shapes[0])
     y = torch.arange(8) % (2 if units == 1 else units)
     settings, _ = suggest(
         name,
@@ -119,6 +140,14 @@ def test_overfits_eight_examples(name: str) -> None:
     losses = [report.loss.item() for report in updates(step, batches, schedule("constant", steps=count))]
     judged = judge(task, outputs_of(model, x), y)
     assert judged["accuracy"] == 1 and judged["loss"] < 0.1 * max(losses)
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_what_is_built_by_hand_has_nothing_to_train(name: str, tmp_path: Path) -> None:
+    model = build(name, inputs=SHAPES[name][0][0])
+    assert not list(model.parameters()) and not hasattr(model, "fit")
+    with pytest.raises(SettingError, match=f"the model {name} is built by hand and has nothing to train"):
+        fit("iris", model=name, runs=tmp_path, quiet=True)
 
 
 @each_model
@@ -143,7 +172,9 @@ def test_settings_are_named_typed_and_have_defaults(name: str) -> None:
         assert parameter.annotation is not inspect.Parameter.empty, key
 
 
-@each_model
+@pytest.mark.parametrize(
+    "name", [n for n in MODELS if n not in ("logic-gate", "truth-table")]
+)  # they know them
 def test_missing_inputs_are_said(name: str) -> None:
     with pytest.raises(SettingError, match=f"the model {name} cannot be built from these settings: .*inputs"):
         build(name, units=1)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from chainrule.catalog import load, names
+from chainrule.catalog import MODELS, load, names
 from chainrule.core.errors import SettingError
 from chainrule.core.text import listed, visible
 from chainrule.core.units import show_number
@@ -48,9 +48,17 @@ def describe_model(name: str) -> Description:
         text=inspect.getdoc(builder) or "",
         header=("setting", "takes", "default") if rows else (),
         rows=rows,
-        example=f"for example: chainrule fit DATA --model {name}"
-        + (f" --set {rows[0][0]}={rows[0][2]}" if rows else ""),
+        example=f"for example: {_example(name, rows)}",
     )
+
+
+def _example(name: str, rows: Sequence[tuple[str, ...]]) -> str:
+    """Return how a model is used, with its first setting if it has any."""
+    if name in MODELS and not MODELS[name].is_trainable:
+        setting, kind, default = rows[0]
+        shown = repr(default) if kind == "str" else default
+        return f"chainrule.build({name!r}, inputs=2, {setting}={shown}) in Python; there is nothing to train"
+    return f"chainrule fit DATA --model {name}" + (f" --set {rows[0][0]}={rows[0][2]}" if rows else "")
 
 
 def describe_dataset(name: str) -> Description:

@@ -72,6 +72,15 @@ def called(data: Any) -> str:
     return str(data) if isinstance(data, str | Path) else type(data).__name__
 
 
+def check_trainable(model: str) -> None:
+    """Refuse to train what is built by hand. Raises: SettingError."""
+    if model in MODELS and not MODELS[model].is_trainable:
+        raise SettingError(
+            f"the model {model} is built by hand and has nothing to train: chainrule.build({model!r}, …) gives it in Python "
+            f"(chainrule models {model}); perceptron, logistic-regression and mlp learn from data"
+        )
+
+
 def check_names(settings: Settings) -> None:
     """Refuse unknown names before any data is read."""
     for kind, name in (
@@ -83,6 +92,8 @@ def check_names(settings: Settings) -> None:
     ):
         if name is not None:
             load_named(kind, name)
+            if kind == "model":
+                check_trainable(name)
     make_plan(settings.plan, settings.device)
     parse_split(settings.split)
 

@@ -75,7 +75,7 @@ def test_unknown_name_unlike_any() -> None:
     with pytest.raises(UnknownNameError) as caught:
         catalog.load("schedule", "zzzzzz")
     assert "did you mean" not in str(caught.value)
-    assert "5 schedules: constant, cosine, exponential, linear, step" in str(caught.value)
+    assert "6 schedules: constant, cosine, exponential, linear, plateau, step" in str(caught.value)
 
 
 @pytest.fixture

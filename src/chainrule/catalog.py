@@ -145,11 +145,16 @@ OPTIMIZERS = {
     "nadam": Entry("chainrule.optim.rules:nadam", "Adam with Nesterov's look-ahead"),
 }
 SCHEDULES = {
-    "constant": Entry("chainrule.optim.schedules:constant", "the same rate throughout"),
-    "step": Entry("chainrule.optim.schedules:step", "÷ 10 after one and two thirds of the run"),
-    "exponential": Entry("chainrule.optim.schedules:exponential", "e^-5 of the rate at the end"),
-    "cosine": Entry("chainrule.optim.schedules:cosine", "half a cosine down to zero, after a short warm-up"),
-    "linear": Entry("chainrule.optim.schedules:linear", "straight down to zero, after a short warm-up"),
+    "constant": Entry("chainrule.optim.schedules:Constant", "the same rate throughout"),
+    "step": Entry(
+        "chainrule.optim.schedules:Step", "times drop_factor every drop_epochs; ÷ 10 after one and two thirds"
+    ),
+    "exponential": Entry(
+        "chainrule.optim.schedules:Exponential", "e^(−decay_rate t); e^-5 of the rate at the end"
+    ),
+    "cosine": Entry("chainrule.optim.schedules:Cosine", "half a cosine down to zero, after a short warm-up"),
+    "linear": Entry("chainrule.optim.schedules:Linear", "straight down to zero, after a short warm-up"),
+    "plateau": Entry("chainrule.optim.schedules:Plateau", "÷ 10 whenever the validation loss has stalled"),
 }
 METRICS = {
     "accuracy": Entry("chainrule.train.metrics:ACCURACY", "share of rows answered right; classes"),

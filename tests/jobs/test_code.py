@@ -34,7 +34,37 @@ def test_optimizers(
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_schedules(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], schedule: str) -> None:
-    check(train(table, tmp_path, target="price", schedule=schedule), capsys)
+    epochs = {"epochs": 13} if schedule == "plateau" else {}
+    check(train(table, tmp_path, target="price", schedule=schedule, **epochs), capsys)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"schedule": "constant", "warmup_epochs": 1.5},
+        {"schedule": "step", "drop_factor": 0.5},
+        {"schedule": "step", "drop_epochs": 2, "drop_factor": 0.5},
+        {"schedule": "step", "drop_epochs": 1, "warmup_epochs": 1},
+        {"schedule": "exponential", "decay_rate": 0.3, "warmup_epochs": 0.5},
+        {"schedule": "exponential", "warmup_epochs": 2},
+        {"schedule": "cosine", "warmup_epochs": 0, "lowest_rate": 1e-4},
+        {"schedule": "cosine", "lowest_rate": 1e-3},
+        {"schedule": "linear", "warmup_epochs": 1, "lowest_rate": 1e-3},
+        {"schedule": "plateau", "schedule_patience": 1, "learning_rate": 0.5, "epochs": 8},
+        {"schedule": "plateau", "schedule_patience": 2, "metric": "mae", "drop_factor": 0.3, "lowest_rate": 0.1, "learning_rate": 0.3, "epochs": 8},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_settings_of_schedules(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], settings: dict[str, Any]
+) -> None:
+    check(train(table, tmp_path, target="price", **settings), capsys)
+
+
+def test_warm_up_into_a_plateau_is_refused(table: Path, tmp_path: Path) -> None:
+    run = train(table, tmp_path, target="price", schedule="plateau", warmup_epochs=1, epochs=13).run
+    with pytest.raises(RunError, match="a warm-up into the schedule plateau is not yet supported in scripts"):
+        run.code()
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)

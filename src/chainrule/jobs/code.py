@@ -41,6 +41,7 @@ WRITTEN = frozenset({
     "model", "initial", "task", "loss", "epochs", "batch_size", "shuffle", "optimizer", "learning_rate", "schedule", "weight_decay", "dropout",
     "label_smoothing", "decay_with_loss", "clip_norm", "scaling", "picture_size", "split", "metric", "validation", "test", "patience", "seed",
     "device", "plan", "by", "class_weight", "folds", "columns", "decimal", "encoding", "sheet", "merge_classes", "memory",
+    "warmup_epochs", "drop_epochs", "drop_factor", "decay_rate", "schedule_patience", "lowest_rate",
 })  # fmt: skip
 
 MIX = '''

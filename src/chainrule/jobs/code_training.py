@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chainrule.jobs.code_schedule import ScheduleCode, schedule_code
 from chainrule.jobs.code_text import Part
 from chainrule.train.metrics import metric_named
 from chainrule.train.settings import Settings
@@ -18,22 +19,6 @@ OPTIMIZERS = {  # name -> class of torch.optim and its arguments; "fused" is the
     "adamw": ("AdamW", "fused=True"),
     "nadam": ("NAdam", ""),
 }
-SCHEDULES = {
-    "step": ('"""Factor of the learning rate: a tenth after a third of the run, a hundredth after two thirds."""', "return 0.1 ** min(2, int(progress * 3))"),
-    "exponential": ('"""Factor of the learning rate: it falls from 1 to below a hundredth."""', "return math.exp(-5 * progress)"),
-    "cosine": (
-        '"""Factor of the learning rate: it rises during the first 5 % of the run, then falls to zero along half a cosine."""',
-        "rise = min(1.0, (progress + 1e-3) / 0.05)",
-        "rest = max(0.0, (progress - 0.05) / 0.95)",
-        "return rise * 0.5 * (1 + math.cos(math.pi * rest))",
-    ),
-    "linear": (
-        '"""Factor of the learning rate: it rises during the first 5 % of the run, then falls to zero in a straight line."""',
-        "rise = min(1.0, (progress + 1e-3) / 0.05)",
-        "rest = max(0.0, (progress - 0.05) / 0.95)",
-        "return rise * (1 - rest)",
-    ),
-}  # fmt: skip
 
 
 def training_part(
@@ -43,10 +28,12 @@ def training_part(
 
     `noisy` counts the layers with dropout; `foreign` is a model that is imported; `has_units`: targets are values.
     """
-    part = Part()
+    part, schedule = Part(), schedule_code(settings)
     part.setting("EPOCHS", settings.epochs, "passes over the training rows")
     part.setting("BATCH_SIZE", settings.batch_size)
-    part.setting("LEARNING_RATE", settings.learning_rate, "at its highest" * (settings.schedule in SCHEDULES))
+    part.setting(
+        "LEARNING_RATE", settings.learning_rate, "at its highest" * (settings.schedule != "constant")
+    )
     if settings.weight_decay:
         falls = "at a loss of 1 and above; below, in proportion to the loss" * _decays_with_loss(settings)
         part.setting("WEIGHT_DECAY", settings.weight_decay, falls)
@@ -62,17 +49,15 @@ def training_part(
         part.setting(
             "PATIENCE", settings.patience, f"epochs without a better validation {what} before the end"
         )
-    if settings.schedule in SCHEDULES:
-        part.uses(*["math"] * (settings.schedule in ("exponential", "cosine")))
-        lines = "\n    ".join(SCHEDULES[settings.schedule])
-        part.function(f"def rate_factor(progress):\n    {lines}")
-    part.function("\n".join(_loop(part, settings, validates, noisy, foreign, smooths, has_units)))
+    part.add(schedule.part)
+    part.function("\n".join(_loop(part, settings, schedule, validates, noisy, foreign, smooths, has_units)))
     return part
 
 
 def _loop(
     part: Part,
     settings: Settings,
+    schedule: ScheduleCode,
     validates: bool,
     noisy: int,
     foreign: bool,
@@ -86,7 +71,8 @@ def _loop(
     return [
         f"def fit(model, inputs, targets, train{validation}):",
         f'    """{_purpose(settings, validates)}"""',
-        *_optimizer(part, settings),
+        *_optimizer(settings),
+        *schedule.before,
         *(["    step = 0"] if steps_count else []),
         *_before(part, settings, validates),
         "    for epoch in range(EPOCHS):",
@@ -99,9 +85,9 @@ def _loop(
         "            loss.backward()",
         *_clip(settings),
         "            optimizer.step()",
-        *(["            schedule.step()"] if settings.schedule in SCHEDULES else []),
+        *schedule.after_update,
         *(["            step += 1"] if steps_count else []),
-        *(_after_epoch(settings, units) if validates else ['        print(f"epoch {epoch + 1}: loss of the last batch {loss.item():.4f}")']),
+        *(_after_epoch(settings, units, schedule) if validates else ['        print(f"epoch {epoch + 1}: loss of the last batch {loss.item():.4f}")']),
     ]  # fmt: skip
 
 
@@ -125,7 +111,7 @@ def _purpose(settings: Settings, validates: bool) -> str:
     return f"Train; then put back the weights with the {best} in the second half of the epochs."
 
 
-def _optimizer(part: Part, settings: Settings) -> list[str]:
+def _optimizer(settings: Settings) -> list[str]:
     assert settings.optimizer is not None
     kind, arguments = OPTIMIZERS[settings.optimizer]
     more = f", {arguments}" if arguments else ""
@@ -140,12 +126,6 @@ def _optimizer(part: Part, settings: Settings) -> list[str]:
             "    biases = [p for p in model.parameters() if p.dim() <= 1]  # do not decay",
             '    groups = [{"params": weights, "weight_decay": WEIGHT_DECAY}, {"params": biases, "weight_decay": 0.0}]',
             f"    optimizer = torch.optim.{kind}(groups, lr=LEARNING_RATE{more})",
-        ]
-    if settings.schedule in SCHEDULES:
-        part.uses("math")
-        lines += [
-            "    steps = EPOCHS * math.ceil(len(train) / BATCH_SIZE)",
-            "    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_factor(step / steps))",
         ]
     return lines
 
@@ -197,7 +177,7 @@ def _clip(settings: Settings) -> list[str]:
     return [f"            nn.utils.clip_grad_norm_({parameters}, CLIP_NORM)"]
 
 
-def _after_epoch(settings: Settings, units: str) -> list[str]:
+def _after_epoch(settings: Settings, units: str, schedule: ScheduleCode) -> list[str]:
     """Validate, keep the best weights, and stop where patience is spent."""
     if settings.metric:
         lines, cost = _measured(settings.metric, units), "cost"
@@ -207,6 +187,7 @@ def _after_epoch(settings: Settings, units: str) -> list[str]:
             "        validation_loss = loss_of(outputs_of(model, inputs[validation]), targets[validation]).item()",
             '        print(f"epoch {epoch + 1}: validation loss {validation_loss:.4f}")',
         ]
+    lines += schedule.after_epoch
     best = "best_cost" if settings.metric else "best_loss"
     if settings.patience:
         lines += [

@@ -33,7 +33,7 @@ from chainrule.jobs.folder import RunFolder
 from chainrule.models import build
 from chainrule.nn.initial import STANDARD, initialise_
 from chainrule.optim.rules import optimizer
-from chainrule.optim.schedules import schedule
+from chainrule.optim.schedules import Schedule, schedule
 from chainrule.train.metrics import metric_named
 from chainrule.train.objective import Objective, check_outputs
 from chainrule.train.recipe import Recipe
@@ -218,10 +218,32 @@ def make_training(
         decay_with_loss=bool(settings.decay_with_loss),
         reseeds=not is_ours,
     )
-    steps = settings.epochs * len(train)
     metric = None if settings.metric is None else metric_named(settings.metric)
-    rate = schedule(settings.schedule, steps=steps)
+    rate = make_schedule(settings, len(train))
     return Training(step, train, validation, rate, settings.patience, metric)
+
+
+def make_schedule(settings: Settings, steps_per_epoch: int) -> Schedule:
+    """Build the schedule of a run. Raises: SettingError for one that does not fit the run"""
+    assert settings.epochs and settings.learning_rate and settings.schedule
+    made = schedule(
+        settings.schedule,
+        steps=settings.epochs * steps_per_epoch,
+        steps_per_epoch=steps_per_epoch,
+        learning_rate=settings.learning_rate,
+        warmup_epochs=settings.warmup_epochs,
+        drop_epochs=settings.drop_epochs,
+        drop_factor=settings.drop_factor,
+        decay_rate=settings.decay_rate,
+        schedule_patience=settings.schedule_patience,
+        lowest_rate=settings.lowest_rate,
+    )
+    if made.watches_validation and settings.folds:
+        raise SettingError(
+            f"the schedule plateau waits for the validation loss to stall, but the {settings.folds} networks that judge few "
+            "rows train without validation; --set folds=0 --validation 0.1 keeps a tenth of the rows for it"
+        )
+    return made
 
 
 def _batches(

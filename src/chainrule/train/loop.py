@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from chainrule.core.errors import SettingError
 from chainrule.data.batches import Batches
 from chainrule.data.prepared import PreparedRows
 from chainrule.optim.schedules import Schedule
@@ -50,18 +51,22 @@ class EpochReport:
         return self.validation["loss"]
 
 
-def updates(step: Step, batches: Batches, schedule: Schedule, *, start: int = 0) -> Iterator[Report]:
+def updates(
+    step: Step, batches: Batches, schedule: Schedule, *, start: int = 0, losses: Sequence[float] = ()
+) -> Iterator[Report]:
     """Make the updates `start`, `start` + 1, … of a run and report each.
 
-    What update k does depends on the weights, the optimizer's state and k alone: so a run can be taken up anywhere.
+    What update k does depends on the weights, the optimizer's state, k and, for a schedule that watches it, the
+    validation loss of each epoch before: so a run can be taken up anywhere. The caller appends to `losses`.
     """
     per_epoch = len(batches)
     step.objective.train()
     number = start
     while number < schedule.steps:
         epoch, place = divmod(number, per_epoch)
+        rate = schedule.after(losses)
         for inputs, targets in batches.epoch(epoch, start=place):
-            step.prepare(number, schedule(number))
+            step.prepare(number, rate(number))
             outcome = step(inputs, targets)
             number += 1
             yield Report(number, epoch + 1, outcome.loss.detach(), len(targets), number % per_epoch == 0)
@@ -72,16 +77,22 @@ def updates(step: Step, batches: Batches, schedule: Schedule, *, start: int = 0)
 def epochs(
     step: Step, train_batches: Batches, validation_batches: Batches | None, schedule: Schedule
 ) -> Iterator[EpochReport]:
-    """Train, and report each epoch with the loss and metrics of the validation rows."""
+    """Train, and report each epoch with the loss and metrics of the validation rows.
+
+    Raises: SettingError for a schedule that watches the validation loss where no rows validate
+    """
+    check_watched(schedule, validation_batches)
     losses: list[Tensor] = []
     rows: list[int] = []
+    watched: list[float] = []
     began = time.perf_counter()
-    for report in updates(step, train_batches, schedule):
+    for report in updates(step, train_batches, schedule, losses=watched):
         losses.append(report.loss)
         rows.append(report.rows)
         if not report.ends_epoch:
             continue
         validation = evaluate(step.objective, validation_batches) if validation_batches else {}
+        watched += [validation["loss"]] if validation else []
         yield EpochReport(
             epoch=report.epoch,
             train_loss=mean_loss(torch.stack(losses).tolist(), rows),
@@ -89,6 +100,15 @@ def epochs(
             validation=validation,
         )
         losses, rows, began = [], [], time.perf_counter()
+
+
+def check_watched(schedule: Schedule, validation: Batches | None) -> None:
+    """Refuse a schedule that watches the validation loss where no rows validate. Raises: SettingError"""
+    if schedule.watches_validation and validation is None:
+        raise SettingError(
+            "the schedule plateau waits for the validation loss to stall, but no rows validate; --validation 0.1 keeps a "
+            "tenth of the rows for it, and every other schedule does without"
+        )
 
 
 def mean_loss(losses: list[float], rows: list[int]) -> float:

@@ -44,7 +44,23 @@ class Settings:
     optimizer: str | None = _setting(None, "update rule: sgd, momentum, nesterov, rmsprop, adam, adamw, …")
     learning_rate: float | None = _setting(None, "learning rate at its highest", above=0)
     schedule: str | None = _setting(
-        None, "learning rate over the run: constant, step, exponential, cosine, linear"
+        None, "learning rate over the run: constant, step, exponential, cosine, linear, plateau"
+    )
+    warmup_epochs: float | None = _setting(
+        None, "epochs in which the rate rises to its highest, such as 2 or 0.5; 0: none", low=0
+    )
+    drop_epochs: int | None = _setting(None, "epochs between two drops of the schedule step", low=1)
+    drop_factor: float | None = _setting(
+        None, "factor of the rate at each drop of step and plateau (0.1)", above=0, high=1
+    )
+    decay_rate: float | None = _setting(
+        None, "k of the schedule exponential: the rate falls as e^(-k t) over t epochs", above=0
+    )
+    schedule_patience: int | None = _setting(
+        None, "epochs without a better validation loss before plateau drops the rate (10)", low=1
+    )
+    lowest_rate: float | None = _setting(
+        None, "rate where cosine and linear end (0), and below which plateau does not drop (1e-6)", low=0
     )
     weight_decay: float | None = _setting(
         None, "decay of the weights (an L2 penalty; decoupled for adamw)", low=0

@@ -17,7 +17,7 @@ from chainrule.core.typed_json import typed
 from chainrule.data.batches import Batches
 from chainrule.optim.schedules import Schedule
 from chainrule.train.checkpoint import part, under
-from chainrule.train.loop import Report, evaluate, mean_loss, updates
+from chainrule.train.loop import Report, check_watched, evaluate, mean_loss, updates
 from chainrule.train.metrics import Metric
 from chainrule.train.step import AutogradStep, first_bad_layer
 
@@ -45,6 +45,7 @@ def check_state(state: Any, where: str) -> dict[str, Any]:
         for row in found.history:
             for name in ("epoch", "steps", "train_loss", "seconds"):
                 typed(float, row.get(name), f"history.{name}")
+            typed(float | None, row.get("validation_loss"), "history.validation_loss")
     except ValueError as error:
         raise RunError(f"{where} is damaged or of another version: {error}") from error
     return dict(state)
@@ -63,6 +64,7 @@ class Training:
         metric: Metric | None = None,
     ) -> None:
         """`metric` decides which epoch is the best; without it the validation loss does."""
+        check_watched(schedule, validation)
         self.step = step
         self.batches = batches
         self.validation = validation
@@ -76,6 +78,7 @@ class Training:
         self.best_epoch: int | None = None
         self.best_cost = NOTHING_YET
         self._unread: list[Tensor] = []
+        self._watched: list[float] = []  # validation losses, for the schedule
 
     @property
     def is_finished(self) -> bool:
@@ -111,7 +114,9 @@ class Training:
 
     def _updates(self) -> Iterator[Report]:
         try:
-            yield from updates(self.step, self.batches, self.schedule, start=self.number)
+            yield from updates(
+                self.step, self.batches, self.schedule, start=self.number, losses=self._watched
+            )
         except TrainingFailed as failure:
             epoch = self.step.number // len(self.batches) + 1
             raise TrainingFailed(f"{failure} (epoch {epoch})") from None
@@ -141,6 +146,7 @@ class Training:
         }
         if self.validation:
             measured = evaluate(self.step.objective, self.validation)
+            self._watched.append(measured["loss"])
             row |= {f"validation_{name}": value for name, value in measured.items()}
             cost = self._cost(measured)
             if cost < self.best_cost and self._counts(epoch):
@@ -225,5 +231,6 @@ class Training:
             raise RunError(f"the checkpoint does not fit the recipe: {visible(error)}") from error
         self.number = state["step"]
         self.history = state["history"]
+        self._watched[:] = [row["validation_loss"] for row in self.history if "validation_loss" in row]
         self.best_epoch = state["best_epoch"]
         self.best_cost = NOTHING_YET if state["best_cost"] is None else tuple(state["best_cost"])

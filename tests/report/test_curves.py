@@ -9,6 +9,7 @@ import sys
 import pytest
 from matplotlib.figure import Figure
 
+from chainrule.optim.schedules import schedule
 from chainrule.report.curves import curve_names, draw_curve, history_figure, is_logarithmic
 from chainrule.report.svg import inline_svg
 from tests.report.reading import read_page
@@ -51,6 +52,27 @@ def test_rate_only_if_it_varies(rates: list[float], drawn: bool) -> None:
     assert ("learning_rate" in curve_names(rows)) is drawn
     if drawn:
         assert draw_curve(rows, "learning_rate").axes[0].lines[0].get_ydata().tolist() == rates
+
+
+@pytest.mark.parametrize(
+    ("name", "own", "logarithmic"),
+    [
+        ("cosine", {}, False),
+        ("linear", {}, False),
+        ("exponential", {}, False),
+        ("exponential", {"decay_rate": 0.2}, True),
+        ("step", {}, True),
+        ("step", {"drop_epochs": 10, "drop_factor": 0.5}, False),
+        ("plateau", {"schedule_patience": 5}, True),
+    ],
+)
+def test_rates_that_drop_by_factors_are_drawn_by_factors(name: str, own: dict, logarithmic: bool) -> None:
+    made = schedule(name, steps=600, steps_per_epoch=10, **own)
+    rates = [made.after([1.0] * epoch)(10 * epoch + 9) for epoch in range(60)]
+    rows = [{"epoch": i + 1, "train_loss": 1.0, "learning_rate": rate} for i, rate in enumerate(rates)]
+    axes = draw_curve(rows, "learning_rate").axes[0]
+    assert axes.get_yscale() == ("log" if logarithmic else "linear")
+    assert axes.lines[0].get_ydata().tolist() == rates
 
 
 def test_train_validation_and_a_ring_at_the_best_epoch() -> None:

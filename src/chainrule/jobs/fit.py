@@ -35,7 +35,7 @@ from chainrule.jobs.workshop import (
 )
 from chainrule.train.checkpoint import load_checkpoint, save_checkpoint, under
 from chainrule.train.recipe import Recipe, versions_here
-from chainrule.train.settings import Settings
+from chainrule.train.settings import Settings, with_named
 from chainrule.train.task import LossFunction
 from chainrule.train.training import Training
 
@@ -81,6 +81,7 @@ def fit(
     seed: int = 0,
     device: str = "auto",
     plan: str = "auto",
+    settings: Mapping[str, Any] | None = None,
     runs: str | Path = "runs",
     name: str | None = None,
     resume: str | Path | None = None,
@@ -95,12 +96,13 @@ def fit(
     catalogue, `package.module:Name`, or a module (which is copied); `loss` a name or any callable on outputs and
     targets. `columns` says what columns are: number, category, boolean, date or ignore. `metric` chooses
     the best epoch and stands in tables; `class_weight` "balanced" makes every class count alike in the loss; `by` names
-    a column whose groups are judged apart. What is not given is chosen from the data and stands in the recipe.
+    a column whose groups are judged apart. `settings` are others by name, as --set takes them, such as
+    {"warmup_epochs": 2}. What is not given is chosen from the data and stands in the recipe.
     `resume` continues a run, bit for bit on the CPU.
     Raises: ChainruleError for what cannot be done, TrainingFailed if the loss is no longer finite,
     Interrupted (a KeyboardInterrupt) after Ctrl-C with a checkpoint saved
     """
-    settings = Settings(
+    chosen = Settings(
         model=model if isinstance(model, str) else None,
         task=task,
         loss=loss if isinstance(loss, str) else None,
@@ -133,11 +135,12 @@ def fit(
         device=device,
         plan=plan,
     )
-    data = divided(data, settings, validation_data, test_data)
+    chosen = with_named(chosen, settings or {})
+    data = divided(data, chosen, validation_data, test_data)
     request = Request(
         data=data,
         target=target,
-        settings=settings,
+        settings=chosen,
         model_settings=model_settings or {},
         model=model if isinstance(model, nn.Module) else None,
         loss=None if loss is None or isinstance(loss, str) else loss,

@@ -33,7 +33,7 @@ from chainrule.jobs.folder import RunFolder
 from chainrule.models import build
 from chainrule.nn.initial import STANDARD, initialise_
 from chainrule.optim.rules import optimizer
-from chainrule.optim.schedules import Schedule, schedule
+from chainrule.optim.schedules import Plateau, Schedule, schedule
 from chainrule.train.metrics import metric_named
 from chainrule.train.objective import Objective, check_outputs
 from chainrule.train.recipe import Recipe
@@ -238,7 +238,14 @@ def make_schedule(settings: Settings, steps_per_epoch: int) -> Schedule:
         schedule_patience=settings.schedule_patience,
         lowest_rate=settings.lowest_rate,
     )
-    if made.watches_validation and settings.folds:
+    if not isinstance(made.shape, Plateau):
+        return made
+    if settings.patience and settings.metric is None and settings.patience <= made.shape.schedule_patience:
+        raise SettingError(
+            f"--patience {settings.patience} ends the run before a plateau of {made.shape.schedule_patience} epochs can lower "
+            "the rate; take a larger --patience, or a smaller schedule_patience"
+        )
+    if settings.folds:
         raise SettingError(
             f"the schedule plateau waits for the validation loss to stall, but the {settings.folds} networks that judge few "
             "rows train without validation; --set folds=0 --validation 0.1 keeps a tenth of the rows for it"

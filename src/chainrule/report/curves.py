@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 History = Sequence[Mapping[str, float]]
+LOW = 0.02  # of the highest rate; a cosine is below it for a tenth of the run
 _HEIGHT = 250
 _TITLE = 26  # room for a title where the page does not write it
 _LOOKS: dict[str, dict[str, Any]] = {
@@ -75,7 +76,14 @@ def history_figure(history: History, best_epoch: int | None = None, metric: str 
 
 
 def is_logarithmic(history: History, name: str) -> bool:
-    """Return whether the axis of a curve is logarithmic: a loss that spans more than two decades."""
+    """Return whether the axis of a curve is logarithmic: a loss that spans more than two decades, or a rate that drops.
+
+    A rate that goes to zero along a cosine or a line is seen as one; one that drops by factors would be flat.
+    """
+    if name == "learning_rate":
+        rates = _column(history, name)
+        rates = rates[np.isfinite(rates)]
+        return len(rates) > 0 and rates.min() > 0 and float((rates < LOW * rates.max()).mean()) > 0.2
     if name != "loss":
         return False
     drawn = [curve[np.isfinite(curve)] for curve in _curves(history, name).values()]

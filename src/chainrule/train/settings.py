@@ -134,6 +134,15 @@ class Settings:
         return replace(self, **{k: v for k, v in chosen.items() if getattr(self, k) is None})
 
 
+def with_named(settings: Settings, named: Mapping[str, Any]) -> Settings:
+    """Return settings with others put in by name. Raises: UnknownNameError; SettingError for a value that does not fit"""
+    known = [item.name for item in fields(Settings)]
+    for key in named:
+        if key not in known:
+            raise unknown_name("setting", key, known)
+    return replace(settings, **named)
+
+
 def check_class_weight(said: str) -> None:
     """Refuse a way to weigh classes that there is not. Raises: SettingError"""
     if said != "balanced":

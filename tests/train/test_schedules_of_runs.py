@@ -76,7 +76,9 @@ def test_warm_up_and_drops_of_a_real_run(tmp_path: Path) -> None:
     per_epoch = run.history[0]["steps"]
     first = 0.01 * per_epoch / (2 * per_epoch + 1)
     assert found == pytest.approx([first, 2 * first, 0.01, 0.01, 0.005, 0.005, 0.0025])
-    assert "Learning rate over 7 epochs" in (run.path / "report.html").read_text("utf-8"), "its curve is in the report"
+    assert "Learning rate over 7 epochs" in (run.path / "report.html").read_text("utf-8"), (
+        "its curve is in the report"
+    )
     assert cr.verify(run.path).outcome == "equal bits"
 
 

@@ -232,7 +232,7 @@ def _style() -> tuple[str, str]:
 
 
 def _attribute(name: str, value: str) -> str:
-    assert re.fullmatch(r"[a-z][a-z-]*", name) and name != "style" and not name.startswith("on"), name
+    assert re.fullmatch(r"[a-z][a-z-]*|viewBox", name) and name != "style" and not name.startswith("on"), name
     if name in ("href", "src"):
         assert value.startswith(("#", "data:")), f"a page links only to itself; got {value[:60]!r}"
     return f' {name}="{escape(value)}"'

@@ -156,6 +156,18 @@ SCHEDULES = {
     "linear": Entry("chainrule.optim.schedules:Linear", "straight down to zero, after a short warm-up"),
     "plateau": Entry("chainrule.optim.schedules:Plateau", "÷ 10 whenever the validation loss has stalled"),
 }
+AUGMENTATIONS = {
+    "flip": Entry("chainrule.data.augmentation:flip", "mirrored left to right, every second picture"),
+    "flip-vertical": Entry(
+        "chainrule.data.augmentation:flip_vertical", "mirrored top to bottom, every second picture"
+    ),
+    "shift": Entry(
+        "chainrule.data.augmentation:shift", "moved by up to an eighth of the side each way", "largest part"
+    ),
+    "crop": Entry(
+        "chainrule.data.augmentation:crop", "a part of at least 0.8 of the side, enlarged", "smallest part"
+    ),
+}
 METRICS = {
     "accuracy": Entry("chainrule.train.metrics:ACCURACY", "share of rows answered right; classes"),
     "balanced-accuracy": Entry(
@@ -205,6 +217,7 @@ KINDS = {
     "optimizer": Kind(OPTIMIZERS, "chainrule.optim"),
     "schedule": Kind(SCHEDULES, "chainrule.optim"),
     "metric": Kind(METRICS, "chainrule.train"),
+    "augmentation": Kind(AUGMENTATIONS, "chainrule.data"),
 }
 ENTRY_POINTS = "chainrule.models"
 

@@ -101,10 +101,29 @@ def test_foreign_noise_is_reseeded_per_update() -> None:
     assert torch.equal(drawn[0], drawn[2]) and not torch.equal(drawn[0], drawn[1])
 
 
-@pytest.mark.parametrize("clip", [0.0, -1.0])
-def test_clip_norm_must_be_positive(clip: float) -> None:
-    with pytest.raises(SettingError, match="clip_norm must be positive"):
-        step_for(linear([1]), clip_norm=clip)
+def test_clipping_by_value_cuts_every_entry() -> None:
+    x, y = torch.tensor([[3.0, -0.5]]).double(), torch.tensor([[-1.0]]).double()
+    model = linear([0, 0])
+    step = step_for(model, rate=1, clip_value=1.0)
+    step(x, y)
+    assert (-model.weight[0]).tolist() == pytest.approx([1, -0.5])
+    assert step.gradient_norm is None, "nobody asked for it"
+
+
+def test_values_are_cut_first_and_the_length_is_measured_before_it_is_cut() -> None:
+    x, y = torch.tensor([[3.0, 4.0]]).double(), torch.tensor([[-1.0]]).double()
+    model = linear([0, 0])
+    step = step_for(model, rate=1, clip_value=3.0, clip_norm=1.0)
+    step(x, y)
+    assert step.gradient_norm is not None and step.gradient_norm.item() == pytest.approx(3 * 2**0.5)
+    assert (-model.weight[0]).tolist() == pytest.approx([0.5**0.5] * 2)
+
+
+@pytest.mark.parametrize("name", ["clip_norm", "clip_value"])
+@pytest.mark.parametrize("limit", [0.0, -1.0, math.nan])
+def test_limits_must_be_positive(name: str, limit: float) -> None:
+    with pytest.raises(SettingError, match=f"{name} must be a positive number; got"):
+        step_for(linear([1]), **{name: limit})
 
 
 # ---- the loss is no longer finite

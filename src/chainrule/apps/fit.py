@@ -11,7 +11,7 @@ import typer
 from chainrule.apps import output
 from chainrule.apps.flags import DATA, JSON, QUIET, RUN, RUNS, TRAINING, of_setting, of_training
 from chainrule.core.errors import SettingError
-from chainrule.train.settings import Settings, parse_settings
+from chainrule.train.settings import Settings, parse_settings, parse_value
 
 EXAMPLES = {
     "fit": (
@@ -19,7 +19,7 @@ EXAMPLES = {
         "chainrule fit houses.csv --target price --epochs 50",
         "chainrule fit 'sales/*.csv' --test-data sales-2026.csv",
         "chainrule fit houses.csv --target price,rent --model linear-regression",
-        "chainrule fit pictures/ --model lenet   (one folder per class)",
+        "chainrule fit pictures/ --model lenet --augment flip,shift   (one folder per class)",
         "chainrule fit iris --set hidden=128,64 --set activation=tanh --dropout 0.1",
         "chainrule fit --resume runs/digits-mlp-1",
     ),
@@ -127,6 +127,7 @@ def fit(
     schedule: Annotated[str | None, of_training("schedule", "NAME")] = None,
     weight_decay: Annotated[float | None, of_training("weight_decay", "X")] = None,
     dropout: Annotated[float | None, of_training("dropout", "X")] = None,
+    augment: Annotated[str | None, of_training("augment", "NAME,…")] = None,
     patience: Annotated[int | None, of_training("patience", "N")] = None,
     metric: Annotated[str | None, of_training("metric", "NAME")] = None,
     class_weight: Annotated[str | None, of_training("class_weight", "balanced")] = None,
@@ -179,6 +180,7 @@ def fit(
         "encoding": encoding, "sheet": sheet, "metric": metric, "class_weight": class_weight, "by": by,
         "memory": memory, "columns": tuple(column) if column else None, "decimal": decimal,
         "merge_classes": merge_classes,
+        "augment": None if augment is None else parse_value("augment", augment, tuple[str, ...]),
     }  # fmt: skip
     with output.printer(json=json, quiet=quiet) as out:
         if resume is not None:

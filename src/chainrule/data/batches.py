@@ -9,6 +9,7 @@ from torch import Tensor
 
 from chainrule.core.errors import SettingError, ShapeError
 from chainrule.core.seeds import generator
+from chainrule.data.augmentation import Augmentation
 from chainrule.data.prepared import PreparedRows
 
 
@@ -16,6 +17,7 @@ class Batches:
     """Rows shuffled anew each epoch, or always in their own order: all of them, or those whose numbers are in `rows`.
 
     Inputs that are `PreparedRows` are read batch by batch: they can be larger than memory.
+    `augmentation` changes the inputs of the batches; `inputs` itself, which evaluation reads, stays.
     With several processes, each takes every `world_size`-th batch of the one order that all share.
     Shapes: inputs (N, …), targets (N, …), rows (n,) -> batches of (B, …); the last batch of an epoch may be smaller
     """
@@ -32,6 +34,7 @@ class Batches:
         member: int = 0,
         rank: int = 0,
         world_size: int = 1,
+        augmentation: Augmentation | None = None,
     ) -> None:
         if len(inputs) != len(targets):
             raise ShapeError(
@@ -50,6 +53,7 @@ class Batches:
         self.member = member
         self.rank = rank
         self.world_size = world_size
+        self.augmentation = augmentation
 
     def __len__(self) -> int:
         """The number of batches in an epoch."""
@@ -68,6 +72,9 @@ class Batches:
         """Give the batches of an epoch from the `start`-th on."""
         order = self.order(epoch).to(self.inputs.device)
         for place in range(start, len(self)):
-            begin = (place * self.world_size + self.rank) * self.batch_size
-            rows = order[begin : begin + self.batch_size]
-            yield self.inputs.index_select(0, rows), self.targets.index_select(0, rows)
+            number = place * self.world_size + self.rank
+            rows = order[number * self.batch_size : (number + 1) * self.batch_size]
+            inputs = self.inputs.index_select(0, rows)
+            if self.augmentation is not None:
+                inputs = self.augmentation(inputs, epoch, number)
+            yield inputs, self.targets.index_select(0, rows)

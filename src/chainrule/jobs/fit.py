@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import fields, replace
 from pathlib import Path
@@ -35,7 +35,7 @@ from chainrule.jobs.workshop import (
 )
 from chainrule.train.checkpoint import load_checkpoint, save_checkpoint, under
 from chainrule.train.recipe import Recipe, versions_here
-from chainrule.train.settings import Settings, with_named
+from chainrule.train.settings import Settings, parse_value, with_named
 from chainrule.train.task import LossFunction
 from chainrule.train.training import Training
 
@@ -58,9 +58,11 @@ def fit(
     learning_rate: float | None = None,
     schedule: str | None = None,
     weight_decay: float | None = None,
+    l1: float | None = None,
     dropout: float | None = None,
     label_smoothing: float | None = None,
     clip_norm: float | None = None,
+    augment: str | Sequence[str] = (),
     decay_with_loss: bool | None = None,
     validation: float | None = None,
     test: float | None = None,
@@ -96,8 +98,9 @@ def fit(
     catalogue, `package.module:Name`, or a module (which is copied); `loss` a name or any callable on outputs and
     targets. `columns` says what columns are: number, category, boolean, date or ignore. `metric` chooses
     the best epoch and stands in tables; `class_weight` "balanced" makes every class count alike in the loss; `by` names
-    a column whose groups are judged apart. `settings` are others by name, as --set takes them, such as
-    {"warmup_epochs": 2}. What is not given is chosen from the data and stands in the recipe.
+    a column whose groups are judged apart. `l1` is the strength of an L1 penalty; `augment` names changes of training
+    pictures, such as "flip,shift". `settings` are others by name, as --set takes them, such as {"warmup_epochs": 2}. What
+    is not given is chosen from the data and stands in the recipe.
     `resume` continues a run, bit for bit on the CPU.
     Raises: ChainruleError for what cannot be done, TrainingFailed if the loss is no longer finite,
     Interrupted (a KeyboardInterrupt) after Ctrl-C with a checkpoint saved
@@ -113,9 +116,11 @@ def fit(
         learning_rate=learning_rate,
         schedule=schedule,
         weight_decay=weight_decay,
+        l1=l1,
         dropout=dropout,
         label_smoothing=label_smoothing,
         clip_norm=clip_norm,
+        augment=parse_value("augment", augment, tuple[str, ...]) if isinstance(augment, str) else tuple(augment),
         decay_with_loss=decay_with_loss,
         validation=validation,
         test=test,

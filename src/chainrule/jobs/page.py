@@ -52,7 +52,12 @@ def summarise(
         data=_data(recipe, material),
         columns=_columns(recipe),
         warnings=list(recipe.warnings),
-        notes=[*recipe.notes, *_about_losses(recipe, task), *_about_judging(record)],
+        notes=[
+            *recipe.notes,
+            *_about_losses(recipe, task),
+            *_about_penalty(training),
+            *_about_judging(record),
+        ],
         what="pictures" if recipe.schema.is_pictures else "rows",
         held_out=bool(recipe.settings.folds),
         rows=material.split.counts(),
@@ -131,6 +136,24 @@ def _about_losses(recipe: Recipe, task: Task) -> list[str]:
             "weighted, metrics are not, and probabilities are higher for rare classes than these classes are frequent"
         )
     return told
+
+
+def _about_penalty(training: Training) -> list[str]:
+    """Say what is added to the loss, and how many weights an L1 penalty has set to 0."""
+    penalty = training.step.penalty
+    if penalty is None:
+        return []
+    terms = [
+        f"{show_number(float(strength))} {symbol}"
+        for strength, symbol in ((penalty.l1, "Σ |θ|"), (penalty.l2 / 2, "Σ θ²"))
+        if strength
+    ]
+    said = f"the loss in the curves is that of the data; the penalty on the weights θ, {' + '.join(terms)}, is drawn apart"
+    if not penalty.l1:
+        return [said]
+    weights = sum(w.numel() for w in penalty.weights)
+    zeros = sum(int((w == 0).sum()) for w in penalty.weights)
+    return [f"{said}; {zeros:,} of {weights:,} weights are exactly 0"]
 
 
 def _about_judging(record: dict[str, Any]) -> list[str]:

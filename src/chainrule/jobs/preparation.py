@@ -7,6 +7,7 @@ import typing
 from typing import Any
 
 from chainrule.catalog import load as load_named
+from chainrule.core.errors import SettingError
 from chainrule.data.division import columns_that_divide
 from chainrule.data.schema import Schema, find_schema
 from chainrule.data.source import Source
@@ -92,8 +93,12 @@ def prepare_run(request: Request, source: Source) -> tuple[Recipe, Material]:
 
 
 def _check_question(request: Request, schema: Schema) -> None:
-    """Refuse a loss, a metric or weights of classes that the target has no use for. Raises: SettingError"""
+    """Refuse a loss, a metric, weights of classes or an augmentation that the data has no use for. Raises: SettingError"""
     target, settings = schema.target, request.settings
+    if settings.augment and not schema.is_pictures:
+        raise SettingError(
+            f"augment ({','.join(settings.augment)}) changes pictures, and these rows are none: leave it out"
+        )
     build_task(
         target.kind,
         target.classes or target.names,

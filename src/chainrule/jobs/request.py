@@ -13,6 +13,7 @@ from chainrule.catalog import MODELS
 from chainrule.catalog import load as load_named
 from chainrule.core.errors import SettingError
 from chainrule.core.text import visible
+from chainrule.data.augmentation import check_augmentation
 from chainrule.data.division import parse_split
 from chainrule.data.reading import Divided
 from chainrule.nn.initial import find_initial
@@ -94,6 +95,7 @@ def check_names(settings: Settings) -> None:
             load_named(kind, name)
             if kind == "model":
                 check_trainable(name)
+    check_augmentation(settings.augment)
     make_plan(settings.plan, settings.device)
     parse_split(settings.split)
 

@@ -17,6 +17,7 @@ from chainrule.catalog import MODELS
 from chainrule.core.errors import DataError, RunError, SettingError
 from chainrule.core.seeds import mix
 from chainrule.core.text import listed, visible
+from chainrule.data.augmentation import Augmentation
 from chainrule.data.batches import Batches
 from chainrule.data.division import Division, division_notes, find_division
 from chainrule.data.duplicates import copies_said, duplicate_groups
@@ -32,6 +33,7 @@ from chainrule.data.target import check_rows_of_classes
 from chainrule.jobs.folder import RunFolder
 from chainrule.models import build
 from chainrule.nn.initial import STANDARD, initialise_
+from chainrule.optim.penalties import penalty_of
 from chainrule.optim.rules import optimizer
 from chainrule.optim.schedules import Plateau, Schedule, schedule
 from chainrule.train.metrics import metric_named
@@ -198,16 +200,25 @@ def make_training(
         _batches(inputs, targets, material.rows(part), settings) for part in ("train", "validation")
     )
     assert train is not None
+    if settings.augment:
+        train.augmentation = Augmentation(settings.augment, seed=settings.seed)
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         was_training = network.training
         check_outputs(network.eval(), task, material.inputs[:2])
         network.train(was_training)
     objective = Objective(network, task).to(device)
+    penalty, weight_decay = penalty_of(
+        network.parameters(),
+        settings.optimizer,
+        l1=settings.l1 or 0.0,
+        weight_decay=settings.weight_decay or 0.0,
+        penalty=settings.penalty,
+    )
     rule = optimizer(
         settings.optimizer,
         network.parameters(),
         learning_rate=settings.learning_rate,
-        weight_decay=settings.weight_decay or 0.0,
+        weight_decay=weight_decay,
     )
     is_ours = recipe.settings.model in MODELS and "model" not in recipe.given
     step = AutogradStep(
@@ -215,6 +226,8 @@ def make_training(
         rule,
         seed=settings.seed,
         clip_norm=settings.clip_norm,
+        clip_value=settings.clip_value,
+        penalty=penalty,
         decay_with_loss=bool(settings.decay_with_loss),
         reseeds=not is_ours,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import platform
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from typing import Any
@@ -13,6 +14,7 @@ from chainrule.catalog import KINDS
 from chainrule.core.errors import ChainruleError, RunError
 from chainrule.core.text import visible
 from chainrule.core.typed_json import typed
+from chainrule.data.augmentation import check_augmentation
 from chainrule.data.schema import Schema
 from chainrule.nn.initial import find_initial
 from chainrule.train.plan import Plan
@@ -102,11 +104,13 @@ def _check_names(settings: Settings) -> None:
         name = getattr(settings, kind)
         if name is not None and name not in KINDS[kind].entries:
             raise ValueError(f"settings.{kind} is {visible(name, 60)!r}, which this version does not know")
-    if settings.initial is not None:
-        try:
-            find_initial(settings.initial)
-        except ChainruleError as error:
-            raise ValueError(f"settings.initial: {error}") from error
+    checks: dict[str, Callable[[Any], Any]] = {"initial": find_initial, "augment": check_augmentation}
+    for field, check in checks.items():
+        if said := getattr(settings, field):
+            try:
+                check(said)
+            except ChainruleError as error:
+                raise ValueError(f"settings.{field}: {error}") from error
 
 
 def _check_origin(data: dict[str, Any], name: str = "data", needed: tuple[str, ...] = _NEEDED) -> None:

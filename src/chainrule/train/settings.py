@@ -65,6 +65,16 @@ class Settings:
     weight_decay: float | None = _setting(
         None, "decay of the weights (an L2 penalty; decoupled for adamw)", low=0
     )
+    l1: float | None = _setting(
+        None,
+        "strength of an L1 penalty, which sets weights to exactly 0; with --weight-decay an elastic net",
+        low=0,
+    )
+    penalty: str | None = _setting(
+        None,
+        "where l1 and weight decay act: coupled (added to the loss) or decoupled (applied to the weights); without it, as "
+        "the optimizer has it: decoupled for adamw, coupled for the others",
+    )
     dropout: float | None = _setting(
         None, "part of the hidden values set to zero while training", low=0, high=1
     )
@@ -75,6 +85,12 @@ class Settings:
         None, "weight decay in proportion to the running training loss, at most 1"
     )
     clip_norm: float | None = _setting(None, "longest gradient; longer ones are shortened to it", above=0)
+    clip_value: float | None = _setting(
+        None, "largest entry of a gradient; larger ones are cut to it", above=0
+    )
+    augment: tuple[str, ...] = _setting(
+        (), "changes drawn anew for every training picture: flip, flip-vertical, shift, crop"
+    )
     scaling: str = _setting(
         "standard", "of numbers and pixels: standard, range (0 to 1), symmetric (-1 to 1) or none"
     )
@@ -128,6 +144,8 @@ class Settings:
             parse_bytes(self.memory)
         if self.class_weight is not None:
             check_class_weight(self.class_weight)
+        if self.penalty not in (None, "coupled", "decoupled"):
+            raise SettingError(f"penalty takes coupled or decoupled; got '{visible(self.penalty, 40)}'")
 
     def filled(self, chosen: Mapping[str, Any]) -> Settings:
         """Return these settings with `chosen` where nothing was said."""

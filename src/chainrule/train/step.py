@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from chainrule.core.errors import SettingError, TrainingFailed
 from chainrule.core.seeds import mix
 from chainrule.nn.noise import Noise
+from chainrule.optim.clipping import clip_norm_, clip_value_
+from chainrule.optim.penalties import Penalty
 from chainrule.optim.rules import FromTorch, Rule
 from chainrule.train.objective import Objective, Outcome
 
@@ -29,7 +31,10 @@ class Step(Protocol):
 
 
 class AutogradStep:
-    """Any model: forward, backward, clip, optimizer.
+    """Any model: forward, backward, clip, optimizer with the penalties around it.
+
+    The loss that is reported is that of the data; a penalty is reported apart (`penalty.value()`). What is clipped is the
+    gradient of the data's loss: first its entries to `clip_value`, then its length to `clip_norm`.
 
     On the CPU the loss is checked before it is used, so that the weights which gave a loss that is not finite still
     stand when the layer is looked for. Elsewhere reading it would stall the device: the loop checks later.
@@ -43,12 +48,15 @@ class AutogradStep:
         *,
         seed: int = 0,
         clip_norm: float | None = None,
+        clip_value: float | None = None,
+        penalty: Penalty | None = None,
         decay_with_loss: bool = False,
         reseeds: bool = False,
     ) -> None:
         """`reseeds` re-seeds torch's global generator before each update, for layers that draw from it."""
-        if clip_norm is not None and clip_norm <= 0:
-            raise SettingError(f"clip_norm must be positive; got {clip_norm:g}")
+        for name, limit in (("clip_norm", clip_norm), ("clip_value", clip_value)):
+            if limit is not None and not 0 < limit < math.inf:
+                raise SettingError(f"{name} must be a positive number; got {limit:g}")
         self.objective = objective
         self.optimizer: Rule = (
             FromTorch(optimizer) if isinstance(optimizer, torch.optim.Optimizer) else optimizer
@@ -56,6 +64,9 @@ class AutogradStep:
         self.noise = Noise(objective, seed)
         self.seed = seed
         self.clip_norm = clip_norm
+        self.clip_value = clip_value
+        self.gradient_norm: Tensor | None = None
+        self.penalty = penalty
         self.decay_with_loss = decay_with_loss
         self.running_loss: float | None = None
         self.reseeds = reseeds
@@ -94,9 +105,16 @@ class AutogradStep:
         for parameter in self._parameters:
             parameter.grad = None
         outcome.loss.backward()  # type: ignore[no-untyped-call]
+        if self.clip_value is not None:
+            clip_value_(self._parameters, self.clip_value)
         if self.clip_norm is not None:
-            torch.nn.utils.clip_grad_norm_(self._parameters, self.clip_norm)
+            self.gradient_norm = clip_norm_(self._parameters, self.clip_norm)
+        if self.penalty is None or not self.penalty.acts:
+            self.optimizer.step()
+            return outcome
+        self.penalty.before_update_(self.rate)
         self.optimizer.step()
+        self.penalty.after_update_(self.rate)
         return outcome
 
     def _scale_decay(self, loss: float) -> None:
@@ -105,6 +123,8 @@ class AutogradStep:
         self.running_loss = RUNNING * before + (1 - RUNNING) * loss
         for group, decay in zip(self.optimizer.param_groups, self._decays, strict=True):
             group["weight_decay"] = decay * min(1.0, self.running_loss)
+        if self.penalty is not None:
+            self.penalty.factor = min(1.0, self.running_loss)
 
 
 def describe_failure(model: nn.Module, inputs: Tensor, number: int) -> str:

@@ -144,6 +144,8 @@ class Training:
             "train_loss": mean_loss(self.losses[-per_epoch:], rows),
             "learning_rate": self.step.rate,
         }
+        if self.step.penalty is not None:
+            row["train_penalty"] = self.step.penalty.value().item()
         if self.validation:
             measured = evaluate(self.step.objective, self.validation)
             self._watched.append(measured["loss"])

@@ -120,7 +120,9 @@ def fit(
         dropout=dropout,
         label_smoothing=label_smoothing,
         clip_norm=clip_norm,
-        augment=parse_value("augment", augment, tuple[str, ...]) if isinstance(augment, str) else tuple(augment),
+        augment=parse_value("augment", augment, tuple[str, ...])
+        if isinstance(augment, str)
+        else tuple(augment),
         decay_with_loss=decay_with_loss,
         validation=validation,
         test=test,

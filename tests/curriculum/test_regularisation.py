@@ -185,7 +185,10 @@ def test_pooling_leaves_a_quarter(shape: tuple[int, ...], flat: int) -> None:
         elif isinstance(layer, nn.Flatten):
             assert x.shape == (2, flat)
     assert len(pools) == 2 and all(before == 4 * after for before, after in pools)
-    assert pools[1][1] == flat and next(layer for layer in model if isinstance(layer, nn.Linear)).in_features == flat
+    assert (
+        pools[1][1] == flat
+        and next(layer for layer in model if isinstance(layer, nn.Linear)).in_features == flat
+    )
 
 
 @pytest.mark.curriculum("REG-13")

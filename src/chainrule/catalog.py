@@ -74,17 +74,37 @@ DATASETS = {
     "mnist-5k": Entry("chainrule.data.builtin:mnist_5k", "5,000 pictures of MNIST, 28 × 28, 10 classes"),
 }
 ACTIVATIONS = {
-    "identity": Entry("chainrule.nn.activations:IDENTITY", "x; for values in an output layer"),
-    "step": Entry("chainrule.nn.activations:STEP", "1 where x ≥ 0, else 0; threshold units"),
-    "sigmoid": Entry("chainrule.nn.activations:SIGMOID", "1/(1+e^-x); probabilities of two classes"),
-    "tanh": Entry("chainrule.nn.activations:TANH", "zero-centred sigmoid; hidden layers"),
-    "relu": Entry("chainrule.nn.activations:RELU", "max(0, x); the usual hidden layer"),
-    "leaky-relu": Entry(
-        "chainrule.nn.activations:LEAKY_RELU", "x, or 0.01 x where x < 0; units that do not die"
+    "identity": Entry("chainrule.nn.activations:IDENTITY", "z; for values in an output layer"),
+    "linear": Entry("chainrule.nn.activations:LINEAR", "c z; c is 1 unless given", number="factor"),
+    "step": Entry("chainrule.nn.activations:STEP", "1 where z ≥ 0, else 0; threshold units"),
+    "sigmoid": Entry("chainrule.nn.activations:SIGMOID", "1/(1 + e^−z); probabilities of two classes"),
+    "tanh": Entry("chainrule.nn.activations:TANH", "zero-centred, from −1 to 1; hidden layers"),
+    "softsign": Entry("chainrule.nn.activations:SOFTSIGN", "z/(1 + |z|); as tanh, nearing its bounds slowly"),
+    "hard-sigmoid": Entry(
+        "chainrule.nn.activations:HARD_SIGMOID", "z/6 + 1/2 within 0 and 1; a cheap sigmoid"
     ),
-    "softplus": Entry("chainrule.nn.activations:SOFTPLUS", "log(1+e^x); a smooth ReLU"),
-    "gelu": Entry("chainrule.nn.activations:GELU", "x Φ(x); smooth hidden layers"),
-    "silu": Entry("chainrule.nn.activations:SILU", "x sigmoid(x); smooth hidden layers"),
+    "hard-tanh": Entry("chainrule.nn.activations:HARD_TANH", "z within −1 and 1; a cheap tanh"),
+    "relu": Entry("chainrule.nn.activations:RELU", "max(0, z); the usual hidden layer"),
+    "relu6": Entry("chainrule.nn.activations:RELU6", "z within 0 and 6"),
+    "leaky-relu": Entry(
+        "chainrule.nn.activations:LEAKY_RELU",
+        "z, or c z where z < 0, c = 0.01 unless given; units that do not die",
+        number="slope below 0",
+    ),
+    "elu": Entry(
+        "chainrule.nn.activations:ELU",
+        "z, or c (e^z − 1) where z < 0, c = 1 unless given; means near 0",
+        number="scale below 0",
+    ),
+    "selu": Entry(
+        "chainrule.nn.activations:SELU", "elu with the numbers that keep mean 0 and variance 1 in deep nets"
+    ),
+    "softplus": Entry("chainrule.nn.activations:SOFTPLUS", "log(1 + e^z); a smooth relu, always positive"),
+    "gelu": Entry("chainrule.nn.activations:GELU", "z Φ(z); smooth, of transformers"),
+    "silu": Entry("chainrule.nn.activations:SILU", "z sigmoid(z), also called swish; smooth"),
+    "mish": Entry("chainrule.nn.activations:MISH", "z tanh(softplus(z)); smooth"),
+    "hard-swish": Entry("chainrule.nn.activations:HARD_SWISH", "z hard-sigmoid(z); a cheap silu"),
+    "softmax": Entry("chainrule.nn.activations:SOFTMAX", "e^zᵢ / Σ e^zⱼ; probabilities of several classes"),
 }
 INITIALS = {
     "standard": Entry("chainrule.nn.initial:standard", "evenly between ±1/√n_in, as torch.nn has it"),
@@ -121,6 +141,12 @@ LOSSES = {
     "absolute-error": Entry(
         "chainrule.nn.losses:ABSOLUTE_ERROR", "mean absolute error; values with outliers"
     ),
+    "huber": Entry(
+        "chainrule.nn.losses:HUBER",
+        "squared up to c deviations, absolute beyond, c = 1 unless given; values with outliers",
+        number="width",
+    ),
+    "log-cosh": Entry("chainrule.nn.losses:LOG_COSH", "log cosh(p − t), a smooth huber; values with outliers"),
     "binary-cross-entropy": Entry(
         "chainrule.nn.losses:BINARY_CROSS_ENTROPY", "−t log p − (1−t) log(1−p); two classes"
     ),
@@ -129,9 +155,16 @@ LOSSES = {
         "chainrule.nn.losses:PER_CLASS_CROSS_ENTROPY",
         "a binary cross-entropy per class; labels that are not exclusive",
     ),
+    "focal": Entry(
+        "chainrule.nn.losses:FOCAL",
+        "cross-entropy that looks away from easy rows, by (1 − p)^c, c = 2 unless given; classes",
+        number="focus",
+    ),
     "perceptron": Entry(
         "chainrule.nn.losses:PERCEPTRON", "distance to the wrong side; gives the perceptron rule"
     ),
+    "hinge": Entry("chainrule.nn.losses:HINGE", "distance to a margin of 1, as in support vector machines"),
+    "squared-hinge": Entry("chainrule.nn.losses:SQUARED_HINGE", "hinge, squared: smooth at the margin"),
 }
 OPTIMIZERS = {
     "sgd": Entry("chainrule.optim.rules:sgd", "gradient descent on mini-batches"),

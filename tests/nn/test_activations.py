@@ -8,17 +8,19 @@ import pytest
 import torch
 from torch import Tensor
 
-from chainrule.core.errors import UnknownNameError
+from chainrule.core.errors import SettingError, UnknownNameError
 from chainrule.nn.activations import (
     IDENTITY,
     LEAKY_RELU,
     RELU,
     SIGMOID,
+    SOFTMAX,
     SOFTPLUS,
     STEP,
     TANH,
     Activate,
     Activation,
+    activation,
 )
 
 EXACT = 1e-6  # the curriculum's verified values are rounded to six digits
@@ -82,17 +84,57 @@ def test_relu() -> None:
     assert (RELU(z) == 0).double().mean().item() == pytest.approx(0.5, abs=0.01)
 
 
-def test_relu_derivative_at_the_kink_is_zero() -> None:
-    """The decks print 1 at 0 in one place and "off" in another (E07); chainrule takes autograd's 0."""
-    assert derivative(RELU, -1, 0, 2).tolist() == [0, 0, 1]
+@pytest.mark.curriculum("ACT-10")
+def test_relu_derivative_and_the_kink() -> None:
+    """The decks print 1 at 0 in one place and "off" in another (E07): 1 is the slope to the right of the kink, 0 that
+    to its left, which autograd takes and chainrule with it."""
+    assert RELU.kinks == (0.0,)
+    z = numbers(-1, 0, 2)
+    right = torch.nextafter(z, numbers(9, 9, 9))
+    assert RELU.derivative(right, RELU(right)).tolist() == [0, 1, 1], "as printed"
+    assert ((RELU(z + 1e-6) - RELU(z)) / 1e-6).tolist() == pytest.approx([0, 1, 1], abs=EXACT)
+    assert derivative(RELU, -1, 0, 2).tolist() == [0, 0, 1], "as declared"
+    z.requires_grad_()
+    assert torch.autograd.grad(RELU(z).sum(), z)[0].tolist() == [0, 0, 1]
 
 
 @pytest.mark.curriculum("ACT-11")
 def test_leaky_relu() -> None:
     z = numbers(-2, -1, 2)
     assert_values(LEAKY_RELU(z), -0.02, -0.01, 2, within=1e-12)
-    assert torch.equal(LEAKY_RELU(z), torch.maximum(0.01 * z, z))
     assert_values(derivative(LEAKY_RELU, -2, 2), 0.01, 1, within=0)
+    for slope in (0.01, 0.2, 1):
+        assert torch.equal(activation(f"leaky-relu:{slope}")(z), torch.maximum(slope * z, z))
+
+
+@pytest.mark.curriculum("ACT-11")
+def test_leaky_relu_is_the_larger_of_both_only_up_to_slope_one() -> None:
+    """max(a z, z) with a = 2 would bend the other half of the line (E40), so such a slope is refused."""
+    z = numbers(-2, 2)
+    assert torch.maximum(2 * z, z).tolist() == [-2, 4]
+    with pytest.raises(SettingError, match=r"the slope of leaky-relu must be from 0 to 1; got 2"):
+        activation("leaky-relu:2")
+
+
+@pytest.mark.curriculum("ACT-13")
+def test_linear() -> None:
+    z = numbers(2, -1)
+    tripled = activation("linear:3")
+    assert tripled(z).tolist() == [6, -3] and tripled.derivative(z, tripled(z)).tolist() == [3, 3]
+    assert IDENTITY(z).tolist() == activation("linear")(z).tolist() == [2, -1]
+    assert derivative(IDENTITY, 2).tolist() == [1]
+
+
+@pytest.mark.curriculum("ACT-14")
+def test_softmax_is_a_probability_vector() -> None:
+    z = torch.randn(5, 4, dtype=torch.float64)
+    shares = SOFTMAX(z)
+    torch.testing.assert_close(shares, z.exp() / z.exp().sum(-1, keepdim=True))
+    torch.testing.assert_close(shares.sum(-1), torch.ones(5, dtype=torch.float64))
+    torch.testing.assert_close(SOFTMAX(z + 1000), shares)  # no overflow, and no change
+    assert (shares.argmax(-1) == z.argmax(-1)).all(), "the most probable class is the one of the largest z"
+    assert not SOFTMAX.is_element_wise
+    assert SOFTMAX(numbers(-1, 0.5)).min() > 0, "no threshold: every class keeps a share (E20)"
 
 
 @pytest.mark.curriculum("ACT-12")
@@ -119,17 +161,25 @@ def test_sigmoid_is_smooth_where_the_step_jumps() -> None:
 
 @pytest.mark.curriculum("ACT-16")
 @pytest.mark.parametrize(
-    ("activation", "bounds"),
-    [(SIGMOID, (0, 1)), (TANH, (-1, 1)), (RELU, (0, math.inf))],
-    ids=["sigmoid", "tanh", "relu"],
+    ("name", "bounds", "drawbacks"),
+    [
+        ("sigmoid", (0, 1), ("vanish", "not zero-centred")),
+        ("tanh", (-1, 1), ("vanish", "less soon")),
+        ("relu", (0, math.inf), ("dead",)),
+    ],
 )
-def test_ranges_of_the_comparison_table(activation: Activation, bounds: tuple[float, float]) -> None:
-    assert activation.bounds == bounds
-    values = activation(
-        torch.randn(10_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 3
-    )
+def test_comparison_table(name: str, bounds: tuple[float, float], drawbacks: tuple[str, ...]) -> None:
+    """Ranges and drawbacks as declared, and as sampled (E68: tanh saturates too, less severely than sigmoid)."""
+    f = activation(name)
+    assert f.bounds == bounds and f.formula and f.advantages
+    assert all(words in f.drawbacks for words in drawbacks)
+    z = 3 * torch.randn(10_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    values, slopes = f(z), f.derivative(z, f(z))
     assert bounds[0] <= values.min() and values.max() <= bounds[1]
-    assert activation.purpose
+    assert (abs(values.mean()) < 0.05) == (name == "tanh"), "zero-centred"
+    assert slopes.max() == pytest.approx({"sigmoid": 0.25, "tanh": 1, "relu": 1}[name], abs=1e-4)
+    far = numbers(-30, 30)
+    assert f.derivative(far, f(far)).round(decimals=9).tolist() == [0, 1 if name == "relu" else 0]
 
 
 @pytest.mark.curriculum("GEN-13")
@@ -138,10 +188,30 @@ def test_saturation() -> None:
     assert derivative(TANH, 10).item() < 1e-8
 
 
-def test_identity() -> None:
-    assert IDENTITY(numbers(2)).tolist() == [2] and derivative(IDENTITY, 2).tolist() == [1]
-
-
 def test_unknown_activation() -> None:
     with pytest.raises(UnknownNameError, match="no activation is called 'rellu'; did you mean 'relu'"):
         Activate("rellu")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("leaky-relu:-0.1", "the slope of leaky-relu must be from 0 to 1; got -0.1"),
+        ("elu:-1", "the scale of elu must be from 0 to 100; got -1"),
+        ("leaky-relu:steep", "leaky-relu:NUMBER takes a number, its slope below 0; got 'leaky-relu:steep'"),
+        ("tanh:2", "the activation tanh takes no number; got 'tanh:2'"),
+    ],
+)
+def test_number_that_does_not_fit(text: str, said: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        Activate(text)
+    assert said in str(caught.value)
+
+
+def test_number_is_part_of_the_name() -> None:
+    assert [activation(text).name for text in ("leaky-relu:0.20", "linear: 3", "elu")] == [
+        "leaky-relu:0.2",
+        "linear:3",
+        "elu",
+    ]
+    assert activation("leaky-relu:0.2").number == 0.2 and LEAKY_RELU.number == 0.01

@@ -23,6 +23,7 @@ LOSSES = {
         'F.cross_entropy(outputs, targets, reduction="none").mean()',
     ),
 }
+DECIDING = ("perceptron", "hinge", "squared-hinge")  # nothing is ranked by their outputs
 SEVERAL_VALUES = {  # as the run sums: over the values of a row first
     "squared-error": 'F.mse_loss(outputs, targets, reduction="none").mean(1).mean()',
     "absolute-error": 'F.l1_loss(outputs, targets, reduction="none").mean(1).mean()',
@@ -66,7 +67,7 @@ def check_metric(recipe: Recipe, material: Material) -> None:
     """Raises: RunError for a metric that a script cannot compute as the run did"""
     metric, targets = recipe.settings.metric, material.examples.targets
     assert targets is not None
-    if metric not in METRICS or (metric == "auc" and recipe.settings.loss == "perceptron"):
+    if metric not in METRICS or (metric == "auc" and recipe.settings.loss in DECIDING):
         known = ", ".join(filter(None, METRICS))
         raise RunError(f"the metric {metric} is not yet supported in scripts (those that are: {known})")
     if metric in (None, "accuracy", "mae", "rmse"):

@@ -15,16 +15,53 @@ from chainrule.nn.activations import Activate
 from chainrule.nn.noise import Dropout
 from chainrule.train.recipe import Recipe
 
-ACTIVATIONS = {
+ACTIVATIONS = {  # by the name without its number, which stands for {}
     "identity": "nn.Identity()",
+    "linear": "Scale({})",
     "step": "Step()",
     "sigmoid": "nn.Sigmoid()",
     "tanh": "nn.Tanh()",
+    "softsign": "nn.Softsign()",
+    "hard-sigmoid": "HardSigmoid()",
+    "hard-tanh": "nn.Hardtanh()",
     "relu": "nn.ReLU()",
-    "leaky-relu": "nn.LeakyReLU(0.01)",
-    "softplus": "nn.Softplus()",
+    "relu6": "nn.ReLU6()",
+    "leaky-relu": "nn.LeakyReLU({})",
+    "elu": "nn.ELU({})",
+    "selu": "nn.SELU()",
+    "softplus": "nn.Softplus(threshold=40)",
     "gelu": "nn.GELU()",
     "silu": "nn.SiLU()",
+    "mish": "nn.Mish()",
+    "hard-swish": "nn.Hardswish()",
+    "softmax": "nn.Softmax(-1)",
+}
+CLASSES = {  # layers that torch.nn has not, or not to the same bits
+    "Step": '''
+        class Step(nn.Module):
+            """1 where a sum is at least 0, else 0."""
+
+            def forward(self, x):
+                return (x >= 0).to(x.dtype)
+    ''',
+    "Scale": '''
+        class Scale(nn.Module):
+            """A multiple of each sum."""
+
+            def __init__(self, factor):
+                super().__init__()
+                self.factor = factor
+
+            def forward(self, x):
+                return self.factor * x
+    ''',
+    "HardSigmoid": '''
+        class HardSigmoid(nn.Module):
+            """A sixth of each sum and a half more, kept within 0 and 1."""
+
+            def forward(self, x):
+                return nn.functional.relu6(x + 3) / 6
+    ''',
 }
 
 
@@ -48,14 +85,9 @@ def network_part(recipe: Recipe, model: nn.Module, units: int) -> Part:
             f"the network of {recipe.settings.model} is no chain of layers and cannot be written as code yet"
         )
     layers = [_layer(layer, noisy_layers(model)) for layer in model]
-    if "Step()" in layers:
-        part.function('''
-            class Step(nn.Module):
-                """1 where a sum is at least 0, else 0."""
-
-                def forward(self, x):
-                    return (x >= 0).to(x.dtype)
-        ''')
+    for name, text in CLASSES.items():
+        if any(layer.startswith(f"{name}(") for layer in layers):
+            part.function(text)
     if noisy_layers(model) > 1:
         part.function('''
             class Dropout(nn.Dropout):
@@ -109,8 +141,9 @@ def _imported(part: Part, recipe: Recipe, model: nn.Module, units: int) -> None:
 def _layer(layer: nn.Module, noisy: int) -> str:
     match layer:
         case Activate():
-            if layer.activation.name in ACTIVATIONS:
-                return ACTIVATIONS[layer.activation.name]
+            name = layer.activation.name.partition(":")[0]
+            if name in ACTIVATIONS:
+                return ACTIVATIONS[name].format(layer.activation.number)
         case Dropout():
             return f"{'nn.' * (noisy == 1)}Dropout({layer.rate!r})"
         case nn.Flatten():

@@ -17,6 +17,7 @@ from chainrule.data.augmentation import check_augmentation
 from chainrule.data.division import parse_split
 from chainrule.data.reading import Divided
 from chainrule.nn.initial import find_initial
+from chainrule.nn.losses import loss
 from chainrule.train.plan import make_plan
 from chainrule.train.settings import Settings
 from chainrule.train.task import LossFunction
@@ -87,7 +88,6 @@ def check_names(settings: Settings) -> None:
     for kind, name in (
         ("optimizer", settings.optimizer),
         ("schedule", settings.schedule),
-        ("loss", settings.loss),
         ("model", settings.model),
         ("metric", settings.metric),
     ):
@@ -95,6 +95,8 @@ def check_names(settings: Settings) -> None:
             load_named(kind, name)
             if kind == "model":
                 check_trainable(name)
+    if settings.loss is not None:
+        loss(settings.loss)
     check_augmentation(settings.augment)
     make_plan(settings.plan, settings.device)
     parse_split(settings.split)

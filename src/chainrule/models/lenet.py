@@ -6,6 +6,7 @@ from torch import nn
 
 from chainrule.core.errors import SettingError, ShapeError
 from chainrule.nn.activations import Activate
+from chainrule.nn.activations import activation as named
 
 SMALLEST = 12  # pixels a side: 12 → 6 after pooling → 2 after the second convolution → 1
 
@@ -32,6 +33,8 @@ def lenet(
         )
     if pooling not in ("max", "average"):
         raise SettingError(f"pooling must be max or average; got {pooling!r}")
+    if not named(activation).is_element_wise:
+        raise SettingError(f"lenet needs an activation of single values; {activation} is one of whole vectors")
     pool = nn.MaxPool2d if pooling == "max" else nn.AvgPool2d
     maps = 16 * ((height // 2 - 4) // 2) * ((width // 2 - 4) // 2)
     return nn.Sequential(

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from chainrule.catalog import load, names
 from chainrule.core.errors import SettingError, ShapeError
 from chainrule.nn.losses import Loss
+from chainrule.nn.losses import loss as loss_named
 from chainrule.train.metrics import QUESTIONS, Answers, check_metric, measure
 from chainrule.train.settings import check_class_weight
 
@@ -68,7 +69,7 @@ class Task(nn.Module):
         self.watched = tuple(dict.fromkeys([*self.watched, metric]))
 
     def _named(self, name: str) -> Loss:
-        loss: Loss = load("loss", name)
+        loss = loss_named(name)
         if self.kind not in loss.tasks:
             fitting = [other for other in names("loss") if self.kind in load("loss", other).tasks]
             raise SettingError(
@@ -167,7 +168,6 @@ class Classification(Task):
     ) -> None:
         super().__init__(loss)
         self.classes = tuple(classes)
-        self.loss_name = loss if isinstance(loss, str) else None
         self.label_smoothing = label_smoothing if loss in (None, self.default_loss) else 0.0
         self.class_weights: Tensor | None
         self.register_buffer("class_weights", None)  # not in the state until there are some
@@ -218,7 +218,7 @@ class Classification(Task):
 
     def decode(self, outputs: Tensor) -> Predictions:
         labels = self.labels(outputs)
-        if self.loss_name == "perceptron":  # threshold units decide, they do not weigh
+        if isinstance(self.loss, Loss) and self.loss.only_decides:
             shares = nn.functional.one_hot(labels, len(self.classes)).double()
         else:
             shares = self.probabilities(outputs.double())

@@ -67,7 +67,7 @@ def test_warm_up_into_a_plateau_is_refused(table: Path, tmp_path: Path) -> None:
         run.code()
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("activation", [*ACTIVATIONS, "linear:-0.5", "leaky-relu:0.2", "elu:0.5"])
 def test_activations(
     table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], activation: str
 ) -> None:
@@ -123,7 +123,9 @@ def test_lenet(tmp_path: Path, capsys: pytest.CaptureFixture[str], activation: s
 @pytest.mark.parametrize(
     ("target", "loss"),
     [("price", "half-squared-error"), ("price,rent", "half-squared-error"), ("price", "absolute-error"),
-     ("price,rent", "absolute-error"), ("garden", "perceptron"), ("city", "perceptron"), ("garden", "binary-cross-entropy")],
+     ("price,rent", "absolute-error"), ("garden", "perceptron"), ("city", "perceptron"), ("garden", "binary-cross-entropy"),
+     ("price", "huber"), ("price,rent", "huber:0.5"), ("price", "log-cosh"), ("garden", "focal"), ("city", "focal:1.5"),
+     ("garden", "hinge"), ("city", "hinge"), ("garden", "squared-hinge"), ("city", "squared-hinge")],
 )  # fmt: skip
 def test_losses(
     table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], target: str, loss: str

@@ -1,33 +1,17 @@
-"""The judging part of a script: the loss, the outputs without gradients, and what they are worth."""
+"""The judging part of a script: the loss, the outputs without gradients, and what these are worth."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from chainrule.core.errors import RunError
+from chainrule.jobs.code_losses import write_loss
 from chainrule.jobs.code_text import Part
 from chainrule.jobs.workshop import Material
+from chainrule.nn.losses import loss
 from chainrule.train.loop import EVALUATION_ROWS
 from chainrule.train.recipe import Recipe
 
-LOSSES = {
-    "squared-error": ("Mean squared error.", "F.mse_loss(outputs, targets)"),
-    "half-squared-error": ("Half the squared error.", "(0.5 * (outputs - targets).square().sum(1)).mean()"),
-    "absolute-error": ("Mean absolute error.", "F.l1_loss(outputs, targets)"),
-    "binary-cross-entropy": (
-        "Mean cross-entropy; a sigmoid of the output is the probability of the second class.",
-        'F.binary_cross_entropy_with_logits(outputs.squeeze(1), targets.float(), reduction="none").mean()',
-    ),
-    "cross-entropy": (
-        "Mean cross-entropy; a softmax of the outputs gives the probabilities.",
-        'F.cross_entropy(outputs, targets, reduction="none").mean()',
-    ),
-}
-DECIDING = ("perceptron", "hinge", "squared-hinge")  # nothing is ranked by their outputs
-SEVERAL_VALUES = {  # as the run sums: over the values of a row first
-    "squared-error": 'F.mse_loss(outputs, targets, reduction="none").mean(1).mean()',
-    "absolute-error": 'F.l1_loss(outputs, targets, reduction="none").mean(1).mean()',
-}
 COUNTED = {  # metrics that count rows: name -> function of sklearn.metrics, which divides as the run does
     "balanced-accuracy": "balanced_accuracy_score",
     "f1": "f1_score",
@@ -67,7 +51,8 @@ def check_metric(recipe: Recipe, material: Material) -> None:
     """Raises: RunError for a metric that a script cannot compute as the run did"""
     metric, targets = recipe.settings.metric, material.examples.targets
     assert targets is not None
-    if metric not in METRICS or (metric == "auc" and recipe.settings.loss in DECIDING):
+    decides = recipe.settings.loss is not None and loss(recipe.settings.loss).only_decides
+    if metric not in METRICS or (metric == "auc" and decides):  # nothing is ranked by a decision
         known = ", ".join(filter(None, METRICS))
         raise RunError(f"the metric {metric} is not yet supported in scripts (those that are: {known})")
     if metric in (None, "accuracy", "mae", "rmse"):
@@ -95,14 +80,14 @@ def judging_part(
     """
     part = Part().uses("torch")
     target = recipe.schema.target
-    loss = _loss(part, recipe, smooths)
+    written = write_loss(part, recipe, smooths=smooths)
     if weights is not None:
         part.setting("CLASS_WEIGHTS", weights, "so that all classes of the training rows count alike")
-        start, _, formula = loss.rpartition("return ")
+        start, _, formula = written.rpartition("return ")
         inner = formula.removesuffix(".mean()")
         inner = inner[1:-1] if inner.startswith("(") else inner
-        loss = f"{start}losses = {inner}\n    return (losses * torch.tensor(CLASS_WEIGHTS)[targets]).mean()"
-    part.function(loss)
+        written = f"{start}losses = {inner}\n    return (losses * torch.tensor(CLASS_WEIGHTS)[targets]).mean()"
+    part.function(written)
     # Sums over other numbers of rows at once may end in other bits.
     run = (
         f"torch.cat([model(part) for part in inputs.split({EVALUATION_ROWS})])"
@@ -157,45 +142,3 @@ def metric_of_classes(part: Part, name: str, *, is_binary: bool) -> str:
         return "auc(torch.sigmoid(outputs.double()).squeeze(1), targets == 1)"
     part.function(MEAN_AUC)
     return "mean_auc(outputs, targets)"
-
-
-def _loss(part: Part, recipe: Recipe, smooths: bool) -> str:
-    target = recipe.schema.target
-    name = recipe.settings.loss or {"regression": "squared-error", "binary": "binary-cross-entropy"}.get(
-        target.kind, "cross-entropy"
-    )
-    if name == "perceptron":
-        return _perceptron(part, target.kind)
-    if name not in LOSSES:
-        raise RunError(f"the loss {name} cannot be written as code yet")
-    purpose, formula = LOSSES[name]
-    if "F." in formula:
-        part.uses("torch.nn.functional as F")
-    if len(target.names) > 1:
-        formula = SEVERAL_VALUES.get(name, formula)
-    if not smooths:
-        return f'def loss_of(outputs, targets):\n    """{purpose}"""\n    return {formula}'
-    if name == "cross-entropy":
-        formula = formula.replace('"none"', '"none", label_smoothing=smoothing')
-        return f'def loss_of(outputs, targets, smoothing=0.0):\n    """{purpose}"""\n    return {formula}'
-    formula = formula.replace("targets.float()", "smoothed")
-    return (
-        f'def loss_of(outputs, targets, smoothing=0.0):\n    """{purpose}"""\n'
-        f"    smoothed = targets * (1 - smoothing) + smoothing / 2\n    return {formula}"
-    )
-
-
-def _perceptron(part: Part, kind: str) -> str:
-    purpose = (
-        '"""How far the wrong side is ahead: 0 where the decision is right, so that only mistakes count."""'
-    )
-    if kind == "binary":
-        wrong = "(outputs >= 0).float() - targets.float().unsqueeze(1)"
-    else:
-        part.uses("torch.nn.functional as F")
-        classes = "outputs.shape[1]"
-        wrong = f"F.one_hot(outputs.argmax(1), {classes}) - F.one_hot(targets, {classes})"
-    return (
-        f"def loss_of(outputs, targets):\n    {purpose}\n    wrong = {wrong}\n"
-        "    return torch.sum(outputs * wrong, 1).mean()"
-    )

@@ -271,10 +271,8 @@ def _log_shares(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     if _units(outputs) == 1:
         margin = outputs.squeeze(-1) * _signs(outputs, targets)
         return F.logsigmoid(margin), F.logsigmoid(-margin)
-    return (
-        _of_class(outputs.log_softmax(-1), targets),
-        _others(outputs.log_softmax(-1), targets).logsumexp(-1),
-    )
+    shares = outputs.log_softmax(-1)
+    return _of_class(shares, targets), _others(shares, targets).logsumexp(-1)
 
 
 def _others(outputs: Tensor, targets: Tensor) -> Tensor:

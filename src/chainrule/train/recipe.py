@@ -17,6 +17,7 @@ from chainrule.core.typed_json import typed
 from chainrule.data.augmentation import check_augmentation
 from chainrule.data.schema import Schema
 from chainrule.nn.initial import find_initial
+from chainrule.nn.losses import loss as loss_named
 from chainrule.train.plan import Plan
 from chainrule.train.settings import Settings
 
@@ -100,11 +101,15 @@ class Recipe:
 
 def _check_names(settings: Settings) -> None:
     """See that what is named is known; models may come from outside. Raises: ValueError."""
-    for kind in ("optimizer", "schedule", "loss", "metric"):
+    for kind in ("optimizer", "schedule", "metric"):
         name = getattr(settings, kind)
         if name is not None and name not in KINDS[kind].entries:
             raise ValueError(f"settings.{kind} is {visible(name, 60)!r}, which this version does not know")
-    checks: dict[str, Callable[[Any], Any]] = {"initial": find_initial, "augment": check_augmentation}
+    checks: dict[str, Callable[[Any], Any]] = {
+        "initial": find_initial,
+        "augment": check_augmentation,
+        "loss": loss_named,
+    }
     for field, check in checks.items():
         if said := getattr(settings, field):
             try:

@@ -146,7 +146,9 @@ LOSSES = {
         "squared up to c deviations, absolute beyond, c = 1 unless given; values with outliers",
         number="width",
     ),
-    "log-cosh": Entry("chainrule.nn.losses:LOG_COSH", "log cosh(p − t), a smooth huber; values with outliers"),
+    "log-cosh": Entry(
+        "chainrule.nn.losses:LOG_COSH", "log cosh(p − t), a smooth huber; values with outliers"
+    ),
     "binary-cross-entropy": Entry(
         "chainrule.nn.losses:BINARY_CROSS_ENTROPY", "−t log p − (1−t) log(1−p); two classes"
     ),

@@ -86,7 +86,9 @@ def judging_part(
         start, _, formula = written.rpartition("return ")
         inner = formula.removesuffix(".mean()")
         inner = inner[1:-1] if inner.startswith("(") else inner
-        written = f"{start}losses = {inner}\n    return (losses * torch.tensor(CLASS_WEIGHTS)[targets]).mean()"
+        written = (
+            f"{start}losses = {inner}\n    return (losses * torch.tensor(CLASS_WEIGHTS)[targets]).mean()"
+        )
     part.function(written)
     # Sums over other numbers of rows at once may end in other bits.
     run = (

@@ -34,7 +34,9 @@ def lenet(
     if pooling not in ("max", "average"):
         raise SettingError(f"pooling must be max or average; got {pooling!r}")
     if not named(activation).is_element_wise:
-        raise SettingError(f"lenet needs an activation of single values; {activation} is one of whole vectors")
+        raise SettingError(
+            f"lenet needs an activation of single values; {activation} is one of whole vectors"
+        )
     pool = nn.MaxPool2d if pooling == "max" else nn.AvgPool2d
     maps = 16 * ((height // 2 - 4) // 2) * ((width // 2 - 4) // 2)
     return nn.Sequential(

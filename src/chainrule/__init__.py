@@ -16,6 +16,7 @@ _PUBLIC = {
     "Run": "chainrule.jobs.run",
     "verify": "chainrule.jobs.verify",
     "explain": "chainrule.jobs.explain",
+    "check_gradients": "chainrule.explanations.gradient_check",
     "build": "chainrule.models",
     "ChainruleError": "chainrule.core.errors",
     "Batches": "chainrule.data.batches",
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from chainrule.core.errors import ChainruleError as ChainruleError
     from chainrule.data.batches import Batches as Batches
     from chainrule.data.reading import Divided as Divided
+    from chainrule.explanations.gradient_check import check_gradients as check_gradients
     from chainrule.jobs.explain import explain as explain
     from chainrule.jobs.fit import fit as fit
     from chainrule.jobs.run import Run as Run

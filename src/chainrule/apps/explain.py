@@ -12,6 +12,7 @@ from chainrule.apps import output
 from chainrule.apps.flags import JSON, RUNS
 from chainrule.core.errors import SettingError
 from chainrule.core.text import visible
+from chainrule.train.settings import parse_settings
 
 EXAMPLES = {
     "explain": (
@@ -41,6 +42,13 @@ def explain(
     input: Annotated[
         str | None, typer.Option(help="Shape of one row for a model, such as 3x32x32 or 30.", metavar="SHAPE")
     ] = None,
+    units: Annotated[int | None, typer.Option(help="Outputs of a model (10).", metavar="N", min=1)] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="A setting of the model (chainrule models NAME lists them).", metavar="KEY=VALUE"
+        ),
+    ] = None,
     output_file: Annotated[
         Path | None,
         typer.Option(
@@ -58,11 +66,29 @@ def explain(
         from chainrule.jobs.explain import explain as explained
 
         found = explained(
-            subject, row=row, input=_shape(input), runs=runs, **dict(map(_variable, variables or []))
+            subject,
+            row=row,
+            input=_shape(input),
+            units=units,
+            model_settings=_model_settings(subject, set_ or []),
+            runs=runs,
+            **dict(map(_variable, variables or [])),
         )
         if output_file is not None:
             found.save(output_file)
         out.record("explained", found.values(), found.text(out.width))
+
+
+def _model_settings(subject: str, pairs: list[str]) -> dict[str, object]:
+    if not pairs:
+        return {}
+    from chainrule.jobs.preparation import load_model_settings
+
+    accepted = load_model_settings(subject)
+    training, of_model = parse_settings(pairs, lambda: accepted)
+    for key in training.keys() - accepted.keys():
+        raise SettingError(f"--set takes settings of the model here; {key} is one of the training")
+    return {**of_model, **training}
 
 
 def _shape(text: str | None) -> tuple[int, ...] | None:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from chainrule.core.errors import SettingError, ShapeError
+from chainrule.core.errors import ShapeError
 from chainrule.core.units import show_bytes
 from chainrule.explanations.columns import Column, lines_of
 from chainrule.nn.visits import naming_layers, visits
@@ -81,7 +81,9 @@ class ModelCosts:
             [
                 Column(title="layer", cells=["", *(row.name for row in rows)], is_text=True),
                 Column(title="", cells=["input", *(row.says for row in rows)], is_text=True),
-                Column(title="output", cells=[show_shape(self.input), *(show_shape(row.shape) for row in rows)]),
+                Column(
+                    title="output", cells=[show_shape(self.input), *(show_shape(row.shape) for row in rows)]
+                ),
                 Column(title="weights", cells=["", *(_owned(row, row.weights) for row in rows)]),
                 Column(title="biases", cells=["", *(_owned(row, row.biases) for row in rows)]),
                 Column(title="multiply-adds", cells=["", *(_count(row.multiply_adds) for row in rows)]),
@@ -126,22 +128,15 @@ class ModelCosts:
 def explain_costs(model: nn.Module, input: tuple[int, ...], title: str = "") -> ModelCosts:
     """Run rows of a shape through a model without computing anything, and return what every layer gives and costs.
 
-    Raises: ShapeError naming the layer and both shapes where they do not fit; SettingError for a model that needs
-    numbers to decide its way
+    A model that decides its way by numbers is run on zeros.
+    Raises: ShapeError naming the layer and both shapes where they do not fit
     """
-    was_training = model.training
     try:
-        ghost = copy.deepcopy(model).to("meta").train()
-        rows = torch.empty(ROWS, *input, device="meta", requires_grad=True)
-        meter = _Meter()
-        with naming_layers(ghost):
-            meter.run(ghost, rows)
-    except ShapeError:
-        raise
-    except (RuntimeError, NotImplementedError, ValueError) as error:
-        raise SettingError(f"the model cannot be followed for rows of the shape {show_shape(input)}: {error}") from error
-    finally:
-        model.train(was_training)
+        meter = _measured(model, input, "meta")
+    except (RuntimeError, NotImplementedError, ShapeError) as error:
+        if "meta" not in str(error):
+            raise
+        meter = _measured(model, input, "cpu")
     layers = tuple(meter.layers())
     inside = sum(layer.weights + layer.biases for layer in layers if not layer.is_repeated)
     return ModelCosts(
@@ -150,6 +145,15 @@ def explain_costs(model: nn.Module, input: tuple[int, ...], title: str = "") -> 
         layers=layers,
         other_parameters=sum(p.numel() for p in model.parameters()) - inside,
     )
+
+
+def _measured(model: nn.Module, input: tuple[int, ...], device: str) -> _Meter:
+    """Run a few rows through a copy of the model; on the device "meta" nothing is computed."""
+    ghost = copy.deepcopy(model).to(device).train()
+    meter = _Meter()
+    with naming_layers(ghost):
+        meter.run(ghost, torch.zeros(ROWS, *input, device=device, requires_grad=True))
+    return meter
 
 
 @dataclass(slots=True)

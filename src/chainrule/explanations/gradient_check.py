@@ -69,7 +69,9 @@ class GradientCheck:
                 Column(title="layer", cells=[found.layer for found in self.checked], is_text=True),
                 Column(title="", cells=[found.kind for found in self.checked], is_text=True),
                 Column(title="by", cells=[found.tensor for found in self.checked], is_text=True),
-                Column(title="numbers", cells=[f"{found.nudged} of {found.size:,}" for found in self.checked]),
+                Column(
+                    title="numbers", cells=[f"{found.nudged} of {found.size:,}" for found in self.checked]
+                ),
                 Column(title="backward", cells=written([found.gradient for found in self.checked])),
                 Column(title="nudged", cells=written([found.numerical for found in self.checked])),
                 Column(title="difference", cells=[f"{found.error:.0e}" for found in self.checked]),
@@ -134,7 +136,9 @@ def check_gradients(
             found += _check_layer(call, gradient.detach(), seed)
     tensors = {"input": inputs} if _has_slope(inputs) else {}
     tensors |= {name: p for name, p in ghost.named_parameters() if p.requires_grad}
-    return GradientCheck((*found, *_compare_all((WHOLE, type(model).__name__), tensors, total, seed, MOST_WHOLE)))
+    return GradientCheck(
+        (*found, *_compare_all((WHOLE, type(model).__name__), tensors, total, seed, MOST_WHOLE))
+    )
 
 
 class _Call:
@@ -142,7 +146,9 @@ class _Call:
 
     def __init__(self, name: str, layer: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         if not isinstance(output, Tensor):
-            raise SettingError(f"layer {name} gives a {type(output).__name__}; gradients are checked for tensors")
+            raise SettingError(
+                f"layer {name} gives a {type(output).__name__}; gradients are checked for tensors"
+            )
         self.name, self.layer, self.output = name, layer, output
         self.inputs = tuple(i.detach().clone() if isinstance(i, Tensor) else i for i in inputs)
 
@@ -161,7 +167,8 @@ def _one_number(
     if targets is None:
         outputs = model(inputs)
         weights = torch.randn(outputs.shape, generator=generator(seed, "check"), dtype=torch.float64)
-        return (outputs * weights).sum()
+        summed: Tensor = (outputs * weights).sum()
+        return summed
     found = model(inputs, targets) if loss is None else loss(model(inputs), targets)
     total = getattr(found, "loss", found)
     if not isinstance(total, Tensor) or total.numel() != 1:
@@ -176,7 +183,8 @@ def _check_layer(call: _Call, gradient: Tensor, seed: int) -> Iterator[Checked]:
     def weighted() -> Tensor:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return (call.layer(*inputs) * gradient).sum()
+            found: Tensor = (call.layer(*inputs) * gradient).sum()
+            return found
 
     names = [f"input {k + 1}" if len(inputs) > 1 else "input" for k in range(len(inputs))]
     tensors = {n: i for n, i in zip(names, inputs, strict=True) if _has_slope(i)}

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
+import torch
 from torch import nn
 
-from chainrule.catalog import names
+from chainrule.catalog import load, names
 from chainrule.core.errors import SettingError
 from chainrule.core.files import write_atomic
 from chainrule.core.text import visible
+from chainrule.models import build
 
 ENDINGS = (".html", ".svg", ".json", ".txt")
 _ARITHMETIC = re.compile(r"[-+*/()^×÷−]|\*\*")
@@ -79,21 +82,71 @@ def explain(
     *,
     row: int | None = None,
     input: tuple[int, ...] | None = None,
+    units: int | None = None,
+    model_settings: Mapping[str, Any] | None = None,
     runs: str | Path = "runs",
     **variables: float,
 ) -> Explanation:
     """Explain an expression, a network file, a row of a run, or a model.
 
     `subject` is text such as "3*(a+b*c)" with its variables as keywords; a .toml file with a network (or the name of
-    an example); a run, its folder or its name, with `row`; a model's name or a module, with `input`, the shape of one
-    row.
+    an example); a run, its folder or its name, with `row`, or without one for its network; a model's name or a module,
+    with `input`, the shape of one row, and for a name `units` (outputs, 10 unless it takes fewer) and its settings.
     >>> print(explain("a*b", a=2, b=3).values()["value"])  # doctest: +SKIP
     6.0
     """
     kind = kind_of(subject, row=row, input=input, runs=Path(runs))
     if variables and kind != "expression":
         raise SettingError(f"values of variables go with an expression; {visible(subject)!r} is a {kind}")
+    if kind == "model":
+        return _explain_model(subject, input, units, dict(model_settings or {}))
+    if kind == "run" and row is None:
+        return _explain_run_model(subject, Path(runs))
     raise SettingError(f"nothing explains a {kind} yet")
+
+
+def _explain_model(
+    subject: Any, input: tuple[int, ...] | None, units: int | None, settings: dict[str, Any]
+) -> Explanation:
+    if input is None:
+        name = type(subject).__name__ if isinstance(subject, nn.Module) else subject
+        raise SettingError(
+            f"explaining a model takes the shape of one row: chainrule explain {name} --input 3x32x32"
+        )
+    if isinstance(subject, nn.Module):
+        return _costs(subject, input, type(subject).__name__)
+    given = inspect.signature(load("model", subject)).parameters
+    shape = input[0] if len(input) == 1 else input
+    if "inputs" in given:
+        settings["inputs"] = shape
+    if "units" in given:
+        settings["units"] = units if units is not None else 1 if subject == "logistic-regression" else 10
+    elif units is not None:
+        raise SettingError(f"the model {visible(subject)} takes no number of units")
+    # without memory: the shapes of a model are known before its weights are
+    with torch.device("meta"):
+        model = build(subject, **settings)
+    return _costs(model, input, subject)
+
+
+def _explain_run_model(subject: Any, runs: Path) -> Explanation:
+    from chainrule.jobs.folder import find
+    from chainrule.jobs.run import Run
+
+    run = subject if isinstance(subject, Run) else Run(find(str(subject), runs).path)
+    inputs = run.recipe.inputs
+    return _costs(run.model, (inputs,) if isinstance(inputs, int) else tuple(inputs), run.path.name)
+
+
+def _costs(model: nn.Module, input: tuple[int, ...], title: str) -> Explanation:
+    from chainrule.explanations.costs import explain_costs
+
+    def pages() -> ModuleType:
+        from chainrule.report import model_page
+
+        return model_page
+
+    return Explanation(explain_costs(model, input, title), pages)
 
 
 def kind_of(subject: Any, *, row: int | None, input: tuple[int, ...] | None, runs: Path) -> str:

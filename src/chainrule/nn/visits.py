@@ -61,7 +61,9 @@ def naming_layers(model: nn.Module) -> Iterator[None]:
         given = " and ".join(str(tuple(i.shape[1:])) for i in inputs if isinstance(i, Tensor))
         wanted = wanted_by(layer)
         why = f"it takes {wanted}" if wanted else str(error)
-        raise ShapeError(f"layer {name} ({type(layer).__name__}) was given rows of the shape {given}; {why}") from error
+        raise ShapeError(
+            f"layer {name} ({type(layer).__name__}) was given rows of the shape {given}; {why}"
+        ) from error
 
 
 def wanted_by(layer: nn.Module) -> str:
@@ -76,7 +78,9 @@ def wanted_by(layer: nn.Module) -> str:
         case nn.Conv2d():
             smallest = [_reach(layer, axis) for axis in (0, 1)]
             plural = "" if layer.in_channels == 1 else "s"
-            return f"pictures of {layer.in_channels} channel{plural} of at least {smallest[0]} × {smallest[1]}"
+            return (
+                f"pictures of {layer.in_channels} channel{plural} of at least {smallest[0]} × {smallest[1]}"
+            )
         case nn.MaxPool2d() | nn.AvgPool2d():
             sides = layer.kernel_size if isinstance(layer.kernel_size, tuple) else (layer.kernel_size,) * 2
             return f"pictures of at least {sides[0]} × {sides[1]}"

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from chainrule.core.errors import ShapeError
+from chainrule.nn.visits import naming_layers
 from chainrule.train.task import Task
 
 
@@ -39,10 +40,11 @@ class Objective(nn.Module):
 def check_outputs(model: nn.Module, task: Task, inputs: Tensor) -> None:
     """Run a few rows through a model and see that its outputs fit the task.
 
-    Raises: ShapeError naming both shapes
+    Raises: ShapeError naming both shapes, and the layer where they do not fit
     """
     try:
-        outputs = model(inputs)
+        with naming_layers(model):
+            outputs = model(inputs)
     except RuntimeError as error:
         raise ShapeError(
             f"the model cannot take rows of the shape {tuple(inputs.shape[1:])}: {error}"

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from chainrule.core.errors import SettingError, TrainingFailed
 from chainrule.core.seeds import mix
 from chainrule.nn.noise import Noise
+from chainrule.nn.visits import visits
 from chainrule.optim.clipping import clip_norm_, clip_value_
 from chainrule.optim.penalties import Penalty
 from chainrule.optim.rules import FromTorch, Rule
@@ -136,25 +137,14 @@ def first_bad_layer(model: nn.Module, inputs: Tensor) -> str:
     """Name the first layer, in the order of the forward pass, whose weights or outputs are not finite."""
     found: list[str] = []
 
-    def look(name: str, layer: nn.Module) -> None:
-        def hook(_: nn.Module, __: object, output: object) -> None:
-            if found:
-                return
-            if any(not torch.isfinite(p).all() for p in layer.parameters(recurse=False)):
-                found.append(f"first in the weights of layer {name} ({type(layer).__name__})")
-            elif isinstance(output, Tensor) and not torch.isfinite(output).all():
-                found.append(f"first in the outputs of layer {name} ({type(layer).__name__})")
+    def look(name: str, layer: nn.Module, _: object, output: object) -> None:
+        if found:
+            return
+        if any(not torch.isfinite(p).all() for p in layer.parameters(recurse=False)):
+            found.append(f"first in the weights of layer {name} ({type(layer).__name__})")
+        elif isinstance(output, Tensor) and not torch.isfinite(output).all():
+            found.append(f"first in the outputs of layer {name} ({type(layer).__name__})")
 
-        handles.append(layer.register_forward_hook(hook))
-
-    handles: list[torch.utils.hooks.RemovableHandle] = []
-    for name, layer in model.named_modules():
-        if not list(layer.children()):
-            look(name or "the model", layer)
-    try:
-        with torch.no_grad():
-            model(inputs)
-    finally:
-        for handle in handles:
-            handle.remove()
+    with visits(model, look), torch.no_grad():
+        model(inputs)
     return found[0] if found else "first in the loss itself: the outputs of every layer are finite"

@@ -121,6 +121,17 @@ def test_lenet(tmp_path: Path, capsys: pytest.CaptureFixture[str], activation: s
 
 
 @pytest.mark.parametrize(
+    "augment", [("flip",), ("shift", "flip-vertical"), ("shift:0.3",), ("crop",), ("flip", "crop:0.6")], ids=str
+)
+def test_augmentation(tmp_path: Path, capsys: pytest.CaptureFixture[str], augment: tuple[str, ...]) -> None:
+    data = tmp_path / "pictures.npz"
+    random = np.random.default_rng(0)
+    np.savez(data, x=random.integers(0, 256, (90, 14, 12), dtype=np.uint8), y=np.arange(90) % 3)
+    script = check(train(data, tmp_path, epochs=2, augment=augment), capsys)
+    assert script.count("augment(inputs[batch], epoch, place)") == 1, "in training alone"
+
+
+@pytest.mark.parametrize(
     ("target", "loss"),
     [("price", "half-squared-error"), ("price,rent", "half-squared-error"), ("price", "absolute-error"),
      ("price,rent", "absolute-error"), ("garden", "perceptron"), ("city", "perceptron"), ("garden", "binary-cross-entropy"),
@@ -138,6 +149,16 @@ def test_losses(
     [
         {"clip_norm": 0.5},
         {"clip_norm": 0.5, "weight_decay": 0.0},
+        {"clip_value": 0.01},
+        {"clip_value": 0.01, "clip_norm": 0.05, "penalty": "coupled"},
+        {"l1": 0.01},
+        {"l1": 0.01, "weight_decay": 0.0, "optimizer": "adam"},
+        {"l1": 0.01, "weight_decay": 0.1, "optimizer": "momentum", "decay_with_loss": False},
+        {"penalty": "coupled"},
+        {"penalty": "coupled", "decay_with_loss": False, "l1": 0.01},
+        {"penalty": "decoupled", "optimizer": "sgd", "l1": 0.1, "weight_decay": 0.1},
+        {"penalty": "decoupled", "optimizer": "rmsprop", "weight_decay": 0.1, "decay_with_loss": False},
+        {"penalty": "decoupled", "l1": 0.1, "schedule": "constant"},
         {"decay_with_loss": False},
         {"decay_with_loss": True, "optimizer": "sgd", "weight_decay": 0.1},
         {"patience": 1, "epochs": 12},

@@ -22,6 +22,7 @@ from chainrule.catalog import MODELS
 from chainrule.core.errors import ChainruleError, RunError, SettingError
 from chainrule.core.files import write_atomic
 from chainrule.core.text import visible
+from chainrule.jobs.code_augmentation import augmentation_part
 from chainrule.jobs.code_judging import check_metric, judging_part
 from chainrule.jobs.code_network import describe, network_part, noisy_layers
 from chainrule.jobs.code_prepare import prepare_part
@@ -41,7 +42,7 @@ WRITTEN = frozenset({
     "model", "initial", "task", "loss", "epochs", "batch_size", "shuffle", "optimizer", "learning_rate", "schedule", "weight_decay", "dropout",
     "label_smoothing", "decay_with_loss", "clip_norm", "scaling", "picture_size", "split", "metric", "validation", "test", "patience", "seed",
     "device", "plan", "by", "class_weight", "folds", "columns", "decimal", "encoding", "sheet", "merge_classes", "memory",
-    "warmup_epochs", "drop_epochs", "drop_factor", "decay_rate", "schedule_patience", "lowest_rate",
+    "l1", "penalty", "clip_value", "augment", "warmup_epochs", "drop_epochs", "drop_factor", "decay_rate", "schedule_patience", "lowest_rate",
 })  # fmt: skip
 
 MIX = '''
@@ -161,6 +162,7 @@ def _parts(recipe: Recipe, material: Material, read: ReadCode) -> Iterator[Part]
     weights = task.class_weights if isinstance(task, Classification) else None
     listed = None if weights is None else weights.tolist()
     yield judging_part(recipe, smooths=smooths, switches=bool(noisy or foreign), largest=max(counts["validation"], counts["test"]), weights=listed)  # fmt: skip
+    yield augmentation_part(settings.augment)
     yield training
     yield Part().uses("zlib:crc32", "torch").with_function(GENERATOR).with_function(MIX)
     yield _main(recipe, material)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chainrule.jobs.code_schedule import ScheduleCode, schedule_code
+from chainrule.jobs.code_penalties import penalty_code
 from chainrule.jobs.code_text import Part
 from chainrule.train.metrics import metric_named
 from chainrule.train.settings import Settings
@@ -44,6 +45,9 @@ def training_part(
     if settings.clip_norm:
         part.uses("torch:nn")
         part.setting("CLIP_NORM", settings.clip_norm, "longest gradient")
+    if settings.clip_value:
+        part.uses("torch:nn")
+        part.setting("CLIP_VALUE", settings.clip_value, "largest entry of a gradient")
     if validates and settings.patience:
         what = settings.metric or "loss"
         part.setting(
@@ -68,10 +72,13 @@ def _loop(
     switches = bool(noisy or foreign)
     units = ", mean, std" * (has_units and bool(settings.metric))
     validation = f", validation{units}" * validates
+    penalty = penalty_code(part, settings)
+    batch = "augment(inputs[batch], epoch, place)" if settings.augment else "inputs[batch]"
     return [
         f"def fit(model, inputs, targets, train{validation}):",
         f'    """{_purpose(settings, validates)}"""',
-        *_optimizer(settings),
+        *_optimizer(settings, penalty.rule_decays),
+        *penalty.before,
         *schedule.before,
         *(["    step = 0"] if steps_count else []),
         *_before(part, settings, validates),
@@ -79,12 +86,14 @@ def _loop(
         *(["        model.train()"] if switches else []),
         *_batches(settings),
         *_reseed(noisy, foreign),
-        f"            loss = loss_of(model(inputs[batch]), targets[batch]{', LABEL_SMOOTHING' * smooths})",
-        *_scaled_decay(settings),
+        f"            loss = loss_of(model({batch}), targets[batch]{', LABEL_SMOOTHING' * smooths})",
+        *_scaled_decay(settings, penalty.rule_decays),
         "            optimizer.zero_grad()",
         "            loss.backward()",
-        *_clip(settings),
+        *_clip(settings, penalty.rule_decays),
+        *penalty.before_update,
         "            optimizer.step()",
+        *penalty.after_update,
         *schedule.after_update,
         *(["            step += 1"] if steps_count else []),
         *(_after_epoch(settings, units, schedule) if validates else ['        print(f"epoch {epoch + 1}: loss of the last batch {loss.item():.4f}")']),
@@ -92,12 +101,11 @@ def _loop(
 
 
 def _batches(settings: Settings) -> list[str]:
-    if not settings.shuffle:
-        return ["        for batch in train.split(BATCH_SIZE):"]
-    return [
-        '        order = train[torch.randperm(len(train), generator=generator("order", 0, epoch))]',
-        "        for batch in order.split(BATCH_SIZE):",
-    ]
+    rows = "order" if settings.shuffle else "train"
+    split = f"{rows}.split(BATCH_SIZE)"
+    order = '        order = train[torch.randperm(len(train), generator=generator("order", 0, epoch))]'
+    each = f"place, batch in enumerate({split})" if settings.augment else f"batch in {split}"
+    return [*[order] * settings.shuffle, f"        for {each}:"]
 
 
 def _purpose(settings: Settings, validates: bool) -> str:
@@ -111,11 +119,11 @@ def _purpose(settings: Settings, validates: bool) -> str:
     return f"Train; then put back the weights with the {best} in the second half of the epochs."
 
 
-def _optimizer(settings: Settings) -> list[str]:
+def _optimizer(settings: Settings, decays: bool) -> list[str]:
     assert settings.optimizer is not None
     kind, arguments = OPTIMIZERS[settings.optimizer]
     more = f", {arguments}" if arguments else ""
-    if not settings.weight_decay:
+    if not decays:
         none = ", weight_decay=0.0" if settings.optimizer == "adamw" else ""  # torch's own default is 0.01
         lines = [
             f"    optimizer = torch.optim.{kind}(model.parameters(), lr=LEARNING_RATE{none}{more})",
@@ -158,7 +166,7 @@ def _decays_with_loss(settings: Settings) -> bool:
     return bool(settings.decay_with_loss and settings.weight_decay)
 
 
-def _scaled_decay(settings: Settings) -> list[str]:
+def _scaled_decay(settings: Settings, by_rule: bool) -> list[str]:
     """Weight decay in proportion to the running mean of the loss."""
     if not _decays_with_loss(settings):
         return []
@@ -166,15 +174,15 @@ def _scaled_decay(settings: Settings) -> list[str]:
         "            # The better the fit, the less the weights decay: in proportion to the running mean of the loss.",
         "            before = min(1.0, loss.item()) if running_loss is None else running_loss",
         f"            running_loss = {RUNNING} * before + (1 - {RUNNING}) * loss.item()",
-        '            optimizer.param_groups[0]["weight_decay"] = WEIGHT_DECAY * min(1.0, running_loss)',
+        *['            optimizer.param_groups[0]["weight_decay"] = WEIGHT_DECAY * min(1.0, running_loss)'] * by_rule,
     ]
 
 
-def _clip(settings: Settings) -> list[str]:
-    if not settings.clip_norm:
-        return []
-    parameters = "[*weights, *biases]" if settings.weight_decay else "model.parameters()"
-    return [f"            nn.utils.clip_grad_norm_({parameters}, CLIP_NORM)"]
+def _clip(settings: Settings, has_groups: bool) -> list[str]:
+    parameters = "[*weights, *biases]" if has_groups else "model.parameters()"
+    by_value = [f"            nn.utils.clip_grad_value_({parameters}, CLIP_VALUE)"]
+    by_norm = [f"            nn.utils.clip_grad_norm_({parameters}, CLIP_NORM)"]
+    return by_value * bool(settings.clip_value) + by_norm * bool(settings.clip_norm)
 
 
 def _after_epoch(settings: Settings, units: str, schedule: ScheduleCode) -> list[str]:

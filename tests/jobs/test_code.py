@@ -121,7 +121,9 @@ def test_lenet(tmp_path: Path, capsys: pytest.CaptureFixture[str], activation: s
 
 
 @pytest.mark.parametrize(
-    "augment", [("flip",), ("shift", "flip-vertical"), ("shift:0.3",), ("crop",), ("flip", "crop:0.6")], ids=str
+    "augment",
+    [("flip",), ("shift", "flip-vertical"), ("shift:0.3",), ("crop",), ("flip", "crop:0.6")],
+    ids=str,
 )
 def test_augmentation(tmp_path: Path, capsys: pytest.CaptureFixture[str], augment: tuple[str, ...]) -> None:
     data = tmp_path / "pictures.npz"

@@ -38,7 +38,9 @@ def penalty_code(part: Part, settings: Settings) -> PenaltyCode:
     first, last = [], []
     if settings.l1:
         part.uses("torch:nn")
-        part.setting("L1", settings.l1, "strength of Σ |w|" if coupled else "times the rate: taken off each |w|")
+        part.setting(
+            "L1", settings.l1, "strength of Σ |w|" if coupled else "times the rate: taken off each |w|"
+        )
         if coupled:
             part.function(ADD_L1)
             first += ["sides = [add_l1(weight) for weight in weights]"]

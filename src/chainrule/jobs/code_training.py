@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from chainrule.jobs.code_schedule import ScheduleCode, schedule_code
 from chainrule.jobs.code_penalties import penalty_code
+from chainrule.jobs.code_schedule import ScheduleCode, schedule_code
 from chainrule.jobs.code_text import Part
 from chainrule.train.metrics import metric_named
 from chainrule.train.settings import Settings
@@ -174,7 +174,8 @@ def _scaled_decay(settings: Settings, by_rule: bool) -> list[str]:
         "            # The better the fit, the less the weights decay: in proportion to the running mean of the loss.",
         "            before = min(1.0, loss.item()) if running_loss is None else running_loss",
         f"            running_loss = {RUNNING} * before + (1 - {RUNNING}) * loss.item()",
-        *['            optimizer.param_groups[0]["weight_decay"] = WEIGHT_DECAY * min(1.0, running_loss)'] * by_rule,
+        *['            optimizer.param_groups[0]["weight_decay"] = WEIGHT_DECAY * min(1.0, running_loss)']
+        * by_rule,
     ]
 
 

@@ -169,15 +169,20 @@ LOSSES = {
     "squared-hinge": Entry("chainrule.nn.losses:SQUARED_HINGE", "hinge, squared: smooth at the margin"),
 }
 OPTIMIZERS = {
-    "sgd": Entry("chainrule.optim.rules:sgd", "gradient descent on mini-batches"),
-    "momentum": Entry("chainrule.optim.rules:momentum", "gradient descent with momentum 0.9"),
-    "nesterov": Entry("chainrule.optim.rules:nesterov", "momentum with the look-ahead gradient"),
-    "adagrad": Entry("chainrule.optim.rules:adagrad", "rates divided by the root of all squared gradients"),
-    "adadelta": Entry("chainrule.optim.rules:adadelta", "AdaGrad with a decaying sum and no rate of its own"),
-    "rmsprop": Entry("chainrule.optim.rules:rmsprop", "rates divided by a running root mean square"),
-    "adam": Entry("chainrule.optim.rules:adam", "momentum and RMSProp, bias-corrected"),
-    "adamw": Entry("chainrule.optim.rules:adamw", "Adam with decoupled weight decay"),
-    "nadam": Entry("chainrule.optim.rules:nadam", "Adam with Nesterov's look-ahead"),
+    "gradient-descent": Entry("chainrule.optim.rules:SGD", "down the gradient of all training rows at once"),
+    "sgd": Entry(
+        "chainrule.optim.rules:SGD", "gradient descent on batches; --batch-size 1 is the textbook's"
+    ),
+    "mini-batch": Entry("chainrule.optim.rules:SGD", "another name of sgd"),
+    "momentum": Entry("chainrule.optim.rules:MOMENTUM", "gradient descent with momentum 0.9"),
+    "nesterov": Entry("chainrule.optim.rules:NESTEROV", "momentum with the look-ahead gradient"),
+    "adagrad": Entry("chainrule.optim.rules:ADAGRAD", "rates divided by the root of all squared gradients"),
+    "adadelta": Entry("chainrule.optim.rules:ADADELTA", "AdaGrad with a decaying sum and no rate of its own"),
+    "rmsprop": Entry("chainrule.optim.rules:RMSPROP", "rates divided by a running root mean square"),
+    "adam": Entry("chainrule.optim.rules:ADAM", "momentum and RMSProp, bias-corrected"),
+    "adamw": Entry("chainrule.optim.rules:ADAMW", "Adam with decoupled weight decay"),
+    "nadam": Entry("chainrule.optim.rules:NADAM", "Adam with Nesterov's look-ahead"),
+    "simple-nadam": Entry("chainrule.optim.rules:SIMPLE_NADAM", "Nadam with a constant momentum"),
 }
 SCHEDULES = {
     "constant": Entry("chainrule.optim.schedules:Constant", "the same rate throughout"),

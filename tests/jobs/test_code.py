@@ -24,12 +24,42 @@ def table(tmp_path: Path) -> Path:
     return houses(tmp_path / "houses.csv")
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", sorted(OPTIMIZERS.keys() - {"simple-nadam"}))
 @pytest.mark.parametrize("weight_decay", [0.0, 0.01])
 def test_optimizers(
     table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], optimizer: str, weight_decay: float
 ) -> None:
     check(train(table, tmp_path, target="price", optimizer=optimizer, weight_decay=weight_decay), capsys)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "hyper"),
+    [
+        ("momentum", {"momentum": 0.5}),
+        ("nesterov", {"momentum": 0.5}),
+        ("nesterov", {"momentum": 0.0}),
+        ("adagrad", {"epsilon": 1e-3}),
+        ("adadelta", {"rho": 0.95, "epsilon": 1e-4}),
+        ("rmsprop", {"rho": 0.99, "epsilon": 1e-3}),
+        ("adam", {"beta1": 0.8}),
+        ("adamw", {"beta1": 0.8, "beta2": 0.99, "epsilon": 1e-3}),
+        ("nadam", {"beta2": 0.9}),
+    ],
+    ids=str,
+)
+def test_hyperparameters(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], optimizer: str, hyper: dict[str, float]
+) -> None:
+    script = check(train(table, tmp_path, target="price", optimizer=optimizer, **hyper), capsys)
+    assert all(repr(value) in script for value in hyper.values())
+
+
+def test_an_optimizer_that_torch_does_not_have_is_refused(table: Path, tmp_path: Path) -> None:
+    run = train(table, tmp_path, target="price", optimizer="simple-nadam").run
+    with pytest.raises(
+        RunError, match=r"written as a script: torch.optim does not have its optimizer, simple-nadam"
+    ):
+        run.code()
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
@@ -169,6 +199,7 @@ def test_losses(
         {"validation": 0.0, "test": 0.0},
         {"seed": 12345},
         {"batch_size": 1000},
+        {"batch_size": "all", "epochs": 4},
         {"shuffle": False},
         {"epochs": 1},
     ],

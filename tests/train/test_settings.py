@@ -158,6 +158,9 @@ def test_any_pairs_are_read_or_refused(pairs: list[str]) -> None:
 LIMITS = [
     ("epochs", 0, "--epochs must be at least 1; got 0"),
     ("batch_size", -3, "--batch-size must be at least 1; got -3"),
+    ("batch_size", "al", "--batch-size takes a whole number or all; got 'al'"),
+    ("momentum", 1.0, "--momentum must be below 1; got 1"),
+    ("epsilon", 0.0, "--epsilon must be above 0; got 0"),
     ("learning_rate", 0.0, "--learning-rate must be above 0; got 0"),
     ("learning_rate", math.nan, "--learning-rate takes a number; got nan"),
     ("learning_rate", math.inf, "--learning-rate takes a number; got inf"),

@@ -11,7 +11,7 @@ import typer
 from chainrule.apps import output
 from chainrule.apps.flags import DATA, JSON, QUIET, RUN, RUNS, TRAINING, of_setting, of_training
 from chainrule.core.errors import SettingError
-from chainrule.train.settings import Settings, parse_settings, parse_value
+from chainrule.train.settings import Settings, parse_settings, parse_training, parse_value
 
 EXAMPLES = {
     "fit": (
@@ -121,7 +121,7 @@ def fit(
         ),
     ] = None,
     epochs: Annotated[int | None, of_training("epochs", "N")] = None,
-    batch_size: Annotated[int | None, of_training("batch_size", "N")] = None,
+    batch_size: Annotated[str | None, of_training("batch_size", "N")] = None,
     optimizer: Annotated[str | None, of_training("optimizer", "NAME")] = None,
     learning_rate: Annotated[float | None, of_training("learning_rate", "X")] = None,
     schedule: Annotated[str | None, of_training("schedule", "NAME")] = None,
@@ -174,7 +174,7 @@ def fit(
 ) -> None:
     """Train a network on DATA, judge it on rows that it never saw, and keep it."""
     flags = {
-        "model": model, "task": task, "epochs": epochs, "batch_size": batch_size, "optimizer": optimizer,
+        "model": model, "task": task, "epochs": epochs, "batch_size": parse_training("batch_size", batch_size), "optimizer": optimizer,
         "learning_rate": learning_rate, "schedule": schedule, "weight_decay": weight_decay, "dropout": dropout,
         "patience": patience, "validation": validation, "test": test, "split": split, "seed": seed, "device": device, "plan": plan,
         "encoding": encoding, "sheet": sheet, "metric": metric, "class_weight": class_weight, "by": by,

@@ -43,6 +43,7 @@ WRITTEN = frozenset({
     "label_smoothing", "decay_with_loss", "clip_norm", "scaling", "picture_size", "split", "metric", "validation", "test", "patience", "seed",
     "device", "plan", "by", "class_weight", "folds", "columns", "decimal", "encoding", "sheet", "merge_classes", "memory",
     "l1", "penalty", "clip_value", "augment", "warmup_epochs", "drop_epochs", "drop_factor", "decay_rate", "schedule_patience", "lowest_rate",
+    "momentum", "beta1", "beta2", "rho", "epsilon",
 })  # fmt: skip
 
 MIX = '''

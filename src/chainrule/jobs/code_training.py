@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from chainrule.catalog import load
+from chainrule.core.errors import RunError
 from chainrule.jobs.code_penalties import penalty_code
 from chainrule.jobs.code_schedule import ScheduleCode, schedule_code
 from chainrule.jobs.code_text import Part
@@ -9,16 +13,18 @@ from chainrule.train.metrics import metric_named
 from chainrule.train.settings import Settings
 from chainrule.train.step import RUNNING
 
-OPTIMIZERS = {  # name -> class of torch.optim and its arguments; "fused" is the kernel that the run used
-    "sgd": ("SGD", "fused=True"),
-    "momentum": ("SGD", "momentum=0.9, fused=True"),
-    "nesterov": ("SGD", "momentum=0.9, nesterov=True, fused=True"),
-    "adagrad": ("Adagrad", "fused=True"),
-    "adadelta": ("Adadelta", ""),
-    "rmsprop": ("RMSprop", "alpha=0.9"),
-    "adam": ("Adam", "fused=True"),
-    "adamw": ("AdamW", "fused=True"),
-    "nadam": ("NAdam", ""),
+OPTIMIZERS = {  # name -> class of torch.optim, and whether the run used its fused kernel
+    "gradient-descent": ("SGD", True),
+    "sgd": ("SGD", True),
+    "mini-batch": ("SGD", True),
+    "momentum": ("SGD", True),
+    "nesterov": ("SGD", True),
+    "adagrad": ("Adagrad", True),
+    "adadelta": ("Adadelta", False),
+    "rmsprop": ("RMSprop", False),
+    "adam": ("Adam", True),
+    "adamw": ("AdamW", True),
+    "nadam": ("NAdam", False),
 }
 
 
@@ -29,6 +35,8 @@ def training_part(
 
     `noisy` counts the layers with dropout; `foreign` is a model that is imported; `has_units`: targets are values.
     """
+    if settings.optimizer not in OPTIMIZERS:
+        raise RunError(f"torch.optim does not have its optimizer, {settings.optimizer}")
     part, schedule = Part(), schedule_code(settings)
     part.setting("EPOCHS", settings.epochs, "passes over the training rows")
     part.setting("BATCH_SIZE", settings.batch_size)
@@ -121,8 +129,8 @@ def _purpose(settings: Settings, validates: bool) -> str:
 
 def _optimizer(settings: Settings, decays: bool) -> list[str]:
     assert settings.optimizer is not None
-    kind, arguments = OPTIMIZERS[settings.optimizer]
-    more = f", {arguments}" if arguments else ""
+    kind = OPTIMIZERS[settings.optimizer][0]
+    more = "".join(f", {argument}" for argument in _arguments(settings))
     if not decays:
         none = ", weight_decay=0.0" if settings.optimizer == "adamw" else ""  # torch's own default is 0.01
         lines = [
@@ -136,6 +144,28 @@ def _optimizer(settings: Settings, decays: bool) -> list[str]:
             f"    optimizer = torch.optim.{kind}(groups, lr=LEARNING_RATE{more})",
         ]
     return lines
+
+
+def _arguments(settings: Settings) -> Iterator[str]:
+    """Give the optimizer's arguments beside rate and decay, as torch calls them, where they are not torch's defaults."""
+    assert settings.optimizer is not None
+    kind, is_fused = OPTIMIZERS[settings.optimizer]
+    defaults = load("optimizer", settings.optimizer).defaults
+    chosen = {name: standard if getattr(settings, name) is None else getattr(settings, name) for name, standard in defaults.items()}  # fmt: skip
+    if "momentum" in chosen:
+        yield f"momentum={chosen['momentum']!r}"
+        if settings.optimizer == "nesterov" and chosen["momentum"]:
+            yield "nesterov=True"
+    if kind == "RMSprop":
+        yield f"alpha={chosen['rho']!r}"
+    elif settings.rho is not None:
+        yield f"rho={chosen['rho']!r}"
+    if settings.beta1 is not None or settings.beta2 is not None:
+        yield f"betas=({chosen['beta1']!r}, {chosen['beta2']!r})"
+    if settings.epsilon is not None:
+        yield f"eps={chosen['epsilon']!r}"
+    if is_fused:
+        yield "fused=True"
 
 
 def _before(part: Part, settings: Settings, validates: bool) -> list[str]:

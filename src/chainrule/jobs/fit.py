@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 
@@ -52,7 +52,7 @@ def fit(
     task: str | None = None,
     loss: str | LossFunction | None = None,
     epochs: int | None = None,
-    batch_size: int | None = None,
+    batch_size: int | Literal["all"] | None = None,
     initial: str | None = None,
     optimizer: str | None = None,
     learning_rate: float | None = None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import typing
+from dataclasses import replace
 from typing import Any
 
 from chainrule.catalog import load as load_named
@@ -18,15 +19,19 @@ from chainrule.jobs.request import Request
 from chainrule.jobs.workshop import (
     Material,
     check_settings,
+    hyperparameters,
     make_material,
 )
 from chainrule.models import model_settings
+from chainrule.optim.rules import check_hyperparameters
 from chainrule.train.plan import Plan, make_plan, multiply_adds
 from chainrule.train.recipe import Recipe, versions_here
 from chainrule.train.settings import Settings
 from chainrule.train.suggestions import Question, suggest, suggest_model
 from chainrule.train.task import build_task
 from chainrule.train.training import Training
+
+EPOCHS_OF_ONE_UPDATE = 200  # at least, where each makes a single update
 
 
 def prepare_run(request: Request, source: Source) -> tuple[Recipe, Material]:
@@ -59,6 +64,9 @@ def prepare_run(request: Request, source: Source) -> tuple[Recipe, Material]:
     if settings.dropout is None and "dropout" not in accepted:
         chosen.pop("dropout", None)
     filled = settings.filled({**chosen, "model": name or type(request.model).__name__})
+    filled = _with_batches(filled, settings, len(material.split.train))
+    assert filled.optimizer is not None
+    check_hyperparameters(filled.optimizer, hyperparameters(filled))
     kept = {**{k: v for k, v in of_model.items() if k in accepted}, **request.model_settings}
     recipe = Recipe(
         data={
@@ -105,6 +113,17 @@ def _check_question(request: Request, schema: Schema) -> None:
         request.loss or settings.loss,
         metric=settings.metric,
         class_weight=settings.class_weight,
+    )
+
+
+def _with_batches(settings: Settings, asked: Settings, rows: int) -> Settings:
+    """Put the number of training rows where a batch is all of them: as asked, and what gradient descent means."""
+    is_said = asked.batch_size is not None
+    if asked.batch_size != "all" and (is_said or asked.optimizer != "gradient-descent"):
+        return settings
+    assert settings.epochs is not None
+    return replace(
+        settings, batch_size=rows, epochs=asked.epochs or max(settings.epochs, EPOCHS_OF_ONE_UPDATE)
     )
 
 

@@ -16,8 +16,10 @@ from chainrule.core.text import visible
 from chainrule.data.augmentation import check_augmentation
 from chainrule.data.division import parse_split
 from chainrule.data.reading import Divided
+from chainrule.jobs.workshop import hyperparameters
 from chainrule.nn.initial import find_initial
 from chainrule.nn.losses import loss
+from chainrule.optim.rules import check_hyperparameters
 from chainrule.train.plan import make_plan
 from chainrule.train.settings import Settings
 from chainrule.train.task import LossFunction
@@ -98,6 +100,8 @@ def check_names(settings: Settings) -> None:
     if settings.loss is not None:
         loss(settings.loss)
     check_augmentation(settings.augment)
+    if settings.optimizer is not None:
+        check_hyperparameters(settings.optimizer, hyperparameters(settings))
     make_plan(settings.plan, settings.device)
     parse_split(settings.split)
 

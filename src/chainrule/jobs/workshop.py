@@ -34,7 +34,7 @@ from chainrule.jobs.folder import RunFolder
 from chainrule.models import build
 from chainrule.nn.initial import STANDARD, initialise_
 from chainrule.optim.penalties import penalty_of
-from chainrule.optim.rules import optimizer
+from chainrule.optim.rules import HYPERPARAMETERS, optimizer
 from chainrule.optim.schedules import Plateau, Schedule, schedule
 from chainrule.train.metrics import metric_named
 from chainrule.train.objective import Objective, check_outputs
@@ -219,6 +219,7 @@ def make_training(
         network.parameters(),
         learning_rate=settings.learning_rate,
         weight_decay=weight_decay,
+        **hyperparameters(settings),
     )
     is_ours = recipe.settings.model in MODELS and "model" not in recipe.given
     step = AutogradStep(
@@ -266,12 +267,17 @@ def make_schedule(settings: Settings, steps_per_epoch: int) -> Schedule:
     return made
 
 
+def hyperparameters(settings: Settings) -> dict[str, Any]:
+    """Return what an update rule takes beside rate and decay; None: the rule's default."""
+    return {name: getattr(settings, name) for name in HYPERPARAMETERS}
+
+
 def _batches(
     inputs: Tensor | PreparedRows, targets: Tensor, rows: np.ndarray, settings: Settings
 ) -> Batches | None:
     if not len(rows):
         return None
-    assert settings.batch_size
+    assert isinstance(settings.batch_size, int)
     return Batches(
         inputs,
         targets,

@@ -1,282 +1,246 @@
-"""Update rules by name.
+"""Update rules by name: what each is called, which hyper-parameters it takes, and with which published defaults.
 
-SGD, momentum, Nesterov, AdaGrad, Adam and AdamW call torch's fused kernels, one call per group for all parameters;
-the others are torch.optim's. The kernels are called directly, since constructing a torch.optim.Optimizer imports
-torch's compiler (1.1 s at the start of every command) and its `step` adds some 20 µs to each update.
+A single network is updated by torch's fused kernels (`fused.py`), or by torch.optim where it has none. A stack of
+networks with hyper-parameters per member is updated by the same rules written out (`explicit.py`).
 
-Weight decay is decoupled in adamw alone; elsewhere it is the L2 penalty ½ λ Σ θ² added to the loss. Biases and
-normalisation's gains (tensors of one axis) are not decayed.
+Weight decay is decoupled in adamw alone; elsewhere it is the L2 penalty ½ λ Σ θ² added to the loss: the same thing up
+to scaling for sgd, and not for adam (E71). Biases and normalisation's gains (tensors of one axis) are not decayed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, Protocol
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from chainrule.catalog import load
-from chainrule.core.errors import SettingError
+from chainrule.catalog import OPTIMIZERS, load
+from chainrule.core.errors import SettingError, ShapeError
+from chainrule.optim import buffered, explicit, from_torch, fused
+from chainrule.optim.from_torch import FromTorch as FromTorch
+from chainrule.optim.kernel import Groups, Rate
+from chainrule.optim.kernel import Rule as Rule
 
-Groups = list[dict[str, Any]]  # params, weight_decay, lr: as in torch.optim
+Make = Callable[[Groups], Rule]
+HYPERPARAMETERS = ("momentum", "beta1", "beta2", "rho", "epsilon")  # beside learning rate and weight decay
 
 
-class Rule(Protocol):
-    """An update rule bound to parameters. `param_groups` is as in torch.optim: rates may be changed between updates."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateRule:
+    """An update rule of the catalogue.
 
-    @property
-    def param_groups(self) -> Groups:
-        """Groups of parameters with their rates and decays."""
+    `formula` has g for the gradient, α for the learning rate; every average starts at 0. `defaults` holds the
+    hyper-parameters that it takes beside learning rate and weight decay.
+    """
 
-    def step(self) -> None:
-        """Update the parameters in place from their gradients."""
+    formula: str
+    single: Make
+    stacked: Make
+    source: str
+    defaults: Mapping[str, float] = field(default_factory=dict)
 
-    def tensors(self) -> dict[str, Tensor]:
-        """Return all state by name."""
 
-    def load_(self, tensors: dict[str, Tensor]) -> None:
-        """Put saved state back."""
+def _adagrad(groups: Groups) -> Rule:
+    is_cpu = groups[0]["params"][0].device.type == "cpu"  # torch has its fused form there alone
+    return fused.FusedAdagrad(groups) if is_cpu else from_torch.torch_adagrad(groups)
+
+
+def _differs(groups: Groups, names: Iterable[str]) -> bool:
+    return any(isinstance(groups[0][name], Tensor) for name in names)
+
+
+def _stacked_adam(groups: Groups) -> Rule:
+    each = _differs(groups, ADAM.defaults)
+    return explicit.ExplicitAdam(groups) if each else buffered.BufferedAdam(groups)
+
+
+def _stacked_adamw(groups: Groups) -> Rule:
+    each = _differs(groups, ADAMW.defaults)
+    return explicit.ExplicitAdamW(groups) if each else buffered.BufferedAdamW(groups)
+
+
+SGD = UpdateRule(
+    formula="θ ← θ − α g",
+    single=fused.FusedSGD,
+    stacked=explicit.ExplicitSGD,
+    source="Robbins and Monro 1951. Batch, mini-batch and stochastic gradient descent differ in the batch size alone.",
+)
+MOMENTUM = UpdateRule(
+    formula="V ← μ V + g; θ ← θ − α V",
+    single=fused.FusedMomentum,
+    stacked=explicit.ExplicitMomentum,
+    source="Polyak 1964. V is an exponentially weighted sum, α stands outside it (E11): with a constant α, α V is the V "
+    "of the form V ← μ V + α g; where α changes on the way the two forms differ.",
+    defaults={"momentum": 0.9},
+)
+NESTEROV = UpdateRule(
+    formula="V ← μ V + g; θ ← θ − α (g + μ V)",
+    single=fused.FusedNesterov,
+    stacked=explicit.ExplicitNesterov,
+    source="Sutskever et al. 2013. θ is the point ahead, where the gradient is taken: θ + α μ V is the iterate of the form "
+    "V ← μ V + α ∇L(θ − μ V), θ ← θ − V (E08); both meet as V falls to 0.",
+    defaults={"momentum": 0.9},
+)
+ADAGRAD = UpdateRule(
+    formula="G ← G + g²; θ ← θ − α g / (√G + ε)",
+    single=_adagrad,
+    stacked=explicit.ExplicitAdagrad,
+    source="Duchi, Hazan, Singer 2011.",
+    defaults={"epsilon": 1e-10},
+)
+ADADELTA = UpdateRule(
+    formula="G ← ρ G + (1 − ρ) g²; d = g √(D + ε) / √(G + ε); D ← ρ D + (1 − ρ) d²; θ ← θ − α d",
+    single=from_torch.torch_adadelta,
+    stacked=explicit.ExplicitAdadelta,
+    source="Zeiler 2012. The learning rate scales its step, 1 in the paper.",
+    defaults={"rho": 0.9, "epsilon": 1e-6},
+)
+RMSPROP = UpdateRule(
+    formula="G ← ρ G + (1 − ρ) g²; θ ← θ − α g / (√G + ε)",
+    single=from_torch.torch_rmsprop,
+    stacked=explicit.ExplicitRMSprop,
+    source="Hinton's lecture 6e of 2012, with its decay of 0.9.",
+    defaults={"rho": 0.9, "epsilon": 1e-8},
+)
+ADAM = UpdateRule(
+    formula="V ← β₁ V + (1 − β₁) g; U ← β₂ U + (1 − β₂) g²; θ ← θ − α V̂ / (√Û + ε), V̂ = V / (1 − β₁ᵗ), Û = U / (1 − β₂ᵗ)",
+    single=fused.FusedAdam,
+    stacked=_stacked_adam,
+    source="Kingma and Ba 2015. The corrections have the exponent t (E09), and ε stands outside the root (E10).",
+    defaults={"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8},
+)
+ADAMW = UpdateRule(
+    formula="θ ← (1 − α λ) θ, then as adam",
+    single=fused.FusedAdamW,
+    stacked=_stacked_adamw,
+    source="Loshchilov and Hutter 2019.",
+    defaults=ADAM.defaults,
+)
+NADAM = UpdateRule(
+    formula="as adam with μₜ₊₁ V / (1 − Πμ) + (1 − μₜ) g / (1 − Πμ) for V̂, μₜ = β₁ (1 − ½ 0.96^(0.004 t))",
+    single=from_torch.torch_nadam,
+    stacked=explicit.ExplicitNadam,
+    source="Dozat 2016, with his momentum that warms up, as torch.optim.NAdam.",
+    defaults=ADAM.defaults,
+)
+SIMPLE_NADAM = UpdateRule(
+    formula="as adam with β₁ V̂ + (1 − β₁) g / (1 − β₁ᵗ) for V̂",
+    single=explicit.ExplicitSimpleNadam,
+    stacked=explicit.ExplicitSimpleNadam,
+    source="Ruder 2016, equation 35: Nadam with a constant β₁, as courses write it.",
+    defaults=ADAM.defaults,
+)
 
 
 def optimizer(
-    name: str, parameters: Iterable[nn.Parameter], *, learning_rate: float, weight_decay: float = 0.0
+    name: str,
+    parameters: Iterable[nn.Parameter],
+    *,
+    learning_rate: Rate,
+    weight_decay: Rate = 0.0,
+    momentum: Rate | None = None,
+    beta1: Rate | None = None,
+    beta2: Rate | None = None,
+    rho: Rate | None = None,
+    epsilon: Rate | None = None,
+    members: int | None = None,
+    maximise: bool = False,
 ) -> Rule:
     """Return the update rule called `name` for the parameters.
 
-    Raises: UnknownNameError; SettingError for a rate or a decay that is negative or not finite
+    A hyper-parameter that is None has its published default. A tensor holds one value per member of a stack, whose
+    parameters have the shape (members, …); `members` says that they are such where every value is a number.
+    `maximise` goes up the gradient.
+    Raises: UnknownNameError; SettingError for a hyper-parameter that the rule does not have or a value that it cannot
+    have; ShapeError for parameters that are no stack of so many members
     """
-    if not 0 < learning_rate < float("inf"):
-        raise SettingError(f"learning_rate must be a positive number; got {learning_rate:g}")
-    if not 0 <= weight_decay < float("inf"):
-        raise SettingError(f"weight_decay must be 0 or a positive number; got {weight_decay:g}")
-    rule: Callable[[Groups], Rule] = load("optimizer", name)
+    rule: UpdateRule = load("optimizer", name)
+    given = {"momentum": momentum, "beta1": beta1, "beta2": beta2, "rho": rho, "epsilon": epsilon}
+    check_hyperparameters(name, given)
+    chosen = {key: default if given[key] is None else given[key] for key, default in rule.defaults.items()}
+    hyper: dict[str, Any] = {"learning_rate": learning_rate, "weight_decay": weight_decay, **chosen}
     trained = [p for p in parameters if p.requires_grad]
     if not trained:
         raise SettingError("the model has no parameters to train")
-    parts = [([p for p in trained if p.dim() > 1], weight_decay), ([p for p in trained if p.dim() <= 1], 0.0)]
-    if weight_decay == 0:
+    for key, value in hyper.items():
+        _check_value(key, value)
+    members = _members(hyper, members, trained)
+    hyper = {"lr" if key == "learning_rate" else key: _settled(value, trained[0].device) for key, value in hyper.items()}  # fmt: skip
+    is_single = members is None
+    axes = 1 if is_single else 2  # of a bias
+    decays = isinstance(weight_decay, Tensor) or weight_decay > 0
+    parts = [([p for p in trained if p.dim() > axes], hyper["weight_decay"]), ([p for p in trained if p.dim() <= axes], 0.0)]  # fmt: skip
+    if not decays:
         parts = [(trained, 0.0)]
-    return rule([{"params": ps, "weight_decay": decay, "lr": learning_rate} for ps, decay in parts if ps])
+    groups = [
+        {**hyper, "params": ps, "weight_decay": decay, "maximise": maximise} for ps, decay in parts if ps
+    ]
+    return rule.single(groups) if is_single else rule.stacked(groups)
 
 
-class Update(NamedTuple):
-    """What a kernel works on: the parameters of a group with their gradients, state and numbers of updates."""
-
-    parameters: list[Tensor]
-    gradients: list[Any]
-    state: dict[str, list[Tensor]]
-    counts: list[Tensor]
-    group: dict[str, Any]
-
-
-class Fused:
-    """A rule made of one fused kernel. State is one tensor per parameter and name, zero at the start."""
-
-    names: tuple[str, ...] = ()
-
-    def __init__(self, groups: Groups) -> None:
-        self._groups = groups
-        self._state = [
-            {
-                name: [torch.zeros_like(p, memory_format=torch.preserve_format) for p in group["params"]]
-                for name in self.names
-            }
-            for group in groups
-        ]
-        # The kernels want the number of updates per parameter as a tensor; these are views of one per group.
-        self._counts = [
-            torch.zeros(len(g["params"]), dtype=torch.float32, device=g["params"][0].device) for g in groups
-        ]
-        self._views = [list(counts.unbind()) for counts in self._counts]
-
-    @property
-    def param_groups(self) -> Groups:
-        """Groups of parameters with their rates and decays."""
-        return self._groups
-
-    def step(self) -> None:
-        """Update the parameters in place from their gradients; one without a gradient stays."""
-        for group, state, counts, views in zip(
-            self._groups, self._state, self._counts, self._views, strict=True
-        ):
-            parameters = group["params"]
-            gradients = [p.grad for p in parameters]
-            if any(g is None for g in gradients):
-                self._step_some(group, state, views)
-                continue
-            counts += 1
-            with torch.no_grad():
-                self.kernel(Update(parameters, gradients, state, views, group))
-
-    def _step_some(self, group: dict[str, Any], state: dict[str, list[Tensor]], views: list[Tensor]) -> None:
-        kept = [i for i, p in enumerate(group["params"]) if p.grad is not None]
-        if not kept:
-            return
-        parameters = [group["params"][i] for i in kept]
-        counts = [views[i].add_(1) for i in kept]
-        some = {name: [tensors[i] for i in kept] for name, tensors in state.items()}
-        with torch.no_grad():
-            self.kernel(Update(parameters, [p.grad for p in parameters], some, counts, group))
-
-    def kernel(self, update: Update) -> None:
-        """Update one group."""
-        raise NotImplementedError
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Return all state by name."""
-        named = {
-            f"{place}/{number}/{name}": tensor
-            for place, state in enumerate(self._state)
-            for name, tensors in state.items()
-            for number, tensor in enumerate(tensors)
-        }
-        return {**named, **{f"{place}/updates": counts for place, counts in enumerate(self._counts)}}
-
-    def load_(self, tensors: dict[str, Tensor]) -> None:
-        """Put saved state back."""
-        for name, tensor in self.tensors().items():
-            tensor.copy_(tensors[name])
+def check_hyperparameters(name: str, given: Mapping[str, Any]) -> None:
+    """Refuse hyper-parameters that a rule does not have, naming the rules that do. Raises: SettingError"""
+    rule: UpdateRule = load("optimizer", name)
+    for key, value in given.items():
+        if value is not None and key not in rule.defaults:
+            having = [other for other in OPTIMIZERS if key in load("optimizer", other).defaults]
+            raise SettingError(
+                f"the optimizer {name} has no {key} (optimizers with {key}: {', '.join(having)})"
+            )
 
 
-class FusedAdam(Fused):
-    """Adam with bias corrections by 1 − βᵗ (E09) and ε outside the root (E10)."""
-
-    names = ("average", "square")
-    betas, epsilon = (0.9, 0.999), 1e-8
-    _call = staticmethod(torch._fused_adam_)
-
-    def kernel(self, update: Update) -> None:
-        self._call(
-            update.parameters, update.gradients, update.state["average"], update.state["square"], [], update.counts,
-            lr=update.group["lr"], beta1=self.betas[0], beta2=self.betas[1], weight_decay=update.group["weight_decay"],
-            eps=self.epsilon, amsgrad=False, maximize=False,
-        )  # fmt: skip
+def _check_value(name: str, value: Rate) -> None:
+    """Refuse a value outside what its hyper-parameter may be. Raises: SettingError"""
+    values = value.reshape(-1).tolist() if isinstance(value, Tensor) else [value]
+    fits, wanted = _LIMITS[name]
+    for member, each in enumerate(values):
+        if not fits(each):
+            where = f" (member {member})" if len(values) > 1 else ""
+            raise SettingError(f"{name} must be {wanted}; got {each:g}{where}")
 
 
-class FusedAdamW(FusedAdam):
-    """Adam with decoupled decay."""
-
-    _call = staticmethod(torch._fused_adamw_)
-
-
-class FusedSGD(Fused):
-    """Gradient descent on mini-batches; with momentum V ← μ V + g an exponentially weighted sum, α outside V (E11)."""
-
-    momentum, is_nesterov = 0.0, False
-
-    def kernel(self, update: Update) -> None:
-        torch._fused_sgd_(
-            update.parameters, update.gradients, update.state.get("velocity", []), weight_decay=update.group["weight_decay"],
-            momentum=self.momentum, lr=update.group["lr"], dampening=0.0, nesterov=self.is_nesterov, maximize=False,
-            is_first_step=False,
-        )  # fmt: skip
+_SHARE = (lambda value: 0 <= value < 1, "at least 0 and below 1")
+_POSITIVE = (lambda value: 0 < value < math.inf, "a positive number")
+_LIMITS: dict[str, tuple[Callable[[float], bool], str]] = {
+    "learning_rate": _POSITIVE,
+    "weight_decay": (lambda value: 0 <= value < math.inf, "0 or a positive number"),
+    "momentum": _SHARE,
+    "beta1": _SHARE,
+    "beta2": _SHARE,
+    "rho": _SHARE,
+    "epsilon": _POSITIVE,
+}
 
 
-class FusedMomentum(FusedSGD):
-    """Gradient descent with momentum 0.9."""
-
-    names = ("velocity",)
-    momentum = 0.9
-
-
-class FusedNesterov(FusedMomentum):
-    """Momentum with the gradient at the point ahead, θ − α 0.9 V (E08)."""
-
-    is_nesterov = True
-
-
-class FusedAdagrad(Fused):
-    """Rates divided by the root of the sum of all squared gradients."""
-
-    names = ("sum",)
-
-    def kernel(self, update: Update) -> None:
-        torch._fused_adagrad_(
-            update.parameters, update.gradients, update.state["sum"], update.counts, lr=update.group["lr"], lr_decay=0.0,
-            weight_decay=update.group["weight_decay"], eps=1e-10, maximize=False,
-        )  # fmt: skip
-
-
-class FromTorch:
-    """A torch.optim.Optimizer as a rule."""
-
-    def __init__(self, wrapped: torch.optim.Optimizer) -> None:
-        self.wrapped = wrapped
-
-    @property
-    def param_groups(self) -> Groups:
-        """The groups of the wrapped optimizer."""
-        return self.wrapped.param_groups
-
-    def step(self) -> None:
-        """Update the parameters in place from their gradients."""
-        self.wrapped.step()
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Return all state by name: `<parameter number>/<key>`."""
-        return {
-            f"{number}/{key}": value
-            if isinstance(value, Tensor)
-            else torch.tensor(value, dtype=torch.float64)
-            for number, entry in self.wrapped.state_dict()["state"].items()
-            for key, value in entry.items()
-            if value is not None
-        }
-
-    def load_(self, tensors: dict[str, Tensor]) -> None:
-        """Put saved state back."""
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in tensors.items():
-            number, _, key = name.partition("/")
-            state.setdefault(int(number), {})[key] = tensor
-        self.wrapped.load_state_dict(
-            {"state": state, "param_groups": self.wrapped.state_dict()["param_groups"]}
-        )
+def _members(hyper: Mapping[str, Rate], members: int | None, trained: list[nn.Parameter]) -> int | None:
+    """Return how many members the stack has, None for a single network. Raises: ShapeError"""
+    counts = {} if members is None else {"members": members}
+    for name, value in hyper.items():
+        if isinstance(value, Tensor) and value.dim():
+            if value.dim() > 1:
+                raise ShapeError(
+                    f"{name} must be a number or one per member; got the shape {tuple(value.shape)}"
+                )
+            counts[name] = len(value)
+    if not counts:
+        return None
+    if len(set(counts.values())) > 1:
+        said = ", ".join(f"{name} for {count}" for name, count in counts.items())
+        raise ShapeError(f"hyper-parameters must be for as many members each; got {said}")
+    name, count = next(iter(counts.items()))
+    for parameter in trained:
+        if parameter.shape[:1] != (count,):
+            raise ShapeError(
+                f"{name} is for {count} members, and a parameter has the shape {tuple(parameter.shape)}, not ({count}, …)"
+            )
+    return count
 
 
-def sgd(groups: Groups) -> Rule:
-    """θ ← θ − α g."""
-    return FusedSGD(groups)
-
-
-def momentum(groups: Groups) -> Rule:
-    """V ← 0.9 V + g, θ ← θ − α V."""
-    return FusedMomentum(groups)
-
-
-def nesterov(groups: Groups) -> Rule:
-    """V ← 0.9 V + g, θ ← θ − α (g + 0.9 V). Source: Sutskever et al. 2013."""
-    return FusedNesterov(groups)
-
-
-def adagrad(groups: Groups) -> Rule:
-    """Source: Duchi, Hazan, Singer 2011."""
-    if groups[0]["params"][0].device.type != "cpu":  # torch has its fused form on the CPU only
-        return FromTorch(torch.optim.Adagrad(groups))
-    return FusedAdagrad(groups)
-
-
-def adadelta(groups: Groups) -> Rule:
-    """Source: Zeiler 2012, ρ = 0.9. The learning rate scales its step, 1 in the paper."""
-    return FromTorch(torch.optim.Adadelta(groups))
-
-
-def rmsprop(groups: Groups) -> Rule:
-    """Source: Hinton's lecture 6e of 2012, with its decay of 0.9."""
-    return FromTorch(torch.optim.RMSprop(groups, alpha=0.9))
-
-
-def adam(groups: Groups) -> Rule:
-    """Source: Kingma and Ba 2015."""
-    return FusedAdam(groups)
-
-
-def adamw(groups: Groups) -> Rule:
-    """Source: Loshchilov and Hutter 2019."""
-    return FusedAdamW(groups)
-
-
-def nadam(groups: Groups) -> Rule:
-    """Source: Dozat 2016."""
-    return FromTorch(torch.optim.NAdam(groups))
+def _settled(value: Rate, device: torch.device) -> Rate:
+    """Return a number as a float, one per member as float64 on the parameters' device."""
+    if isinstance(value, Tensor) and value.dim():
+        return value.detach().to(device, torch.float64)
+    return float(value)

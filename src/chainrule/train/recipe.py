@@ -90,6 +90,10 @@ class Recipe:
             for name in _SETTLED:
                 if getattr(recipe.settings, name) is None:
                     raise ValueError(f"settings.{name} is left open")
+            if isinstance(recipe.settings.batch_size, str):
+                raise ValueError(
+                    f"settings.batch_size is left open ({visible(recipe.settings.batch_size, 60)!r})"
+                )
             _check_names(recipe.settings)
             if recipe.size < 1:
                 raise ValueError(f"inputs should be positive; got {recipe.inputs}")

@@ -5,6 +5,7 @@ A setting that is None is chosen by `suggestions.py` from the data; the recipe h
 
 from __future__ import annotations
 
+import contextlib
 import math
 import types
 import typing
@@ -12,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from chainrule.core.errors import SettingError, unknown_name
+from chainrule.core.errors import SettingError, UnknownNameError, unknown_name
 from chainrule.core.text import visible
 from chainrule.core.units import parse_bytes
 
@@ -24,8 +25,10 @@ def _setting(
     low: float | None = None,
     high: float | None = None,
     above: float | None = None,
+    words: tuple[str, ...] = (),
 ) -> Any:
-    return field(default=default, metadata={"help": text, "low": low, "high": high, "above": above})
+    limits = {"low": low, "high": high, "above": above, "words": words}
+    return field(default=default, metadata={"help": text, **limits})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,13 +39,30 @@ class Settings:
     task: str | None = _setting(None, "regression or classification; without it, by the target")
     loss: str | None = _setting(None, "name of a loss; without it, the task's own")
     epochs: int | None = _setting(None, "passes over the training rows, at most", low=1)
-    batch_size: int | None = _setting(None, "rows per update", low=1)
+    batch_size: int | str | None = _setting(
+        None, "rows per update; all: every training row at once", low=1, words=("all",)
+    )
     shuffle: bool = _setting(True, "whether every epoch takes the rows in a new order; else as they stand")
     initial: str | None = _setting(
         None, "starting weights: xavier, he, lecun, orthogonal, normal:STD, …; without it standard"
     )
     optimizer: str | None = _setting(None, "update rule: sgd, momentum, nesterov, rmsprop, adam, adamw, …")
     learning_rate: float | None = _setting(None, "learning rate at its highest", above=0)
+    momentum: float | None = _setting(
+        None, "share of the velocity kept (0.9; momentum, nesterov)", low=0, high=1
+    )
+    beta1: float | None = _setting(
+        None, "share of the past in the mean gradient (0.9; adam, adamw, nadam)", low=0, high=1
+    )
+    beta2: float | None = _setting(
+        None, "share of the past in the mean squared gradient (0.999; adam, adamw, nadam)", low=0, high=1
+    )
+    rho: float | None = _setting(
+        None, "share of the past in the mean squared gradient (0.9; rmsprop, adadelta)", low=0, high=1
+    )
+    epsilon: float | None = _setting(
+        None, "what keeps divisors from 0 (1e-8 for adam; the rules that divide by a root)", above=0
+    )
     schedule: str | None = _setting(
         None, "learning rate over the run: constant, step, exponential, cosine, linear, plateau"
     )
@@ -167,6 +187,9 @@ def check_class_weight(said: str) -> None:
         raise SettingError(f"--class-weight takes balanced; got '{visible(said, 40)}'")
 
 
+_STEP_SIZES = ("lr", "eta", "alpha", "step_size")  # what others call it
+
+
 def help_text(name: str) -> str:
     """Return what a setting is, in one line."""
     return next(str(item.metadata["help"]) for item in fields(Settings) if item.name == name)
@@ -192,10 +215,17 @@ def parse_settings(
             training[key] = parse_value(key, text, hints[key])
             continue
         of_model = model_hints()
+        if key not in of_model and key in _STEP_SIZES:
+            raise UnknownNameError(f"no setting is called '{key}'; the step size is learning_rate")
         if key not in of_model:
             raise unknown_name("setting", key, list(dict.fromkeys([*hints, *of_model])))
         model[key] = parse_value(key, text, of_model[key])
     return training, model
+
+
+def parse_training(name: str, text: str | None) -> Any:
+    """Read the text of a flag as the setting of the training that it is. Raises: SettingError"""
+    return None if text is None else parse_value(name, text, typing.get_type_hints(Settings)[name])
 
 
 def parse_value(key: str, text: str, kind: Any) -> Any:
@@ -214,10 +244,19 @@ def parse_value(key: str, text: str, kind: Any) -> Any:
         if lists and ("," in text or not singles or text == ""):
             inner = typing.get_args(lists[0])[0]
             return tuple(_scalar(part.strip(), inner) for part in text.split(",") if part.strip())
-        return _scalar(text, singles[0] if singles else str)
+        return _first_of(text, singles or [str])
     except ValueError:
         wanted = " or ".join(_in_words(o) for o in options if o is not type(None))
         raise SettingError(f"{key} takes {wanted}; got {visible(text)!r}") from None
+
+
+def _first_of(text: str, kinds: list[Any]) -> Any:
+    """Read a text as the first of the types that it can be. Raises: ValueError if it can be none"""
+    *others, last = kinds
+    for kind in others:
+        with contextlib.suppress(ValueError):
+            return _scalar(text, kind)
+    return _scalar(text, last)
 
 
 def _in_words(kind: Any) -> str:
@@ -249,6 +288,9 @@ def _check(name: str, kind: str, value: Any, limits: Mapping[str, Any]) -> None:
     flag = "--" + name.replace("_", "-")
     if value is None and "None" in kind:
         return
+    words = limits["words"]
+    if value in words:
+        return
     wanted, article = next(found for found in _KINDS if found[0] in kind)
     fits = {
         "bool": isinstance(value, bool),
@@ -258,7 +300,7 @@ def _check(name: str, kind: str, value: Any, limits: Mapping[str, Any]) -> None:
         "tuple": isinstance(value, tuple) and all(isinstance(item, str) for item in value),
     }
     if not fits[wanted]:
-        raise SettingError(f"{flag} takes {article}; got {value!r}")
+        raise SettingError(f"{flag} takes {' or '.join([article, *words])}; got {value!r}")
     if wanted in ("bool", "str", "tuple"):
         return
     low, high, above = limits["low"], limits["high"], limits["above"]

@@ -1,0 +1,109 @@
+"""What all update rules share that keep their own state: groups of parameters, state by name, saving it and putting it back."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+Groups = list[
+    dict[str, Any]
+]  # params, lr, weight_decay, maximise as in torch.optim, and what the rule has beside them
+Rate = float | Tensor  # a number, or one per member of a stack: shape (members,), float64
+
+
+class Rule(Protocol):
+    """An update rule bound to parameters. `param_groups` is as in torch.optim: rates may be changed between updates."""
+
+    @property
+    def param_groups(self) -> Groups:
+        """Groups of parameters with their rates and decays."""
+
+    def step(self) -> None:
+        """Update the parameters in place from their gradients."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return all state by name."""
+
+    def load_(self, tensors: dict[str, Tensor]) -> None:
+        """Put saved state back."""
+
+
+class Update(NamedTuple):
+    """What a kernel works on: the parameters of a group with their gradients, state and numbers of updates."""
+
+    parameters: list[Tensor]
+    gradients: list[Any]
+    state: dict[str, list[Tensor]]
+    counts: list[Tensor]
+    group: dict[str, Any]
+
+
+class Kernel:
+    """A rule that updates one group at a time. State is one tensor per parameter and name, zero at the start."""
+
+    names: tuple[str, ...] = ()
+
+    def __init__(self, groups: Groups) -> None:
+        self._groups = groups
+        self._state = [
+            {name: [self.start(name, p) for p in group["params"]] for name in self.names} for group in groups
+        ]
+        # The kernels want the number of updates per parameter as a tensor; these are views of one per group.
+        self._counts = [
+            torch.zeros(len(g["params"]), dtype=torch.float32, device=g["params"][0].device) for g in groups
+        ]
+        self._views = [list(counts.unbind()) for counts in self._counts]
+
+    def start(self, name: str, parameter: Tensor) -> Tensor:
+        """Return the state of a parameter before the first update."""
+        return torch.zeros_like(parameter, memory_format=torch.preserve_format)
+
+    @property
+    def param_groups(self) -> Groups:
+        """Groups of parameters with their rates and decays."""
+        return self._groups
+
+    def step(self) -> None:
+        """Update the parameters in place from their gradients; one without a gradient stays."""
+        for group, state, counts, views in zip(
+            self._groups, self._state, self._counts, self._views, strict=True
+        ):
+            parameters = group["params"]
+            gradients = [p.grad for p in parameters]
+            if any(g is None for g in gradients):
+                self._step_some(group, state, views)
+                continue
+            counts += 1
+            with torch.no_grad():
+                self.kernel(Update(parameters, gradients, state, views, group))
+
+    def _step_some(self, group: dict[str, Any], state: dict[str, list[Tensor]], views: list[Tensor]) -> None:
+        kept = [i for i, p in enumerate(group["params"]) if p.grad is not None]
+        if not kept:
+            return
+        parameters = [group["params"][i] for i in kept]
+        counts = [views[i].add_(1) for i in kept]
+        some = {name: [tensors[i] for i in kept] for name, tensors in state.items()}
+        with torch.no_grad():
+            self.kernel(Update(parameters, [p.grad for p in parameters], some, counts, group))
+
+    def kernel(self, update: Update) -> None:
+        """Update one group."""
+        raise NotImplementedError
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return all state by name."""
+        named = {
+            f"{place}/{number}/{name}": tensor
+            for place, state in enumerate(self._state)
+            for name, tensors in state.items()
+            for number, tensor in enumerate(tensors)
+        }
+        return {**named, **{f"{place}/updates": counts for place, counts in enumerate(self._counts)}}
+
+    def load_(self, tensors: dict[str, Tensor]) -> None:
+        """Put saved state back."""
+        for name, tensor in self.tensors().items():
+            tensor.copy_(tensors[name])

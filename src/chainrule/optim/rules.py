@@ -42,6 +42,10 @@ class UpdateRule:
     source: str
     defaults: Mapping[str, float] = field(default_factory=dict)
 
+    def __call__(self, groups: Groups, members: int | None) -> Rule:
+        """Return the rule bound to parameters: those of a single network, or of a stack of members."""
+        return self.single(groups) if members is None else self.stacked(groups)
+
 
 def _adagrad(groups: Groups) -> Rule:
     is_cpu = groups[0]["params"][0].device.type == "cpu"  # torch has its fused form there alone
@@ -169,8 +173,7 @@ def optimizer(
         _check_value(key, value)
     members = _members(hyper, members, trained)
     hyper = {"lr" if key == "learning_rate" else key: _settled(value, trained[0].device) for key, value in hyper.items()}  # fmt: skip
-    is_single = members is None
-    axes = 1 if is_single else 2  # of a bias
+    axes = 1 if members is None else 2  # of a bias
     decays = isinstance(weight_decay, Tensor) or weight_decay > 0
     parts = [([p for p in trained if p.dim() > axes], hyper["weight_decay"]), ([p for p in trained if p.dim() <= axes], 0.0)]  # fmt: skip
     if not decays:
@@ -178,7 +181,7 @@ def optimizer(
     groups = [
         {**hyper, "params": ps, "weight_decay": decay, "maximise": maximise} for ps, decay in parts if ps
     ]
-    return rule.single(groups) if is_single else rule.stacked(groups)
+    return rule(groups, members)
 
 
 def check_hyperparameters(name: str, given: Mapping[str, Any]) -> None:

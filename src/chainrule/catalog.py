@@ -169,11 +169,13 @@ LOSSES = {
     "squared-hinge": Entry("chainrule.nn.losses:SQUARED_HINGE", "hinge, squared: smooth at the margin"),
 }
 OPTIMIZERS = {
-    "gradient-descent": Entry("chainrule.optim.rules:SGD", "down the gradient of all training rows at once"),
+    "gradient-descent": Entry(
+        "chainrule.optim.rules:GRADIENT_DESCENT", "down the gradient of all training rows at once"
+    ),
     "sgd": Entry(
         "chainrule.optim.rules:SGD", "gradient descent on batches; --batch-size 1 is the textbook's"
     ),
-    "mini-batch": Entry("chainrule.optim.rules:SGD", "another name of sgd"),
+    "mini-batch": Entry("chainrule.optim.rules:MINI_BATCH", "another name of sgd"),
     "momentum": Entry("chainrule.optim.rules:MOMENTUM", "gradient descent with momentum 0.9"),
     "nesterov": Entry("chainrule.optim.rules:NESTEROV", "momentum with the look-ahead gradient"),
     "adagrad": Entry("chainrule.optim.rules:ADAGRAD", "rates divided by the root of all squared gradients"),

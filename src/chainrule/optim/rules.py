@@ -72,6 +72,8 @@ SGD = UpdateRule(
     stacked=explicit.ExplicitSGD,
     source="Robbins and Monro 1951. Batch, mini-batch and stochastic gradient descent differ in the batch size alone.",
 )
+GRADIENT_DESCENT = SGD  # `fit` gives it all training rows at once
+MINI_BATCH = SGD
 MOMENTUM = UpdateRule(
     formula="V ← μ V + g; θ ← θ − α V",
     single=fused.FusedMomentum,

@@ -15,12 +15,13 @@ from torch import Tensor
 from chainrule.core.files import write_atomic, write_json
 from chainrule.data.prepare import Prepare
 from chainrule.jobs import folder as folders
-from chainrule.jobs.events import Event, Finished, Said
+from chainrule.jobs.events import Event, Finished, Said, Warned
 from chainrule.jobs.folder import RunFolder
 from chainrule.jobs.groups import judge_groups
 from chainrule.jobs.held_out import Train, judge_held_out, judged_rows
 from chainrule.jobs.importance import LEAST_SECONDS, SHARE, column_places, drawn_rows, measure_importance
 from chainrule.jobs.page import summarise
+from chainrule.jobs.separation import find_separation
 from chainrule.jobs.standing import FEW_DIGITS, base_rate, verdict
 from chainrule.jobs.workshop import Material
 from chainrule.jobs.yardstick import measure_yardsticks
@@ -76,7 +77,7 @@ def finish(
         for part, found in outputs.items()
         if found is not None
     }
-    counts, held_out = material.split.counts(), None
+    counts, held_out, trained_on = material.split.counts(), None, material
     if recipe.settings.folds:
         yield Said(text="training further networks to judge this one by")
         held_out = yield from judge_held_out(recipe, material, objective.task, train)
@@ -93,6 +94,9 @@ def finish(
         yardsticks = held_out.yardsticks
         said = verdict(objective.task, metrics["test"], yardsticks, rows="held-out", digits=FEW_DIGITS)
     judging = {} if held_out is None else {"judging": held_out.to_json()}
+    separation = find_separation(recipe, trained_on, training.history)
+    if separation is not None:
+        yield (Said if separation.is_found else Warned)(text=separation.said)
     record: dict[str, Any] = {
         "metrics": metrics,
         "metric": objective.task.metric,
@@ -104,7 +108,8 @@ def finish(
         "yardsticks": [
             {"name": y.name, "metrics": y.metrics, "seconds": y.seconds, "note": y.note} for y in yardsticks
         ],
-        "verdict": said,
+        "verdict": said if separation is None else f"{said}; {separation.said}",
+        **({} if separation is None else {"separation": separation.to_json()}),
         **judging,
         **_closer_looks(recipe, material, objective, best_known, outputs[best_known], fit_seconds),
     }

@@ -31,6 +31,7 @@ from chainrule.data.splits import Split, split_rows
 from chainrule.data.store import StoredRows, find_store
 from chainrule.data.target import check_rows_of_classes
 from chainrule.jobs.folder import RunFolder
+from chainrule.jobs.separation import is_perceptron, margin_watch
 from chainrule.models import build
 from chainrule.nn.initial import STANDARD, initialise_
 from chainrule.optim.penalties import penalty_of
@@ -234,7 +235,8 @@ def make_training(
     )
     metric = None if settings.metric is None else metric_named(settings.metric)
     rate = make_schedule(settings, len(train))
-    return Training(step, train, validation, rate, settings.patience, metric)
+    look = margin_watch(objective, train) if is_perceptron(recipe) else None
+    return Training(step, train, validation, rate, settings.patience, metric, look)
 
 
 def make_schedule(settings: Settings, steps_per_epoch: int) -> Schedule:

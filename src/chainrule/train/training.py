@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,8 +62,12 @@ class Training:
         schedule: Schedule,
         patience: int | None,
         metric: Metric | None = None,
+        look: Callable[[], Row] | None = None,
     ) -> None:
-        """`metric` decides which epoch is the best; without it the validation loss does."""
+        """`metric` decides which epoch is the best; without it the validation loss does.
+
+        `look` is called after each epoch and gives further numbers for its row.
+        """
         check_watched(schedule, validation)
         self.step = step
         self.batches = batches
@@ -71,6 +75,7 @@ class Training:
         self.schedule = schedule
         self.patience = patience
         self.metric = metric
+        self.look = look
         self.number = 0
         self.losses: list[float] = []
         self.history: list[Row] = []
@@ -146,6 +151,8 @@ class Training:
         }
         if self.step.penalty is not None:
             row["train_penalty"] = self.step.penalty.value().item()
+        if self.look is not None:
+            row |= self.look()
         if self.validation:
             measured = evaluate(self.step.objective, self.validation)
             self._watched.append(measured["loss"])

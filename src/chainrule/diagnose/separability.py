@@ -16,6 +16,7 @@ from torch import Tensor
 
 MOST_NUMBERS = 1_000_000  # other than 0 in the linear program
 MOST_SECONDS = 5.0
+TIME_IS_UP = 1  # as scipy numbers the ends of a linear program
 ROUNDING = 1e-9  # of what is computed from columns between −1 and 1
 
 
@@ -51,8 +52,11 @@ def _per_class(values: Tensor) -> Tensor:
 
 
 def decide(x: np.ndarray, classes: np.ndarray, seconds: float = MOST_SECONDS) -> Decision:
-    """Decide whether classes are linearly separable. Shapes: x (N, inputs), classes (N,) from 0 on."""
-    count = int(classes.max()) + 1
+    """Decide whether classes are linearly separable. Shapes: x (N, inputs), classes (N,)."""
+    present, classes = np.unique(classes, return_inverse=True)
+    count = len(present)
+    if count == 1:
+        return Decision(is_separable=True)
     numbers = 2 * len(x) * (count - 1) * (x.shape[1] + 1)
     if numbers > MOST_NUMBERS:
         return Decision(is_separable=None, why=too_many(numbers))
@@ -61,9 +65,8 @@ def decide(x: np.ndarray, classes: np.ndarray, seconds: float = MOST_SECONDS) ->
     scaled = (x - centre) / reach
     found = _solve(scaled, classes, count, seconds)
     if found.status != 0:
-        return Decision(
-            is_separable=None, why=f"the linear program that decides it was not solved in {seconds:g} s"
-        )
+        ended = f"in {seconds:g} s" if found.status == TIME_IS_UP else f"({found.message})"
+        return Decision(is_separable=None, why=f"the linear program that decides it was not solved {ended}")
     weight, bias = found.x[:-1].reshape(count, -1)[:, :-1], found.x[:-1].reshape(count, -1)[:, -1]
     if _margin(scaled, classes, weight, bias) > ROUNDING:
         own = weight / reach

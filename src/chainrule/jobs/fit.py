@@ -21,7 +21,7 @@ from chainrule.jobs.derived import finish, write_model
 from chainrule.jobs.events import EpochEnded, Event, Finished, Opened, Said, Stepped, Warned
 from chainrule.jobs.folder import RunFolder
 from chainrule.jobs.held_out import Train
-from chainrule.jobs.preparation import prepare_run, settled_plan
+from chainrule.jobs.preparation import about_untrained_layers, prepare_run, settled_plan
 from chainrule.jobs.request import Request, called, check_initial, check_names, divided
 from chainrule.jobs.run import Run
 from chainrule.jobs.show import consume
@@ -177,7 +177,9 @@ def run_fit(request: Request) -> Iterator[Event]:
     stem = f"{folders.stem_of(source.name, source.origin.get('paths', ()))}-{recipe.settings.model if request.model is None else type(request.model).__name__}"
     device = choose_device(recipe.plan.device)
     training = make_training(recipe, material, device, model=request.model, loss=request.loss)
-    recipe = replace(recipe, plan=settled_plan(recipe, training))
+    untrained = about_untrained_layers(training.step.objective.model)
+    yield from (Warned(text=warning) for warning in untrained)
+    recipe = replace(recipe, plan=settled_plan(recipe, training), notes=(*recipe.notes, *untrained))
     with recipe.plan.applied():
         # Again, now that the number of threads is settled: the bits of orthogonal weights depend on it.
         draw_start_(training.step.objective.model, recipe)

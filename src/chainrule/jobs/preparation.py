@@ -7,6 +7,8 @@ import typing
 from dataclasses import replace
 from typing import Any
 
+from torch import nn
+
 from chainrule.catalog import load as load_named
 from chainrule.core.errors import SettingError
 from chainrule.data.division import columns_that_divide
@@ -23,6 +25,7 @@ from chainrule.jobs.workshop import (
     make_material,
 )
 from chainrule.models import model_settings
+from chainrule.nn.activations import Activate
 from chainrule.optim.rules import check_hyperparameters
 from chainrule.train.plan import Plan, make_plan, multiply_adds
 from chainrule.train.recipe import Recipe, versions_here
@@ -145,6 +148,22 @@ def settled_plan(recipe: Recipe, training: Training) -> Plan:
     batches = training.batches
     work = multiply_adds(training.step.objective.model, batches.inputs[:1]) * batches.batch_size
     return make_plan(recipe.settings.plan, recipe.settings.device, work)
+
+
+def about_untrained_layers(model: nn.Module) -> tuple[str, ...]:
+    """Say which layers cannot learn, because an activation behind them passes no gradient back."""
+    stopped, weighted = 0, 0
+    for layer in model.modules():
+        weighted += isinstance(layer, nn.Linear | nn.Conv2d)
+        if isinstance(layer, Activate) and not layer.activation.is_trainable:
+            stopped, name = weighted, layer.activation.name
+    if not stopped:
+        return ()
+    which = "layer before it keeps its" if stopped == 1 else f"{stopped} layers before it keep their"
+    return (
+        f"the derivative of {name} is 0, so that gradient descent cannot train through it: the {which} starting weights, "
+        "and only what follows learns (--set activation=sigmoid, tanh or relu trains all)",
+    )
 
 
 def load_model_settings(name: str) -> dict[str, Any]:

@@ -32,7 +32,8 @@ class Separation:
     """How the training rows lay to the boundaries after the epoch with the largest margin.
 
     `margin` is the distance of the nearest row, below 0 that of the farthest row on a wrong side. `last_mistake` is the
-    epoch in which the weights were corrected for the last time, 0 if never; None if mistakes went on to the end.
+    epoch in which the weights were corrected for the last time, 0 if no epoch ended with a row on a wrong side; None if
+    mistakes went on to the end.
     """
 
     margin: float
@@ -54,10 +55,11 @@ class Separation:
         """The finding in one sentence."""
         if self.last_mistake is not None:
             when = f"the last mistake was made in epoch {self.last_mistake}"
+            never = "no epoch ended with a row on the wrong side"
             return (
                 "the perceptron found a straight boundary between the classes of the training rows: "
-                f"{when if self.last_mistake else 'it made no mistake from the start'}, and the nearest row lies "
-                f"{show_figure(self.margin)} from it (the margin, in {self.units})"
+                f"{when if self.last_mistake else never}, and the nearest row lies {show_figure(self.margin)} from it "
+                f"(the margin, in {self.units})"
             )
         wrong = f"{self.mistakes:,} of {self.rows:,} training rows {'is' if self.mistakes == 1 else 'are'}"
         return (

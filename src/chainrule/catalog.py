@@ -133,6 +133,14 @@ INITIALS = {
     ),
     "zeros": Entry("chainrule.nn.initial:zeros", "nothing but zeros; hidden layers never learn"),
 }
+NORMALISATIONS = {
+    "batch": Entry("chainrule.nn.normalisation:batch", "each unit over the rows of a batch; deep networks"),
+    "layer": Entry("chainrule.nn.normalisation:layer", "the units of a layer over each row; small batches"),
+    "instance": Entry("chainrule.nn.normalisation:instance", "each map of each picture by itself; style"),
+    "group": Entry(
+        "chainrule.nn.normalisation:group", "groups of channels over each row; small batches", number="groups"
+    ),
+}
 LOSSES = {
     "squared-error": Entry("chainrule.nn.losses:SQUARED_ERROR", "mean squared error; values"),
     "half-squared-error": Entry(
@@ -255,6 +263,7 @@ KINDS = {
     "dataset": Kind(DATASETS, "chainrule.data"),
     "activation": Kind(ACTIVATIONS, "chainrule.nn"),
     "initial": Kind(INITIALS, "chainrule.nn"),
+    "normalisation": Kind(NORMALISATIONS, "chainrule.nn"),
     "loss": Kind(LOSSES, "chainrule.nn"),
     "optimizer": Kind(OPTIMIZERS, "chainrule.optim"),
     "schedule": Kind(SCHEDULES, "chainrule.optim"),

@@ -13,6 +13,7 @@ from chainrule.jobs.code_initial import starting_lines
 from chainrule.jobs.code_text import Part, literal
 from chainrule.nn.activations import Activate
 from chainrule.nn.noise import Dropout
+from chainrule.nn.normalisation import BatchNormalisation, GroupNormalisation, LayerNormalisation
 from chainrule.train.recipe import Recipe
 
 ACTIVATIONS = {  # by the name without its number, which stands for {}
@@ -70,6 +71,11 @@ def noisy_layers(model: nn.Module) -> int:
     return sum(isinstance(layer, Dropout) for layer in model.modules())
 
 
+def has_modes(model: nn.Module) -> bool:
+    """Whether a network of the catalogue computes otherwise while training than when it predicts."""
+    return any(isinstance(layer, Dropout | BatchNormalisation) for layer in model.modules())
+
+
 def network_part(recipe: Recipe, model: nn.Module, units: int) -> Part:
     """Return the network's layers and starting weights; a model of the user's own is imported.
 
@@ -84,7 +90,8 @@ def network_part(recipe: Recipe, model: nn.Module, units: int) -> Part:
         raise RunError(
             f"the network of {recipe.settings.model} is no chain of layers and cannot be written as code yet"
         )
-    layers = [_layer(layer, noisy_layers(model)) for layer in model]
+    flat = next((place for place, layer in enumerate(model) if isinstance(layer, nn.Flatten | nn.Linear)), 0)
+    layers = [_layer(layer, noisy_layers(model), place < flat) for place, layer in enumerate(model)]
     for name, text in CLASSES.items():
         if any(layer.startswith(f"{name}(") for layer in layers):
             part.function(text)
@@ -138,7 +145,7 @@ def _imported(part: Part, recipe: Recipe, model: nn.Module, units: int) -> None:
     return {attribute}({arguments})''')
 
 
-def _layer(layer: nn.Module, noisy: int) -> str:
+def _layer(layer: nn.Module, noisy: int, has_places: bool) -> str:
     match layer:
         case Activate():
             name = layer.activation.name.partition(":")[0]
@@ -146,6 +153,12 @@ def _layer(layer: nn.Module, noisy: int) -> str:
                 return ACTIVATIONS[name].format(layer.activation.number)
         case Dropout():
             return f"{'nn.' * (noisy == 1)}Dropout({layer.rate!r})"
+        case BatchNormalisation():
+            return f"nn.BatchNorm{2 if has_places else 1}d({layer.channels})"
+        case LayerNormalisation():
+            return f"nn.LayerNorm({layer.channels})"
+        case GroupNormalisation():
+            return f"nn.GroupNorm({layer.groups}, {layer.channels})"
         case nn.Flatten():
             return "nn.Flatten()"
         case nn.Linear() if layer.bias is not None:

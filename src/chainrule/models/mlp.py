@@ -10,6 +10,7 @@ from torch import nn
 from chainrule.core.errors import SettingError
 from chainrule.nn.activations import Activate
 from chainrule.nn.noise import Dropout
+from chainrule.nn.normalisation import find_normalisation
 
 
 def mlp(
@@ -18,12 +19,14 @@ def mlp(
     units: int,
     hidden: Sequence[int] = (128,),
     activation: str | Sequence[str] = "relu",
+    normalisation: str | None = None,
     dropout: float = 0.0,
 ) -> nn.Sequential:
     """Build dense layers: a = f(W a + b) for every hidden layer, then a linear output layer.
 
-    `hidden` may be empty. `activation` is one name for all hidden layers or one per layer. Dropout follows every
-    hidden layer. Pictures are flattened.
+    `hidden` may be empty. `activation` is one name for all hidden layers or one per layer.
+    `normalisation` (batch, layer, group or group:NUMBER) stands between W a + b and f; dropout follows f. Pictures are
+    flattened.
     Shapes: (B, *inputs) -> (B, units)
     """
     names = [activation] * len(hidden) if isinstance(activation, str) else list(activation)
@@ -42,7 +45,10 @@ def mlp(
     if not isinstance(inputs, int) and len(inputs) > 1:
         layers.append(nn.Flatten())
     for units_here, name in zip(hidden, names, strict=True):
-        layers += [nn.Linear(width, units_here), Activate(name)]
+        layers.append(nn.Linear(width, units_here))
+        if normalisation is not None:
+            layers.append(find_normalisation(normalisation, units_here, has_places=False))
+        layers.append(Activate(name))
         if dropout:
             layers.append(Dropout(dropout))
         width = units_here

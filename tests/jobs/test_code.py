@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from chainrule.catalog import ACTIVATIONS, INITIALS, OPTIMIZERS, SCHEDULES
+from chainrule.catalog import ACTIVATIONS, INITIALS, NORMALISATIONS, OPTIMIZERS, SCHEDULES
 from chainrule.core.errors import RunError
 from chainrule.jobs.code_judging import metric_of_classes
 from chainrule.jobs.code_text import Part, import_lines
@@ -110,6 +110,21 @@ def test_initials(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
     check(train(table, tmp_path, target="price", model="mlp", initial=initial), capsys)
 
 
+@pytest.mark.parametrize("normalisation", ["batch", "layer", "group", "group:4"])
+@pytest.mark.parametrize(
+    "settings", [{}, {"dropout": 0.2}, {"batch_size": 37}, {"batch_size": 37, "dropout": 0.2}], ids=str
+)
+def test_normalisations(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], normalisation: str, settings: dict[str, Any]
+) -> None:
+    model = {"hidden": (16, 8), "normalisation": normalisation}
+    run = train(table, tmp_path, target="price", model="mlp", model_settings=model, **settings)
+    script = check(run, capsys)
+    alone = normalisation == "batch" and settings.get("batch_size") == 37
+    assert ("one row alone has no spread" in script) == alone
+    assert ("running statistics" in script) == (normalisation == "batch")
+
+
 @pytest.mark.parametrize("target", ["price", "price,rent", "garden", "city"])
 @pytest.mark.parametrize("dropout", [0.0, 0.2])
 def test_tasks(
@@ -148,6 +163,18 @@ def test_lenet(tmp_path: Path, capsys: pytest.CaptureFixture[str], activation: s
     model = {"activation": activation, "pooling": pooling}
     script = check(train(data, tmp_path, model="lenet", epochs=2, model_settings=model), capsys)
     assert "nn.Conv2d(1, 6, kernel_size=5, padding=2)" in script
+
+
+@pytest.mark.parametrize("normalisation", NORMALISATIONS)
+@pytest.mark.parametrize("batch_size", [21, 31])
+def test_normalised_lenet(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], normalisation: str, batch_size: int
+) -> None:
+    data = tmp_path / "pictures.npz"
+    random = np.random.default_rng(0)
+    np.savez(data, x=random.integers(0, 256, (90, 14, 12), dtype=np.uint8), y=np.arange(90) % 3)
+    model = {"normalisation": normalisation}
+    check(train(data, tmp_path, model="lenet", epochs=2, batch_size=batch_size, model_settings=model), capsys)
 
 
 @pytest.mark.parametrize(

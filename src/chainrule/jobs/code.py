@@ -24,7 +24,7 @@ from chainrule.core.files import write_atomic
 from chainrule.core.text import visible
 from chainrule.jobs.code_augmentation import augmentation_part
 from chainrule.jobs.code_judging import check_metric, judging_part
-from chainrule.jobs.code_network import describe, network_part, noisy_layers
+from chainrule.jobs.code_network import describe, network_part, noisy_layers, other_than_in_training
 from chainrule.jobs.code_prepare import prepare_part
 from chainrule.jobs.code_read import ReadCode
 from chainrule.jobs.code_reading import reading_code
@@ -147,8 +147,10 @@ def _parts(recipe: Recipe, material: Material, read: ReadCode) -> Iterator[Part]
         and settings.loss in (None, default_loss)
     )
     counts = material.split.counts()
-    network = network_part(recipe, model, units)
-    training = training_part(settings, validates=bool(counts["validation"]), noisy=noisy, foreign=foreign, smooths=smooths, has_units=material.kind == "regression")  # fmt: skip
+    otherwise = other_than_in_training(model) or "no dropout" * foreign
+    leaves_one = counts["train"] % (settings.batch_size or 1) == 1
+    network = network_part(recipe, model, units, leaves_one=leaves_one)
+    training = training_part(settings, validates=bool(counts["validation"]), noisy=noisy, foreign=foreign, switches=bool(otherwise), smooths=smooths, has_units=material.kind == "regression")  # fmt: skip
     split, division = split_part(material, read.marks)
     yield read.part
     seed = Part()
@@ -162,7 +164,7 @@ def _parts(recipe: Recipe, material: Material, read: ReadCode) -> Iterator[Part]
     task = make_task(recipe, material, None)
     weights = task.class_weights if isinstance(task, Classification) else None
     listed = None if weights is None else weights.tolist()
-    yield judging_part(recipe, smooths=smooths, switches=bool(noisy or foreign), largest=max(counts["validation"], counts["test"]), weights=listed)  # fmt: skip
+    yield judging_part(recipe, smooths=smooths, switches=otherwise, largest=max(counts["validation"], counts["test"]), weights=listed)  # fmt: skip
     yield augmentation_part(settings.augment)
     yield training
     yield Part().uses("zlib:crc32", "torch").with_function(GENERATOR).with_function(MIX)

@@ -72,11 +72,11 @@ def check_metric(recipe: Recipe, material: Material) -> None:
 
 
 def judging_part(
-    recipe: Recipe, *, smooths: bool, switches: bool, largest: int, weights: list[float] | None = None
+    recipe: Recipe, *, smooths: bool, switches: str, largest: int, weights: list[float] | None = None
 ) -> Part:
     """Return the loss, the outputs without gradients, and the metrics of the task.
 
-    `weights` are those of the classes in the loss, where they differ. `largest` is the number of rows of the larger part that is judged at once.
+    `switches` says what is otherwise than while training. `weights` are those of the classes in the loss, where they differ. `largest` is the number of rows of the larger part that is judged at once.
     """
     part = Part().uses("torch")
     target = recipe.schema.target
@@ -99,9 +99,9 @@ def judging_part(
     part.functions.append(
         "def outputs_of(model, inputs):\n"
         '    """Outputs as in prediction: no gradients'
-        + (", no dropout" if switches else "")
+        + (f", {switches}" if switches else "")
         + '."""\n'
-        + "    model.eval()\n" * switches
+        + "    model.eval()\n" * bool(switches)
         + f"    with torch.no_grad():\n        return {run}"
     )
     if target.kind == "regression":

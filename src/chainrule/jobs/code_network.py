@@ -63,6 +63,15 @@ CLASSES = {  # layers that torch.nn has not, or not to the same bits
             def forward(self, x):
                 return nn.functional.relu6(x + 3) / 6
     ''',
+    "BatchNorm1d": '''
+        class BatchNorm1d(nn.BatchNorm1d):
+            """Batch normalisation; one row alone has no spread and is normalised as in prediction."""
+
+            def forward(self, x):
+                if len(x) > 1 or not self.training:
+                    return super().forward(x)
+                return nn.functional.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias)
+    ''',
 }
 
 
@@ -71,13 +80,18 @@ def noisy_layers(model: nn.Module) -> int:
     return sum(isinstance(layer, Dropout) for layer in model.modules())
 
 
-def has_modes(model: nn.Module) -> bool:
-    """Whether a network of the catalogue computes otherwise while training than when it predicts."""
-    return any(isinstance(layer, Dropout | BatchNormalisation) for layer in model.modules())
+def other_than_in_training(model: nn.Module) -> str:
+    """Say what a network of the catalogue does otherwise when it predicts; nothing if it has one mode."""
+    said = {"no dropout": Dropout, "running statistics": BatchNormalisation}
+    return ", ".join(
+        text for text, kind in said.items() if any(isinstance(layer, kind) for layer in model.modules())
+    )
 
 
-def network_part(recipe: Recipe, model: nn.Module, units: int) -> Part:
+def network_part(recipe: Recipe, model: nn.Module, units: int, *, leaves_one: bool) -> Part:
     """Return the network's layers and starting weights; a model of the user's own is imported.
+
+    `leaves_one`: the last batch of an epoch has a single row.
 
     Raises: RunError for layers that cannot be written
     """
@@ -92,6 +106,8 @@ def network_part(recipe: Recipe, model: nn.Module, units: int) -> Part:
         )
     flat = next((place for place, layer in enumerate(model) if isinstance(layer, nn.Flatten | nn.Linear)), 0)
     layers = [_layer(layer, noisy_layers(model), place < flat) for place, layer in enumerate(model)]
+    if leaves_one:
+        layers = [layer.replace("nn.BatchNorm1d(", "BatchNorm1d(") for layer in layers]
     for name, text in CLASSES.items():
         if any(layer.startswith(f"{name}(") for layer in layers):
             part.function(text)

@@ -29,11 +29,12 @@ OPTIMIZERS = {  # name -> class of torch.optim, and whether the run used its fus
 
 
 def training_part(
-    settings: Settings, *, validates: bool, noisy: int, foreign: bool, smooths: bool, has_units: bool
+    settings: Settings, *, validates: bool, noisy: int, foreign: bool, switches: bool, smooths: bool, has_units: bool
 ) -> Part:
     """Return settings and loop.
 
-    `noisy` counts the layers with dropout; `foreign` is a model that is imported; `has_units`: targets are values.
+    `noisy` counts the layers with dropout; `foreign` is a model that is imported; `switches`: the model has a
+    mode for training; `has_units`: targets are values.
     """
     if settings.optimizer not in OPTIMIZERS:
         raise RunError(f"torch.optim does not have its optimizer, {settings.optimizer}")
@@ -62,7 +63,7 @@ def training_part(
             "PATIENCE", settings.patience, f"epochs without a better validation {what} before the end"
         )
     part.add(schedule.part)
-    part.function("\n".join(_loop(part, settings, schedule, validates, noisy, foreign, smooths, has_units)))
+    part.function("\n".join(_loop(part, settings, schedule, validates, noisy, foreign, switches, smooths, has_units)))
     return part
 
 
@@ -73,11 +74,11 @@ def _loop(
     validates: bool,
     noisy: int,
     foreign: bool,
+    switches: bool,
     smooths: bool,
     has_units: bool,
 ) -> list[str]:
     steps_count = bool(noisy or foreign)
-    switches = bool(noisy or foreign)
     units = ", mean, std" * (has_units and bool(settings.metric))
     validation = f", validation{units}" * validates
     penalty = penalty_code(part, settings)

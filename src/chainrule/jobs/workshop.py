@@ -38,7 +38,7 @@ from chainrule.optim.penalties import penalty_of
 from chainrule.optim.rules import HYPERPARAMETERS, optimizer
 from chainrule.optim.schedules import Plateau, Schedule, schedule
 from chainrule.train.metrics import metric_named
-from chainrule.train.objective import Objective, check_outputs
+from chainrule.train.objective import Objective, check_outputs, check_smallest_batch
 from chainrule.train.recipe import Recipe
 from chainrule.train.settings import Settings
 from chainrule.train.step import AutogradStep
@@ -207,6 +207,7 @@ def make_training(
         was_training = network.training
         check_outputs(network.eval(), task, material.inputs[:2])
         network.train(was_training)
+    check_smallest_batch(network, len(train.rows), train.batch_size, material.inputs[:1])
     objective = Objective(network, task).to(device)
     penalty, weight_decay = penalty_of(
         network.parameters(),

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+import itertools
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
-from chainrule.core.errors import ShapeError
+from chainrule.core.errors import SettingError, ShapeError
+from chainrule.core.text import visible
+from chainrule.nn.normalisation import BatchNormalisation
 from chainrule.nn.visits import naming_layers
 from chainrule.train.task import Task
 
@@ -56,3 +62,25 @@ def check_outputs(model: nn.Module, task: Task, inputs: Tensor) -> None:
             f"the model must give {task.units} output{'s' if task.units > 1 else ''} per row for a {task.kind} task: "
             f"{wanted} for {len(inputs)} rows; got {came}"
         )
+
+
+def check_smallest_batch(model: nn.Module, rows: int, batch_size: int, row: Tensor) -> None:
+    """See that batch normalisation finds a spread in every batch, or does without in a last one of a single row.
+
+    Raises: SettingError
+    """
+    if not any(isinstance(layer, BatchNormalisation | _BatchNorm) for layer in model.modules()):
+        return
+    if batch_size == 1:
+        raise SettingError("batch normalisation needs batches of at least 2 rows; got --batch-size 1")
+    if rows % batch_size != 1:
+        return
+    try:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            copy.deepcopy(model).train()(row)
+    except ValueError as error:
+        larger = next(size for size in itertools.count(batch_size + 1) if rows % size != 1)
+        raise SettingError(
+            f"{rows} training rows in batches of {batch_size} leave a last batch of one row, which this model cannot "
+            f"take ({visible(error)}); try --batch-size {larger}"
+        ) from error

@@ -78,9 +78,7 @@ def used(case: Case, dtype: torch.dtype = torch.float64, seed: int = 0) -> nn.Mo
 
 
 def rows(case: Case, count: int = 4, seed: int = 1) -> Tensor:
-    return torch.randn(
-        count, *case.row, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
-    )
+    return torch.randn(count, *case.row, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def test_the_battery_covers_what_models_are_built_of() -> None:

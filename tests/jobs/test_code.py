@@ -115,7 +115,11 @@ def test_initials(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
     "settings", [{}, {"dropout": 0.2}, {"batch_size": 37}, {"batch_size": 37, "dropout": 0.2}], ids=str
 )
 def test_normalisations(
-    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], normalisation: str, settings: dict[str, Any]
+    table: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    normalisation: str,
+    settings: dict[str, Any],
 ) -> None:
     model = {"hidden": (16, 8), "normalisation": normalisation}
     run = train(table, tmp_path, target="price", model="mlp", model_settings=model, **settings)

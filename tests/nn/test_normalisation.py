@@ -160,7 +160,9 @@ def test_what_cannot_be_normalised(
 
 
 def test_other_channels_name_both_shapes() -> None:
-    with pytest.raises(ShapeError, match=re.escape("BatchNormalisation(4) takes 4 channels on axis 1; got (5, 3)")):
+    with pytest.raises(
+        ShapeError, match=re.escape("BatchNormalisation(4) takes 4 channels on axis 1; got (5, 3)")
+    ):
         BatchNormalisation(4)(torch.zeros(5, 3))
     with pytest.raises(ShapeError, match=re.escape("takes 4 channels on axis 2; got (2, 5, 3)")):
         BatchNormalisation(4, members=2)(torch.zeros(2, 5, 3))

@@ -29,7 +29,14 @@ OPTIMIZERS = {  # name -> class of torch.optim, and whether the run used its fus
 
 
 def training_part(
-    settings: Settings, *, validates: bool, noisy: int, foreign: bool, switches: bool, smooths: bool, has_units: bool
+    settings: Settings,
+    *,
+    validates: bool,
+    noisy: int,
+    foreign: bool,
+    switches: bool,
+    smooths: bool,
+    has_units: bool,
 ) -> Part:
     """Return settings and loop.
 
@@ -63,7 +70,9 @@ def training_part(
             "PATIENCE", settings.patience, f"epochs without a better validation {what} before the end"
         )
     part.add(schedule.part)
-    part.function("\n".join(_loop(part, settings, schedule, validates, noisy, foreign, switches, smooths, has_units)))
+    part.function(
+        "\n".join(_loop(part, settings, schedule, validates, noisy, foreign, switches, smooths, has_units))
+    )
     return part
 
 

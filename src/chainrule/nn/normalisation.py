@@ -131,9 +131,7 @@ def find_normalisation(text: str, channels: int, *, has_places: bool) -> Normali
     Raises: UnknownNameError; SettingError where each value would be normalised by itself alone
     """
     make, number = parametrised("normalisation", text)
-    made: Normalisation = (
-        make(channels, has_places) if number is None else make(channels, has_places, number)
-    )
+    made: Normalisation = make(channels, has_places) if number is None else make(channels, has_places, number)
     over = {GroupNormalisation: channels // getattr(made, "groups", 1), LayerNormalisation: channels}
     if not has_places and over.get(type(made), 2) == 1:
         raise SettingError(

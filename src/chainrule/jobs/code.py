@@ -148,7 +148,7 @@ def _parts(recipe: Recipe, material: Material, read: ReadCode) -> Iterator[Part]
     )
     counts = material.split.counts()
     otherwise = other_than_in_training(model) or "no dropout" * foreign
-    leaves_one = counts["train"] % (settings.batch_size or 1) == 1
+    leaves_one = isinstance(settings.batch_size, int) and counts["train"] % settings.batch_size == 1
     network = network_part(recipe, model, units, leaves_one=leaves_one)
     training = training_part(settings, validates=bool(counts["validation"]), noisy=noisy, foreign=foreign, switches=bool(otherwise), smooths=smooths, has_units=material.kind == "regression")  # fmt: skip
     split, division = split_part(material, read.marks)

@@ -43,7 +43,7 @@ class Normalisation(nn.Module):
             return self.normalise(x)
         # (members, B, channels, …) -> (B, members × channels, …) and back
         wide = self.normalise(x.transpose(0, 1).flatten(1, 2))
-        return wide.unflatten(1, self.shape).transpose(0, 1)
+        return wide.reshape(len(wide), *self.shape, *wide.shape[2:]).transpose(0, 1)
 
     def normalise(self, x: Tensor) -> Tensor:
         """Normalise the channels of all members. Shapes: (B, members × channels, …) -> the same."""

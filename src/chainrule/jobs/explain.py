@@ -18,6 +18,12 @@ from chainrule.catalog import load, names
 from chainrule.core.errors import SettingError
 from chainrule.core.files import write_atomic
 from chainrule.core.text import visible
+from chainrule.explanations.network_file import EXAMPLES as NETWORKS
+from chainrule.explanations.network_file import read_network
+from chainrule.explanations.network_pass import explain_network
+from chainrule.jobs.explain_run import explain_run
+from chainrule.jobs.folder import find
+from chainrule.jobs.run import Run
 from chainrule.models import build
 
 ENDINGS = (".html", ".svg", ".json", ".txt")
@@ -98,10 +104,14 @@ def explain(
     kind = kind_of(subject, row=row, input=input, runs=Path(runs))
     if variables and kind != "expression":
         raise SettingError(f"values of variables go with an expression; {visible(subject)!r} is a {kind}")
+    if kind == "network":
+        return Explanation(explain_network(read_network(subject)), _pass_page)
     if kind == "model":
         return _explain_model(subject, input, units, dict(model_settings or {}))
     if kind == "run" and row is None:
-        return _explain_run_model(subject, Path(runs))
+        return _explain_run_model(_run(subject, Path(runs)))
+    if kind == "run":
+        return Explanation(explain_run(_run(subject, Path(runs)), row), _pass_page)
     raise SettingError(f"nothing explains a {kind} yet")
 
 
@@ -129,11 +139,7 @@ def _explain_model(
     return _costs(model, input, subject)
 
 
-def _explain_run_model(subject: Any, runs: Path) -> Explanation:
-    from chainrule.jobs.folder import find
-    from chainrule.jobs.run import Run
-
-    run = subject if isinstance(subject, Run) else Run(find(str(subject), runs).path)
+def _explain_run_model(run: Run) -> Explanation:
     inputs = run.recipe.inputs
     return _costs(run.model, (inputs,) if isinstance(inputs, int) else tuple(inputs), run.path.name)
 
@@ -147,6 +153,22 @@ def _costs(model: nn.Module, input: tuple[int, ...], title: str) -> Explanation:
         return model_page
 
     return Explanation(explain_costs(model, input, title), pages)
+
+
+def _run(subject: Any, runs: Path) -> Run:
+    if isinstance(subject, str | Path):
+        return Run(find(subject, runs).path)
+    if not isinstance(subject, Run):
+        raise SettingError(
+            f"explain takes text, a path, a run or a torch.nn.Module; got a {type(subject).__name__}"
+        )
+    return subject
+
+
+def _pass_page() -> ModuleType:
+    from chainrule.report import pass_page
+
+    return pass_page
 
 
 def kind_of(subject: Any, *, row: int | None, input: tuple[int, ...] | None, runs: Path) -> str:
@@ -171,6 +193,8 @@ def _kind(subject: Any, input: tuple[int, ...] | None, runs: Path) -> str:
         return "network"
     if Path(text, "recipe.json").exists() or (runs / text / "recipe.json").exists():
         return "run"
+    if text in NETWORKS:
+        return "network"
     if input is not None or text in names("model") or re.fullmatch(r"[\w.]+:[\w.]+", text):
         return "model"
     if isinstance(subject, Path) or (Path(text).exists() and not _ARITHMETIC.search(text)):

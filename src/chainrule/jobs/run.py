@@ -79,6 +79,11 @@ class Run:
         return check_state(load_checkpoint(self.folder.checkpoint, "none")[1], str(self.folder.checkpoint))
 
     @property
+    def data(self) -> Any:
+        """The rows that were handed over in memory; None where the data is read again."""
+        return self._data
+
+    @property
     def is_finished(self) -> bool:
         """Whether training came to its end."""
         return bool(self._state["is_finished"])

@@ -144,6 +144,7 @@ def test_damaged_binary_batches(tmp_path, change, message):
         ({"data_batch_2": python2({"data": PIXELS["test_batch"], "labels": [1]})}, "a list of 30 numbers of classes"),
         ({"batches.meta": python2([])}, "batches.meta should hold the names"),
         ({"batches.meta": python2({"label_names": [1]})}, "a list with the names of the classes"),
+        ({"batches.meta": python2({"label_names": ["cat", "ox", "ox"]})}, "batches.meta calls two classes 'ox'"),
     ],
 )  # fmt: skip
 def test_damaged_python_batches(tmp_path, change, message):

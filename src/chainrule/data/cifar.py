@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.errors import DataError
-from chainrule.core.text import listed
+from chainrule.core.text import listed, visible
 from chainrule.data.pickled import read_pickle
 from chainrule.data.source import TEST, TRAIN, Source
 from chainrule.data.untrusted import as_data_error, shown
@@ -145,19 +145,27 @@ def _class_names(files: Mapping[str, bytes], path: Path) -> dict[str, tuple[str,
                 return {"label": _texts(meta["label_names"], name)}
             return {label: _texts(meta.get(key), name) for label, (_, key) in LABELS.items()}
     if "batches.meta.txt" in files:
-        return {"label": _lines(files["batches.meta.txt"])}
+        return {"label": _lines(files["batches.meta.txt"], "batches.meta.txt")}
     found = {label: f"{key}.txt" for label, (_, key) in LABELS.items()}
-    return {label: _lines(files[file]) for label, file in found.items() if file in files}
+    return {label: _lines(files[file], file) for label, file in found.items() if file in files}
 
 
 def _texts(values: Any, name: str) -> tuple[str, ...]:
     if not isinstance(values, list) or not all(isinstance(value, bytes | str) for value in values):
         raise DataError(f"{name} should hold a list with the names of the classes")
-    return tuple(v.decode("utf-8", "replace") if isinstance(v, bytes) else v for v in values)
+    return _different([v.decode("utf-8", "replace") if isinstance(v, bytes) else v for v in values], name)
 
 
-def _lines(content: bytes) -> tuple[str, ...]:
-    return tuple(line.strip() for line in content.decode("utf-8", "replace").splitlines() if line.strip())
+def _lines(content: bytes, name: str) -> tuple[str, ...]:
+    lines = content.decode("utf-8", "replace").splitlines()
+    return _different([line.strip() for line in lines if line.strip()], name)
+
+
+def _different(names: list[str], where: str) -> tuple[str, ...]:
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise DataError(f"{where} calls two classes {visible(twice, 40)!r}; give each a name of its own")
+    return tuple(names)
 
 
 def _read_batch(name: str, content: bytes, targets: list[str]) -> Rows:

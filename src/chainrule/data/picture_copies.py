@@ -108,17 +108,16 @@ def _near_pairs(small: np.ndarray, colours: np.ndarray) -> np.ndarray:
     limit = min(FARTHEST, SHARE_OF_USUAL * _usual_distance(small))
     bits = _bits(small)
     likely = [_likely(pairs, small, limit) for pairs in _candidates(bits)]
-    pairs = np.concatenate(
-        [np.empty((0, 2), np.int64), *likely]
-    )  # few pictures may give no candidates at all
-    return _confirmed(np.unique(pairs, axis=0), small, colours, limit)
+    pairs = np.unique(np.concatenate(likely), axis=0)
+    return _confirmed(pairs, small, colours, limit)
 
 
 def _bits(small: np.ndarray) -> np.ndarray:
     """Return whether each low frequency lies above its median. Shapes: (N, SIDE, SIDE) -> (N, BITS) bool."""
     places = (np.arange(SIDE) + 0.5) * np.pi / SIDE
     waves = np.cos(np.arange(FREQUENCIES)[:, None] * places).astype(np.float32)
-    found = np.einsum("ui,nij,vj->nuv", waves, small, waves, optimize=True).reshape(len(small), -1)
+    along = (small.reshape(-1, SIDE) @ waves.T).reshape(len(small), SIDE, FREQUENCIES)
+    found = np.matmul(waves, along).reshape(len(small), -1)
     lowest = np.argsort(
         np.add.outer(np.arange(FREQUENCIES), np.arange(FREQUENCIES)).reshape(-1), kind="stable"
     )
@@ -128,7 +127,7 @@ def _bits(small: np.ndarray) -> np.ndarray:
 
 
 def _candidates(bits: np.ndarray) -> Iterator[np.ndarray]:
-    """Go through choices of bits, and give the pairs of pictures whose chosen bits are equal.
+    """Go through choices of bits, and give for each the pairs of pictures whose chosen bits are equal.
 
     With more pictures more bits are chosen, so that about as many candidates come on each picture.
     Shapes: bits (N, BITS) -> (pairs, 2) each
@@ -141,11 +140,13 @@ def _candidates(bits: np.ndarray) -> Iterator[np.ndarray]:
         keys = bits[:, chosen] @ (1 << np.arange(count))
         order = np.argsort(keys, kind="stable")
         ordered = keys[order]
+        found = [np.empty((0, 2), np.int64)]
         for distance in range(1, min(NEIGHBOURS, rows - 1) + 1):
             places = np.flatnonzero(ordered[distance:] == ordered[:-distance])
             if not len(places):
                 break
-            yield np.stack([order[places], order[places + distance]], 1)
+            found.append(np.stack([order[places], order[places + distance]], 1))
+        yield np.concatenate(found)
 
 
 def _likely(pairs: np.ndarray, small: np.ndarray, limit: float) -> np.ndarray:

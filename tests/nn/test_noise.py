@@ -6,17 +6,20 @@ import math
 
 import pytest
 import torch
+from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
-from chainrule.core.errors import SettingError
+from chainrule import AutogradStep, Batches, MultiClass, Objective, optimizer, schedule, updates
+from chainrule.core.errors import SettingError, ShapeError
 from chainrule.models import build
+from chainrule.nn.initial import initialise_
 from chainrule.nn.noise import Dropout, Noise
 
 RATE, ROWS, WIDTH = 0.3, 64, 128
 
 
 def mask(layer: Dropout, seed: int, step: int, rows: int = ROWS) -> Tensor:
-    layer.seed, layer.step = seed, step
+    layer.seeds, layer.step = [seed], step
     return layer.train()(torch.ones(rows, WIDTH))
 
 
@@ -32,6 +35,7 @@ def masks(count: int = 50) -> Tensor:
     return torch.stack([torch.stack(layer) for layer in found])
 
 
+@pytest.mark.curriculum("REG-07")
 def test_drops_at_its_rate_and_keeps_the_mean() -> None:
     kept = masks()
     deviation = math.sqrt(RATE * (1 - RATE) / kept.numel())
@@ -42,6 +46,7 @@ def test_drops_at_its_rate_and_keeps_the_mean() -> None:
     assert (every_unit - (1 - RATE)).abs().max() < 6 * math.sqrt(RATE * (1 - RATE) / kept.shape[1])
 
 
+@pytest.mark.curriculum("REG-08")
 def test_steps_and_layers_are_independent() -> None:
     kept = masks().flatten(0, 1)  # 100 masks: two layers × 50 steps
     correlations = torch.corrcoef(kept) - torch.eye(len(kept))
@@ -62,7 +67,7 @@ def test_mask_is_a_function_of_seed_and_step() -> None:
 def test_golden_seeds() -> None:
     """Recorded when written: other seeds mean other masks. What torch draws from them may differ between machines."""
     layers = Noise(nn.Sequential(Dropout(0.5), Dropout(0.5)), seed=0).layers
-    assert [layer.seed for layer in layers] == [915238413816962292, 5711808691932617248]
+    assert [layer.seeds for layer in layers] == [[915238413816962292], [5711808691932617248]]
 
 
 def test_leaves_the_global_generator_alone() -> None:
@@ -75,8 +80,81 @@ def test_members_differ() -> None:
     model = build("mlp", inputs=4, units=2, hidden=(8, 8), dropout=0.5)
     seeds = []
     for member in range(3):
-        seeds += [layer.seed for layer in Noise(model, seed=0, member=member).layers]
+        seeds += [layer.seeds[0] for layer in Noise(model, seed=0, member=member).layers]
     assert len(set(seeds)) == 6
+
+
+RATES = (0.0, 0.2, 0.5, 0.8)
+
+
+def test_every_member_has_its_rate_and_the_mask_of_its_network_alone() -> None:
+    together = nn.Sequential(Dropout(torch.tensor(RATES)), Dropout(torch.tensor(RATES))).train()
+    noise, x = Noise(together, seed=4), torch.ones(len(RATES), ROWS, WIDTH)
+    for step in (0, 5):
+        noise.at(step)
+        out = together(x)
+        for member, rate in enumerate(RATES):
+            alone = nn.Sequential(Dropout(together[0].rates[member]), Dropout(together[1].rates[member])).train()
+            Noise(alone, seed=4, member=member).at(step)
+            assert torch.equal(alone(x[member]), out[member])
+            kept = (1 - rate) ** 2
+            spread = math.sqrt(kept * (1 - kept) / (ROWS * WIDTH))
+            assert abs((out[member] != 0).float().mean().item() - kept) <= 5 * spread
+    masks = (together[0](x[:, :1].expand_as(x)) > 0)[1:].flatten(1).float()
+    assert (torch.corrcoef(masks) - torch.eye(3)).abs().max() < 5 / math.sqrt(ROWS * WIDTH)
+
+
+def test_members_that_do_not_fit() -> None:
+    with pytest.raises(ShapeError, match=r"dropout has 4 members; got inputs of shape \(3, 8\)"):
+        Dropout(torch.tensor(RATES)).train()(torch.ones(3, 8))
+    with pytest.raises(SettingError, match="dropout must be at least 0 and below 1; got 1.5"):
+        Dropout(torch.tensor([0.1, 1.5]))
+
+
+def trained_with_dropout() -> tuple[nn.Module, Tensor]:
+    """Train a small network with dropout on the digits, and return it with rows that it was not trained on."""
+    data = load_digits()
+    x = torch.tensor(data.data / 16, dtype=torch.float32)
+    y = torch.tensor(data.target)
+    model = build("mlp", inputs=64, units=10, hidden=(64,), dropout=0.5)
+    initialise_(model, 0)
+    task = MultiClass([str(k) for k in range(10)])
+    rule = optimizer("adam", model.parameters(), learning_rate=3e-3)
+    step = AutogradStep(Objective(model, task), rule, seed=0)
+    for _ in updates(step, Batches(x[:1000], y[:1000], 50), schedule("constant", steps=100)):
+        pass
+    return model, x[1000:1100]
+
+
+@pytest.mark.curriculum("REG-08", "ENS-06")
+def test_prediction_is_about_the_average_of_many_masked_passes() -> None:
+    """Every mask is a network of its own; the plain pass stands for their average."""
+    model, x = trained_with_dropout()
+    noise, count, passes = Noise(model, seed=9), 200, []
+    with torch.no_grad():
+        plain = model.eval()(x)
+        model.train()
+        for step in range(count):
+            noise.at(step)
+            passes.append(model(x))
+    outputs = torch.stack(passes)
+    assert (outputs[0] - outputs[1]).abs().mean() > 0.3, "two masks are two networks"
+    off_alone, off_together = (outputs - plain).abs().mean(), (outputs.mean(0) - plain).abs().mean()
+    # Averages of independent draws come nearer with the root of their number.
+    assert off_together < 1.5 * off_alone / math.sqrt(count)
+    answers = outputs.softmax(-1).mean(0).argmax(1)
+    assert (answers == plain.argmax(1)).float().mean() > 0.95
+
+
+@pytest.mark.curriculum("REG-07")
+def test_half_are_zero_the_mean_stays_and_prediction_is_untouched() -> None:
+    """`rate` is the part that is dropped, keep_prob = 1 − rate (E13)."""
+    for rate in (0.2, 0.5):
+        out = mask(Dropout(rate), 0, 0, rows=1000)
+        assert (out == 0).float().mean().item() == pytest.approx(rate, abs=0.01)
+        assert out.mean().item() == pytest.approx(1, abs=0.02)
+        x = torch.randn(5, 3)
+        assert torch.equal(Dropout(rate).eval()(x), x)
 
 
 def test_prediction_is_without_noise() -> None:

@@ -128,7 +128,9 @@ def test_an_answer_does_not_depend_on_the_rows_beside_it(normalised: Run) -> Non
     weights, _ = load_checkpoint(normalised.folder.checkpoint, "model/")
     mean, variance = weights["model/1.running_mean"], weights["model/1.running_var"]
     assert mean.any() and not torch.equal(variance, torch.ones(16))
-    assert weights["model/1.num_batches_tracked"] == 6 * 8, "9 batches an epoch, of which one has a single row"
+    assert weights["model/1.num_batches_tracked"] == 6 * 8, (
+        "9 batches an epoch, of which one has a single row"
+    )
 
 
 def test_stopped_runs_resume_and_verify_with_their_statistics(normalised: Run, runs: Path) -> None:
@@ -137,13 +139,17 @@ def test_stopped_runs_resume_and_verify_with_their_statistics(normalised: Run, r
             break
     for _ in run_fit(Request(resume=runs / "stopped")):
         pass
-    whole, again = (load_checkpoint(runs / name / "checkpoint.safetensors")[0] for name in ("whole", "stopped"))
+    whole, again = (
+        load_checkpoint(runs / name / "checkpoint.safetensors")[0] for name in ("whole", "stopped")
+    )
     assert whole.keys() == again.keys() and all(torch.equal(whole[key], again[key]) for key in whole)
     assert verify(normalised.path).outcome == "equal bits"
 
 
 def test_batches_of_one_row_are_refused_in_words(make_training: MakeTraining) -> None:
-    with pytest.raises(SettingError, match="batch normalisation needs batches of at least 2 rows; got --batch-size 1"):
+    with pytest.raises(
+        SettingError, match="batch normalisation needs batches of at least 2 rows; got --batch-size 1"
+    ):
         make_training("iris", model="mlp", batch_size=1, model_settings=NORMALISED)
     losses = make_training("iris", model="mlp", batch_size=13, epochs=2, test=0.2, model_settings=NORMALISED)
     list(losses.reports())

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from itertools import islice
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -136,3 +137,21 @@ def test_a_start_that_there_is_not_is_refused_before_data_is_read(fit: Callable[
         fit("no-such-data.csv", model=nn.Linear(4, 3), initial="he")
     with pytest.raises(SettingError, match=r"the model torch\.nn:Linear is not of the catalogue"):
         fit("no-such-data.csv", model="torch.nn:Linear", initial="he")
+
+
+@pytest.mark.curriculum("INI-05")
+def test_every_pass_sums_its_gradients_from_zero(make_training: MakeTraining) -> None:
+    """Gradient descent on OR from zero weights, one pass over all four rows per update: the course's logistic loop."""
+    x, y = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=float), np.array([0, 1, 1, 1])
+    training = make_training(
+        (x, y), model="logistic-regression", task="classification", initial="zeros", optimizer="sgd", learning_rate=1.0,
+        schedule="constant", scaling="none", weight_decay=0.0, batch_size=4, epochs=4, test=0, validation=0, folds=0,
+    )  # fmt: skip
+    weight, bias, costs = np.zeros(2), 0.0, []
+    for _ in training.reports():
+        a = 1 / (1 + np.exp(-(x @ weight + bias)))
+        costs.append(-(y * np.log(a) + (1 - y) * np.log(1 - a)).mean())
+        dz = a - y  # sums begin at zero in every pass
+        weight, bias = weight - x.T @ dz / 4, bias - dz.mean()
+    assert costs[:2] == pytest.approx([0.693147, 0.540241], abs=1e-6)
+    assert training.losses == pytest.approx(costs, abs=1e-6)

@@ -59,7 +59,7 @@ def test_rate_only_if_it_varies(rates: list[float], drawn: bool) -> None:
     [
         ("cosine", {}, False),
         ("linear", {}, False),
-        ("exponential", {}, False),
+        ("exponential", {}, True),
         ("exponential", {"decay_rate": 0.2}, True),
         ("step", {}, True),
         ("step", {"drop_epochs": 10, "drop_factor": 0.5}, False),

@@ -17,6 +17,7 @@ _PUBLIC = {
     "verify": "chainrule.jobs.verify",
     "explain": "chainrule.jobs.explain",
     "check_gradients": "chainrule.explanations.gradient_check",
+    "lr_range": "chainrule.jobs.lr_range",
     "build": "chainrule.models",
     "ChainruleError": "chainrule.core.errors",
     "Batches": "chainrule.data.batches",
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from chainrule.explanations.gradient_check import check_gradients as check_gradients
     from chainrule.jobs.explain import explain as explain
     from chainrule.jobs.fit import fit as fit
+    from chainrule.jobs.lr_range import lr_range as lr_range
     from chainrule.jobs.run import Run as Run
     from chainrule.jobs.run import load as load
     from chainrule.jobs.verify import verify as verify

@@ -186,7 +186,7 @@ def fit(
         if resume is not None:
             _nothing_beside_resume(data, {**flags, "target": target, "name": name, "set": set_,
                 "validation_data": validation_data, "test_data": test_data})  # fmt: skip
-        model_hints = _hints_of(model, set_ or [])
+        model_hints = hints_of(model, set_ or [])
         training, of_model = parse_settings(set_ or [], model_hints)
         settings = Settings(**{**training, **{k: v for k, v in flags.items() if v is not None}})
         from chainrule.jobs.fit import run_fit
@@ -201,7 +201,9 @@ def fit(
             pass
 
 
-def _hints_of(model: str | None, pairs: list[str]) -> Callable[[], dict[str, object]]:
+def hints_of(model: str | None, pairs: list[str]) -> Callable[[], dict[str, object]]:
+    """Return what gives the types of the settings of the model that flags and pairs name."""
+
     def hints() -> dict[str, object]:
         from chainrule.jobs.preparation import load_model_settings
 

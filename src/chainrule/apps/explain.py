@@ -67,12 +67,12 @@ def explain(
 
         found = explained(
             subject,
+            _values(variables or []),
             row=row,
             input=_shape(input),
             units=units,
             model_settings=_model_settings(subject, set_ or []),
             runs=runs,
-            **dict(map(_variable, variables or [])),
         )
         if output_file is not None:
             found.save(output_file)
@@ -99,9 +99,15 @@ def _shape(text: str | None) -> tuple[int, ...] | None:
     return tuple(int(part) for part in re.split("[x×]", text))
 
 
-def _variable(pair: str) -> tuple[str, float]:
-    name, _, value = pair.partition("=")
-    try:
-        return name.strip(), float(value)
-    except ValueError:
-        raise SettingError(f"a variable is given as NAME=NUMBER; got '{visible(pair, 60)}'") from None
+def _values(pairs: list[str]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for pair in pairs:
+        name, _, value = (part.strip() for part in pair.partition("="))
+        try:
+            number = float(value.replace("−", "-"))
+        except ValueError:
+            raise SettingError(f"a variable is given as NAME=NUMBER; got '{visible(pair, 60)}'") from None
+        if name in found:
+            raise SettingError(f"'{visible(name, 60)}' is given twice, as {found[name]:g} and as {number:g}")
+        found[name] = number
+    return found

@@ -57,8 +57,9 @@ def say_error(message: str, exit_code: int) -> None:
 
 
 def print_error(error: ChainruleError) -> None:
-    """Print an error on standard error, in one paragraph, with nothing in it obeyed."""
-    text = f"chainrule: {visible(error, 2000)}\n"
+    """Print an error on standard error in one paragraph, its notes below, with nothing in it obeyed."""
+    notes = (line for note in getattr(error, "__notes__", ()) for line in note.split("\n"))
+    text = "\n".join([f"chainrule: {visible(error, 2000)}", *(visible(line) for line in notes)]) + "\n"
     if sys.stderr.isatty():
         text = f"\x1b[31m{text.rstrip()}\x1b[0m\n"
     sys.stderr.write(text)

@@ -15,9 +15,10 @@ import torch
 from torch import nn
 
 from chainrule.catalog import load, names
-from chainrule.core.errors import SettingError
+from chainrule.core.errors import SettingError, nearest
 from chainrule.core.files import write_atomic
 from chainrule.core.text import visible
+from chainrule.explanations.explained_expression import explain_expression
 from chainrule.explanations.network_file import EXAMPLES as NETWORKS
 from chainrule.explanations.network_file import read_network
 from chainrule.explanations.network_pass import explain_network
@@ -27,6 +28,8 @@ from chainrule.jobs.run import Run
 from chainrule.models import build
 
 ENDINGS = (".html", ".svg", ".json", ".txt")
+_LONGEST_NAME = 200  # longer is no path and no name
+_NAME = re.compile(r"[^\W\d][\w-]*")
 _ARITHMETIC = re.compile(r"[-+*/()^×÷−]|\*\*")
 
 
@@ -85,6 +88,7 @@ class Explanation:
 
 def explain(
     subject: Any,
+    values: Mapping[str, float] | None = None,
     *,
     row: int | None = None,
     input: tuple[int, ...] | None = None,
@@ -98,12 +102,20 @@ def explain(
     `subject` is text such as "3*(a+b*c)" with its variables as keywords; a .toml file with a network (or the name of
     an example); a run, its folder or its name, with `row`, or without one for its network; a model's name or a module,
     with `input`, the shape of one row, and for a name `units` (outputs, 10 unless it takes fewer) and its settings.
-    >>> print(explain("a*b", a=2, b=3).values()["value"])  # doctest: +SKIP
-    6.0
+    Variables that are called like one of these go into `values`.
+    >>> explain("a*b", a=2, b=3).values()["gradients"]
+    {'da': 3.0, 'db': 2.0, 'dJ': 1.0}
+    >>> explain("row/2", {"row": 3}).values()["value"]
+    1.5
     """
     kind = kind_of(subject, row=row, input=input, runs=Path(runs))
-    if variables and kind != "expression":
-        raise SettingError(f"values of variables go with an expression; {visible(subject)!r} is a {kind}")
+    given = {**(values or {}), **variables}
+    if kind == "expression":
+        return _explain_expression(str(subject), given)
+    if given:
+        raise SettingError(
+            f"values of variables go with an expression; {visible(subject)!r} is {_article(kind)}"
+        )
     if kind == "network":
         return Explanation(explain_network(read_network(subject)), _pass_page)
     if kind == "model":
@@ -171,6 +183,27 @@ def _pass_page() -> ModuleType:
     return pass_page
 
 
+def _explain_expression(text: str, values: Mapping[str, float]) -> Explanation:
+    if not values and _NAME.fullmatch(text):
+        raise _no_such_subject(text)
+
+    def pages() -> ModuleType:
+        from chainrule.report import expression_page
+
+        return expression_page
+
+    return Explanation(explain_expression(text, values), pages)
+
+
+def _no_such_subject(text: str) -> SettingError:
+    close = nearest(text, names("model"))
+    hint = f"; did you mean the model {' or '.join(map(repr, close))}?" if close else ""
+    return SettingError(
+        f"'{visible(text, 60)}' is no run, no model and no network file{hint} "
+        "(an expression needs the values of its variables, as a=5)"
+    )
+
+
 def kind_of(subject: Any, *, row: int | None, input: tuple[int, ...] | None, runs: Path) -> str:
     """Return what is to be explained: expression, network, run or model.
 
@@ -189,6 +222,8 @@ def _kind(subject: Any, input: tuple[int, ...] | None, runs: Path) -> str:
     if not isinstance(subject, str | Path):
         return "run"
     text = str(subject)
+    if len(text) > _LONGEST_NAME:
+        return "expression"
     if text.endswith(".toml"):
         return "network"
     if Path(text, "recipe.json").exists() or (runs / text / "recipe.json").exists():

@@ -24,8 +24,8 @@ from chainrule.report.shapes import (
 )
 
 MOST_NODES, MOST_EDGES = 120, 1200
-_BEND = 30.0  # room for the curve of an edge between two columns
-_BESIDE, _ABOVE = 12.0, 7.0  # around the texts of a node
+_BEND = 24.0  # room for the curve of an edge between two columns
+_BESIDE, _ABOVE = 9.0, 7.0  # around the texts of a node
 _APART = 18.0  # between nodes of a column
 _LANE = 12.0  # for an edge that passes by
 
@@ -176,27 +176,36 @@ def _draw_edge(
 ) -> list[Markup]:
     colour = colours[edge.tone]
     start, *passed, end = chain
-    ends = [(start.left + (start.width + widths[edge.start]) / 2, start.middle)]
-    for part in passed:
-        ends += [(part.left, part.middle), (part.left + part.width, part.middle)]
-    ends.append((end.left + (end.width - widths[edge.end]) / 2, end.middle + port))
-    x, y = ends[0]
-    points = f"M{x:.1f} {y:.1f}"
-    for i, ((x, y), (to_x, to_y)) in enumerate(pairwise(ends)):
-        is_straight = not passed or i % 2 == 1 or y == to_y
-        half = (x + to_x) / 2
-        bend = "L" if is_straight else f"C{half:.1f} {y:.1f} {half:.1f} {to_y:.1f} "
-        points += f"{bend}{to_x:.1f} {to_y:.1f}"
+    begin = (start.left + (start.width + widths[edge.start]) / 2, start.middle)
+    finish = (end.left + (end.width - widths[edge.end]) / 2, end.middle + port)
+    if passed:
+        lanes = [(start.sides[1], start.middle)]
+        for part in passed:
+            lanes += [(part.sides[0], part.middle), (part.sides[1], part.middle)]
+        points = _path([begin, *lanes, (end.sides[0], finish[1]), finish])
+    else:
+        points = f"M{begin[0]:.1f} {begin[1]:.1f}L{finish[0]:.1f} {finish[1]:.1f}"
     shown = [line(points, colour, weight=edge.weight)]
     if edge.has_arrow:
-        shown.append(arrow_head(*ends[-1], colour, size=5 + edge.weight))
+        shown.append(arrow_head(*finish, colour, size=5 + edge.weight))
     if passed:
-        middle = passed[0].left + passed[0].width / 2
+        middle = sum(passed[0].sides) / 2
         if edge.above:
             shown.append(write(edge.above, middle, passed[0].middle - 6, colours))
         if edge.below:
             shown.append(write(edge.below, middle, passed[0].middle + edge.below.size + 3, colours))
     return shown
+
+
+def _path(ends: Sequence[tuple[float, float]]) -> str:
+    """Return a line through points: straight within columns, bent between them."""
+    x, y = ends[0]
+    points = f"M{x:.1f} {y:.1f}"
+    for (x, y), (to_x, to_y) in pairwise(ends):
+        half = (x + to_x) / 2
+        bend = "L" if abs(y - to_y) < 0.05 else f"C{half:.1f} {y:.1f} {half:.1f} {to_y:.1f} "
+        points += f"{bend}{to_x:.1f} {to_y:.1f}"
+    return points
 
 
 def _draw_node(node: Node, part: Part, colours: Palette) -> list[Markup]:

@@ -17,7 +17,8 @@ _SWEEPS = 12
 class Part:
     """Something that takes room in a column: a node, the text of an edge, an edge that passes by.
 
-    `rank` orders nodes of a column where it is given, the smallest on top. `middle` and `left` are found.
+    `rank` orders nodes of a column where it is given, the smallest on top. The rest is found: its middle, its left, and
+    the sides of its column, between which lines go straight.
     """
 
     column: int
@@ -26,6 +27,7 @@ class Part:
     rank: float | None = None
     middle: float = 0.0
     left: float = 0.0
+    sides: tuple[float, float] = (0.0, 0.0)
     before: list[Part] = field(default_factory=list, repr=False)
     after: list[Part] = field(default_factory=list, repr=False)
 
@@ -52,7 +54,7 @@ def arrange(parts: Sequence[Part], gaps: Sequence[float]) -> tuple[float, float]
     for column, gap in zip(columns, gaps, strict=True):
         width = max((part.width for part in column), default=0.0)
         for part in column:
-            part.left = left + (width - part.width) / 2
+            part.left, part.sides = left + (width - part.width) / 2, (left, left + width)
         left += width + gap
     top = min(part.middle - part.height / 2 for part in parts)
     for part in parts:
@@ -109,21 +111,17 @@ def _crossings(columns: list[list[Part]]) -> int:
 
 
 def _set_heights(columns: list[list[Part]]) -> None:
-    """Move each part towards its neighbours' middle, as far as the parts above and below leave room."""
+    """Move each part towards its neighbours' middle, as far as the parts above and below leave room.
+
+    The last way goes from left to right, so that an edge runs straight from its start and bends before its end.
+    """
     for column in columns:
         _settle(column, [0.0] * len(column))
-    for sweep in range(2 * _SWEEPS):
-        for column in columns if sweep % 2 == 0 else reversed(columns):
-            wanted = []
-            for part in column:
-                one_side = part.before if sweep % 2 == 0 else part.after
-                near = (
-                    (one_side or [*part.before, *part.after])
-                    if sweep < _SWEEPS
-                    else [*part.before, *part.after]
-                )
-                wanted.append(sum(p.middle for p in near) / len(near) if near else part.middle)
-            _settle(column, wanted)
+    for sweep in range(2 * _SWEEPS + 1):
+        to_right = sweep % 2 == 0
+        for column in columns if to_right else reversed(columns):
+            near = [(p.before if to_right else p.after) or [p] for p in column]
+            _settle(column, [sum(part.middle for part in parts) / len(parts) for parts in near])
 
 
 def _settle(column: list[Part], wanted: list[float]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from chainrule.report.html import Markup, element, join
 from chainrule.report.shapes import LIGHT, Drawing, Label, box, place, write
+from chainrule.report.svg import FONT
 
 WIDTH, HEIGHT = 1600.0, 900.0
 TITLE, TEXT, LEAST = (
@@ -13,7 +14,7 @@ TITLE, TEXT, LEAST = (
     28.0,
     18.0,
 )  # sizes of letters; drawings keep theirs at or above the least where they fit
-_EDGE, _MOST_SCALE = 60.0, 3.0
+_EDGE, _MOST_SCALE = 56.0, 3.0
 _FONTS = "system-ui, 'Segoe UI', Roboto, 'DejaVu Sans', Arial, sans-serif"
 
 
@@ -31,20 +32,42 @@ def standalone(
     The drawing must have been made with the colours `shapes.LIGHT`.
     """
     shown = [box(0, 0, WIDTH, HEIGHT, fill=LIGHT["paper"], line="none")]
-    top = _EDGE + TITLE
-    shown.append(_fitted(Label(text=title, is_strong=True, size=TITLE), _EDGE, top, WIDTH - 2 * _EDGE))
+    heading = _heading(title)
+    for i, label in enumerate(heading):
+        shown.append(_fitted(label, _EDGE, _EDGE + 0.8 * TITLE + i * 1.25 * label.size, WIDTH - 2 * _EDGE))
+    top = _EDGE + sum(1.25 * label.size for label in heading)
     if subtitle:
-        top += 1.5 * TEXT
+        top += 1.3 * TEXT
         shown.append(_fitted(Label(text=subtitle, tone="muted", size=TEXT), _EDGE, top, WIDTH - 2 * _EDGE))
     bottom = HEIGHT - _EDGE
-    shown += _columns(lines, bottom)
-    bottom -= _columns_height(lines)
-    if legend:
-        shown += _row(legend, bottom)
-        bottom -= 2 * TEXT
     if drawing:
-        shown.append(_centred(drawing, top + TEXT, bottom - 0.5 * TEXT))
+        shown += _columns(lines, bottom)
+        bottom -= _columns_height(lines)
+    if legend:
+        shown += _row(legend, bottom if drawing else top + 2.5 * TEXT)
+        bottom -= 1.7 * TEXT
+    if drawing:
+        shown.append(_centred(drawing, top + 0.8 * TEXT, bottom - 0.3 * TEXT))
+    else:
+        shown += _columns(lines, top + 3.5 * TEXT + _columns_height(lines))
     return _document(join(*shown), description or title)
+
+
+def _heading(title: str) -> list[Label]:
+    """Return the title in one line, or in two smaller ones where it is long."""
+    whole = Label(text=title, is_strong=True, size=TITLE)
+    if whole.width * 0.75 <= WIDTH - 2 * _EDGE or " " not in title:
+        return [whole]
+    spaces = [i for i, letter in enumerate(title) if letter == " "]
+    cut = min(spaces, key=lambda i: abs(i - len(title) / 2))
+    return [Label(text=part, is_strong=True, size=0.75 * TITLE) for part in (title[:cut], title[cut + 1 :])]
+
+
+def is_legible(drawing: Drawing, *, lines: Sequence[Label] = ()) -> bool:
+    """Whether a drawing's letters, which are `svg.FONT` high in it, are large enough on a slide above these lines."""
+    used = 1.25 * TITLE + 4 * TEXT + _columns_height(lines)
+    scale = min((WIDTH - 2 * _EDGE) / drawing.width, (HEIGHT - 2 * _EDGE - used) / drawing.height)
+    return scale * FONT >= LEAST
 
 
 def _document(content: Markup, description: str) -> str:
@@ -82,12 +105,14 @@ def _row(labels: Sequence[Label], baseline: float) -> list[Markup]:
 
 
 def _shape(lines: Sequence[Label]) -> tuple[int, int]:
-    columns = 1 if len(lines) < 3 else 2 if len(lines) < 9 else 3
+    """Return in how many columns and rows lines stand: as many columns as the longest of them leaves room for."""
+    widest = max((Label(text=label.text, size=TEXT).width for label in lines), default=1.0) + 1.5 * TEXT
+    columns = max(1, min(4, len(lines) // 2, int((WIDTH - 2 * _EDGE + 1.5 * TEXT) / widest)))
     return columns, -(-len(lines) // columns)
 
 
 def _columns_height(lines: Sequence[Label]) -> float:
-    return _shape(lines)[1] * 1.5 * TEXT + (0.5 * TEXT if lines else 0.0)
+    return _shape(lines)[1] * 1.4 * TEXT + (0.3 * TEXT if lines else 0.0)
 
 
 def _columns(lines: Sequence[Label], bottom: float) -> list[Markup]:
@@ -95,7 +120,7 @@ def _columns(lines: Sequence[Label], bottom: float) -> list[Markup]:
     across = (WIDTH - 2 * _EDGE) / columns
     shown = []
     for i, label in enumerate(lines):
-        left, down = _EDGE + i // rows * across, bottom - (rows - 1 - i % rows) * 1.5 * TEXT
+        left, down = _EDGE + i // rows * across, bottom - (rows - 1 - i % rows) * 1.4 * TEXT
         sized = Label(text=label.text, tone=label.tone, is_strong=label.is_strong, size=TEXT)
-        shown.append(_fitted(sized, left, down, across - TEXT))
+        shown.append(_fitted(sized, left, down, across - 0.5 * TEXT))
     return shown

@@ -20,7 +20,7 @@ from chainrule.core.errors import ChainruleError, SettingError, unknown_name
 from chainrule.core.text import visible
 from chainrule.explanations.operations import FUNCTIONS, SUPERSCRIPTS
 
-MOST_LETTERS, MOST_OPERATIONS, MOST_DEPTH = 2000, 200, 50
+MOST_LETTERS, MOST_OPERATIONS, MOST_DEPTH, MOST_NAME = 2000, 200, 50, 60
 _SAME = {"×": "*", "·": "*", "⋅": "*", "∙": "*", "÷": "/", "−": "-", "–": "-", "^": "**"}
 _POWERS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 _TOKEN = re.compile(
@@ -137,6 +137,8 @@ def _tokens(text: str) -> list[_Token]:
         kind, shown = str(match.lastgroup), match[0]
         if kind == "power":  # a² is a**2
             found += [_Token("sign", "**", start), _Token("number", shown.translate(_POWERS), start)]
+        elif kind == "name" and len(shown) > MOST_NAME:
+            refuse(text, start, f"a name may have {MOST_NAME} letters; this one has {len(shown):,}")
         elif kind != "space":
             found.append(_Token(kind, _SAME.get(shown, shown) if kind == "sign" else shown, start))
         start = match.end()

@@ -144,7 +144,11 @@ def _slope_formula(declared: Activation, z: str, a: str) -> str:
     """Return the declared derivative with the names of input and result; nothing where it is written case by case."""
     if re.search(r" for |,|=", declared.derivative_formula):
         return ""
-    return re.sub(r"\b[za]\b", lambda found: z if found[0] == "z" else a, declared.derivative_formula)
+    return re.sub(
+        r"(?<![A-Za-z])[za](?![A-Za-z])",
+        lambda found: z if found[0] == "z" else a,
+        declared.derivative_formula,
+    )
 
 
 def _function_name(name: str) -> str:
@@ -155,7 +159,9 @@ def _activations() -> dict[str, Operation]:
     """Return all activations of the catalogue that take one number."""
     declared: list[Activation] = [load("activation", name) for name in names("activation")]
     return {
-        _function_name(a.name): _activation(a) for a in declared if a.is_element_wise and a.name != "identity"
+        _function_name(a.name): _activation(a)
+        for a in declared
+        if a.is_element_wise and a.name not in ("identity", "linear")
     }
 
 

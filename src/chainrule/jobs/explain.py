@@ -222,7 +222,7 @@ def _kind(subject: Any, input: tuple[int, ...] | None, runs: Path) -> str:
     if not isinstance(subject, str | Path):
         return "run"
     text = str(subject)
-    if len(text) > _LONGEST_NAME:
+    if not text.strip() or len(text) > _LONGEST_NAME:
         return "expression"
     if text.endswith(".toml"):
         return "network"

@@ -63,7 +63,7 @@ def test_variables_may_be_called_like_settings(explain) -> None:
         (("sigmod(a)", "a=1"), ["did you mean 'sigmoid'"]),
         (("1/a", "a=0"), ["a division by zero: 1 / 0"]),
         (("9**9**9**9",), ["too large for a number"]),
-        (("lennet",), ["'lennet' is no run, no model and no network file; did you mean the model 'lenet'?"]),
+        (("lennet",), ["'lennet' is no run, no model and no network file; did you mean 'lenet'?"]),
         (("",), ["an expression is needed"]),
         (("a*b", "a=1", "b=2", "--row", "3"), ["--row goes with a run"]),
         (("a*b", "a=1", "b=2", "--output", "graph.png"), ["--output takes a file ending in"]),

@@ -28,7 +28,6 @@ from chainrule.jobs.run import Run
 from chainrule.models import build
 
 ENDINGS = (".html", ".svg", ".json", ".txt")
-_LONGEST_NAME = 200  # longer is no path and no name
 _NAME = re.compile(r"[^\W\d][\w-]*")
 _ARITHMETIC = re.compile(r"[-+*/()^×÷−]|\*\*")
 
@@ -196,8 +195,8 @@ def _explain_expression(text: str, values: Mapping[str, float]) -> Explanation:
 
 
 def _no_such_subject(text: str) -> SettingError:
-    close = nearest(text, names("model"))
-    hint = f"; did you mean the model {' or '.join(map(repr, close))}?" if close else ""
+    close = nearest(text, [*names("model"), *NETWORKS])
+    hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
     return SettingError(
         f"'{visible(text, 60)}' is no run, no model and no network file{hint} "
         "(an expression needs the values of its variables, as a=5)"
@@ -222,19 +221,27 @@ def _kind(subject: Any, input: tuple[int, ...] | None, runs: Path) -> str:
     if not isinstance(subject, str | Path):
         return "run"
     text = str(subject)
-    if not text.strip() or len(text) > _LONGEST_NAME:
+    if not text.strip():
         return "expression"
     if text.endswith(".toml"):
         return "network"
-    if Path(text, "recipe.json").exists() or (runs / text / "recipe.json").exists():
+    if _exists(Path(text, "recipe.json")) or _exists(runs / text / "recipe.json"):
         return "run"
     if text in NETWORKS:
         return "network"
     if input is not None or text in names("model") or re.fullmatch(r"[\w.]+:[\w.]+", text):
         return "model"
-    if isinstance(subject, Path) or (Path(text).exists() and not _ARITHMETIC.search(text)):
+    if isinstance(subject, Path) or (_exists(Path(text)) and not _ARITHMETIC.search(text)):
         raise SettingError(f"{visible(text)} is no run folder and no .toml file of a network")
     return "expression"
+
+
+def _exists(path: Path) -> bool:
+    """Whether there is such a file; a long expression is no path at all, which some systems call an error."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def _article(kind: str) -> str:

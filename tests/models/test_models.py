@@ -29,19 +29,6 @@ def test_pictures_are_flattened(shape: tuple[int, ...], features: int) -> None:
     assert torch.equal(build("softmax-regression", inputs=shape, units=2)[0](picture), flat)
 
 
-@pytest.mark.curriculum("FFN-24")
-def test_parameters_of_the_small_image_mlp() -> None:
-    model = build("mlp", inputs=(3, 64, 64), units=2, hidden=(1000, 500))
-    assert count(model, biases=False) == 12_789_000
-    assert count(model) == 12_790_502
-
-
-@pytest.mark.curriculum("FFN-26")
-def test_parameters_of_1000_1000_1000() -> None:
-    model = build("mlp", inputs=1000, units=1000, hidden=(1000,))
-    assert (count(model, biases=False), count(model)) == (2_000_000, 2_002_000)
-
-
 @pytest.mark.curriculum("FFN-06")
 def test_parameters_of_one_hidden_layer() -> None:
     model = build("mlp", inputs=3, units=2, hidden=(4,), activation="sigmoid")

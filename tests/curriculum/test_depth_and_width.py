@@ -167,7 +167,9 @@ def edge_likeness(layer: nn.Conv2d) -> Tensor:
         along = x * math.cos(angle) + y * math.sin(angle)
         edges += [along * torch.exp(-(x**2 + y**2) / (2 * width**2)) for width in (1.0, 1.5, 2.0)]
     filters = layer.weight.detach().flatten(1)
-    filters, templates = (part - part.mean(1, keepdim=True) for part in (filters, torch.stack(edges).flatten(1)))
+    filters, templates = (
+        part - part.mean(1, keepdim=True) for part in (filters, torch.stack(edges).flatten(1))
+    )
     cosines = nn.functional.normalize(filters) @ nn.functional.normalize(templates).T
     return cosines.abs().amax(1)
 

@@ -123,7 +123,7 @@ def test_values_of_every_layer_can_be_kept() -> None:
     outputs = model(x)
     assert [layer for layer, _, _ in kept] == list(model), "each layer once, in order: no way back"
     a = x
-    for layer, given, out in kept:
+    for _, given, out in kept:
         assert given is a, "what one layer gives is what the next one takes"
         a = out
     assert a is outputs
@@ -155,7 +155,7 @@ def test_parameters_of_the_small_image_mlp() -> None:
 
 @pytest.mark.curriculum("FFN-25")
 def test_parameters_of_the_large_image_mlp() -> None:
-    """"Four layers of 1000 plus 1000 outputs": four hidden layers and the output; or the output among the four (E24)."""
+    """ "Four layers of 1000 plus 1000 outputs": four hidden layers and the output; or the output among the four (E24)."""
     assert count(built("mlp", inputs=(3, 256, 256), units=1000, hidden=(1000,) * 4)) == (200_608_000, 5_000)
     assert count(built("mlp", inputs=(3, 256, 256), units=1000, hidden=(1000,) * 3))[0] == 199_608_000
 

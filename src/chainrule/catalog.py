@@ -249,6 +249,17 @@ METRICS = {
     ),
 }
 
+# networks as TOML that come with the package, in explanations/examples: what `chainrule explain` takes by name
+NETWORKS = {
+    "toy-network": "2-2-2-2 sigmoid network at the input (1, -1)",
+    "toy-network-zero": "the same network at the input (0, 0)",
+    "two-hidden-layers": "forward through two hidden layers without activation",
+    "relu-error": "one hidden ReLU layer, and the signed error of its answer",
+    "weight-nudge": "the same network: what one weight changes when it is nudged",
+    "single-neuron": "one sigmoid unit, half the squared error",
+    "logistic-or": "logistic regression on the four rows of OR, from zero",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:

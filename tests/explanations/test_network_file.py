@@ -10,8 +10,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chainrule.catalog import NETWORKS
 from chainrule.core.errors import ChainruleError, DataError, UnknownNameError
-from chainrule.explanations.network_file import EXAMPLES, parse_network, read_network
+from chainrule.explanations.network_file import parse_network, read_network
 
 GOOD = """\
 input = [3, 2]
@@ -46,7 +47,7 @@ def test_a_file_is_read_as_it_stands() -> None:
     assert file.model()(file.inputs).tolist() == [[16]]
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_every_example_is_read_by_its_name_and_by_its_text(name: str) -> None:
     file = read_network(name)
     assert file.text.startswith("#") and torch.isfinite(file.model()(file.inputs)).all()

@@ -11,8 +11,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chainrule.catalog import NETWORKS
 from chainrule.core.errors import DataError
-from chainrule.explanations.network_file import EXAMPLES, parse_network, read_network
+from chainrule.explanations.network_file import parse_network, read_network
 from chainrule.explanations.network_pass import explain_network
 from chainrule.explanations.passes import PassExplanation
 from chainrule.nn.activations import activation
@@ -55,7 +56,7 @@ def test_toy_network_at_zero() -> None:
 
 
 @pytest.mark.curriculum("FFN-13", "ACT-19")
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_data_flows_one_way_and_every_layer_keeps_z_and_a(name: str) -> None:
     """Each layer takes what the one before gives, and a = f(z): no cycle, and nothing is computed twice."""
     content = explained(name)
@@ -213,7 +214,7 @@ def test_gradients_of_any_network_are_what_nudges_show(text: str) -> None:
             torch.testing.assert_close(weight.gradient, slopes, atol=1e-3, rtol=1e-3)
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("width", [80, 120])
 def test_text_fits_the_terminal(name: str, width: int) -> None:
     text = explained(name).text(width)

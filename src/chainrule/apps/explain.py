@@ -10,6 +10,7 @@ import typer
 
 from chainrule.apps import output
 from chainrule.apps.flags import JSON, RUNS
+from chainrule.catalog import NETWORKS
 from chainrule.core.errors import SettingError
 from chainrule.core.text import visible
 from chainrule.train.settings import parse_settings
@@ -17,7 +18,9 @@ from chainrule.train.settings import parse_settings
 EXAMPLES = {
     "explain": (
         'chainrule explain "3*(a+b*c)" a=5 b=3 c=2',
-        "chainrule explain network.toml --output network.html",
+        "chainrule explain toy-network",
+        "chainrule explain toy-network --output mine.toml",
+        "chainrule explain mine.toml --output mine.html",
         "chainrule explain runs/iris-mlp-1 --row 17",
         "chainrule explain lenet --input 1x28x28",
     ),
@@ -28,7 +31,8 @@ def explain(
     subject: Annotated[
         str,
         typer.Argument(
-            help="An expression, a .toml file with a network, a run folder, or a model's name.",
+            help=f"An expression, a .toml file with a network or one that comes along ({', '.join(NETWORKS)}), a run folder, "
+            "or a model's name.",
             metavar="EXPRESSION|NETWORK.toml|RUN|MODEL",
         ),
     ],
@@ -54,7 +58,7 @@ def explain(
         typer.Option(
             "--output",
             "-o",
-            help="File to write: .html a page, .svg a slide, .json the values, .txt the text.",
+            help="File to write: .html a page, .svg a slide, .json the values, .txt the text; .toml a copy of a network.",
             metavar="FILE",
         ),
     ] = None,

@@ -25,7 +25,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from chainrule.catalog import load, names
+from chainrule.catalog import NETWORKS, load, names
 from chainrule.core.errors import DataError, UnknownNameError, unknown_name
 from chainrule.core.text import visible
 from chainrule.explanations.toml_values import Place, matrix, positive, vector
@@ -33,15 +33,6 @@ from chainrule.nn.activations import Activate
 from chainrule.nn.losses import Loss
 from chainrule.nn.losses import loss as loss_named
 
-EXAMPLES = {
-    "toy-network": "2-2-2-2 sigmoid network at the input (1, -1)",
-    "toy-network-zero": "the same network at the input (0, 0)",
-    "two-hidden-layers": "forward through two hidden layers without activation",
-    "relu-error": "one hidden ReLU layer, and the signed error of its answer",
-    "weight-nudge": "the same network: what one weight changes when it is nudged",
-    "single-neuron": "one sigmoid unit, half the squared error",
-    "logistic-or": "logistic regression on the four rows of OR, from zero",
-}
 MOST_BYTES, MOST_LAYERS, MOST_WEIGHTS, MOST_ROWS = 1_000_000, 100, 10_000, 1_000
 READ_THROUGH = {  # losses that take the output layer's z, and what turns it into probabilities
     "binary-cross-entropy": "sigmoid",
@@ -101,7 +92,7 @@ def read_network(subject: str | Path) -> NetworkFile:
 
     Raises: DataError naming file, line and layer; UnknownNameError for a key, an activation, a loss
     """
-    if str(subject) in EXAMPLES:
+    if str(subject) in NETWORKS:
         text = (
             resources.files("chainrule.explanations").joinpath(f"examples/{subject}.toml").read_text("utf-8")
         )
@@ -112,7 +103,7 @@ def read_network(subject: str | Path) -> NetworkFile:
             raise DataError(f"{visible(path)} is larger than a megabyte, which no network written by hand is")
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError as error:
-        listed = ", ".join(EXAMPLES)
+        listed = ", ".join(NETWORKS)
         raise DataError(
             f"there is no file {visible(path)} (networks that come with chainrule: {listed})"
         ) from error

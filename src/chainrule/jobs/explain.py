@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
@@ -14,12 +15,11 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from chainrule.catalog import load, names
-from chainrule.core.errors import SettingError, nearest
+from chainrule.catalog import NETWORKS, load, names
+from chainrule.core.errors import SettingError, nearest, unknown_name
 from chainrule.core.files import write_atomic
 from chainrule.core.text import visible
 from chainrule.explanations.explained_expression import explain_expression
-from chainrule.explanations.network_file import EXAMPLES as NETWORKS
 from chainrule.explanations.network_file import read_network
 from chainrule.explanations.network_pass import explain_network
 from chainrule.jobs.explain_run import explain_run
@@ -27,7 +27,6 @@ from chainrule.jobs.folder import find
 from chainrule.jobs.run import Run
 from chainrule.models import build
 
-ENDINGS = (".html", ".svg", ".json", ".txt")
 _NAME = re.compile(r"[^\W\d][\w-]*")
 _ARITHMETIC = re.compile(r"[-+*/()^×÷−]|\*\*")
 
@@ -71,7 +70,10 @@ class Explanation:
         return drawn
 
     def save(self, path: str | Path) -> Path:
-        """Write it: .html a page, .svg a slide, .json the values, .txt the text. Raises: SettingError."""
+        """Write it: .html a page, .svg a slide, .json the values, .txt the text; .toml a network's file, to change it.
+
+        Raises: SettingError for another ending
+        """
         path = Path(path)
         forms: dict[str, Callable[[], str]] = {
             ".html": self.html,
@@ -79,8 +81,10 @@ class Explanation:
             ".json": lambda: json.dumps(self.values(), indent=1) + "\n",
             ".txt": lambda: self.text() + "\n",
         }
+        if source := getattr(self.content, "source", ""):
+            forms[".toml"] = lambda: source
         if path.suffix not in forms:
-            raise SettingError(f"--output takes a file ending in {', '.join(ENDINGS)}; got {visible(path)}")
+            raise SettingError(f"--output takes a file ending in {', '.join(forms)}; got {visible(path)}")
         write_atomic(path, forms[path.suffix]().encode())
         return path
 
@@ -119,11 +123,8 @@ def explain(
         return Explanation(explain_network(read_network(subject)), _pass_page)
     if kind == "model":
         return _explain_model(subject, input, units, dict(model_settings or {}))
-    if kind == "run" and row is None:
-        return _explain_run_model(_run(subject, Path(runs)))
-    if kind == "run":
-        return Explanation(explain_run(_run(subject, Path(runs)), row), _pass_page)
-    raise SettingError(f"nothing explains a {kind} yet")
+    run = _run(subject, Path(runs))
+    return _explain_run_model(run) if row is None else Explanation(explain_run(run, row), _pass_page)
 
 
 def _explain_model(
@@ -209,6 +210,8 @@ def kind_of(subject: Any, *, row: int | None, input: tuple[int, ...] | None, run
     Raises: SettingError where the subject is none of them, or a flag belongs to another kind
     """
     kind = _kind(subject, input, runs)
+    if kind == "expression" and row is not None:
+        kind = "run"  # that is not there: looking for it says which are near
     for flag, value, owner in (("row", row, "run"), ("input", input, "model")):
         if value is not None and kind != owner:
             raise SettingError(f"--{flag} goes with a {owner}; {visible(subject)!r} is {_article(kind)}")
@@ -233,6 +236,8 @@ def _kind(subject: Any, input: tuple[int, ...] | None, runs: Path) -> str:
         return "model"
     if isinstance(subject, Path) or (_exists(Path(text)) and not _ARITHMETIC.search(text)):
         raise SettingError(f"{visible(text)} is no run folder and no .toml file of a network")
+    if "-" in text and get_close_matches(text, NETWORKS, 1, 0.8):
+        raise unknown_name("network", text, NETWORKS)
     return "expression"
 
 

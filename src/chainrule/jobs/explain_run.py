@@ -14,20 +14,16 @@ from chainrule.explanations.loss_end import end_of_task
 from chainrule.explanations.passes import Came, PassExplanation, layers_of
 from chainrule.explanations.run_row import answer_of, input_names, said_of_loss, walk_of_row
 from chainrule.jobs.run import Run
-from chainrule.jobs.workshop import Material, make_material, make_training, read_again
+from chainrule.jobs.workshop import Material, empty_task, make_material, make_training, read_again
 from chainrule.train.settings import Settings
 
 
-def explain_run(run: Run, row: int | None) -> PassExplanation:
+def explain_run(run: Run, row: int) -> PassExplanation:
     """Return the pass of a row, counted from 0 in the run's data, through the run's network.
 
     Raises: SettingError for a row that is not there; RunError for data that has changed or is gone, or a loss of the
     user's own, which a run does not keep
     """
-    if row is None:
-        raise SettingError(
-            f"say which row of the data of {run.path} is to be explained: --row 0 is the first"
-        )
     if "loss" in run.recipe.given:
         raise RunError(
             f"the loss of {run.path} was handed over as an object and is not kept, so gradients are not known"
@@ -91,8 +87,6 @@ def _network(run: Run) -> str:
 
 
 def _loss_name(run: Run) -> str:
-    from chainrule.jobs.workshop import empty_task
-
     return getattr(empty_task(run.recipe).loss, "name", "of its own")
 
 
@@ -108,11 +102,13 @@ def _mode(settings: Settings, said: tuple[str, ...]) -> str:
 
 def _rule(settings: Settings) -> str:
     rate = show_number(settings.learning_rate or 0.0)
-    decay = f", weight decay {show_number(settings.weight_decay)}" if settings.weight_decay else ""
-    if settings.optimizer == "sgd" and not decay and settings.clip_norm is None:
+    names = ("weight_decay", "l1", "clip_norm", "clip_value")
+    given = [(name, getattr(settings, name)) for name in names if getattr(settings, name)]
+    if settings.optimizer == "sgd" and not given:
         return f"w ← w − {rate} ∂L/∂w (sgd at the run's learning rate), from this row alone"
+    others = "".join(f", {name.replace('_', ' ')} {show_number(value)}" for name, value in given)
     return (
-        f"the first update of {settings.optimizer} at the run's learning rate {rate}{decay}, from this row alone and "
+        f"the first update of {settings.optimizer} at the run's learning rate {rate}{others}, from this row alone and "
         "with nothing remembered of earlier ones"
     )
 

@@ -233,6 +233,8 @@ def _train(
     before = sum(row["seconds"] for row in training.history)  # of a run that is taken up again
     with signals.held_back() as stop:
         yield from _updates(request, training, material, folder, stop)
+        if training.reason is not None:
+            yield Said(text=f"stopped after epoch {len(training.history)}: {training.reason}")
         _save(folder, training, material)
         training.restore_best_()
         write_model(folder, training.step.objective, material.prepare)

@@ -42,6 +42,7 @@ from chainrule.train.objective import Objective, check_outputs, check_smallest_b
 from chainrule.train.recipe import Recipe
 from chainrule.train.settings import Settings
 from chainrule.train.step import AutogradStep
+from chainrule.train.stopping import Stopping
 from chainrule.train.task import Classification, LossFunction, Regression, Task, build_task
 from chainrule.train.training import Training
 
@@ -237,7 +238,8 @@ def make_training(
     metric = None if settings.metric is None else metric_named(settings.metric)
     rate = make_schedule(settings, len(train))
     look = margin_watch(objective, train) if is_perceptron(recipe) else None
-    return Training(step, train, validation, rate, settings.patience, metric, look)
+    stopping = Stopping(tolerance=settings.stop_tolerance, on_no_decrease=bool(settings.stop_on_no_decrease))
+    return Training(step, train, validation, rate, settings.patience, metric, look, stopping)
 
 
 def make_schedule(settings: Settings, steps_per_epoch: int) -> Schedule:

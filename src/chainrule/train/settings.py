@@ -153,6 +153,14 @@ class Settings:
         "epochs without a better validation loss before training stops; without it all epochs are made",
         low=1,
     )
+    stop_tolerance: float | None = _setting(
+        None,
+        "training stops once the training loss of an epoch differs from that before by no more than this",
+        low=0,
+    )
+    stop_on_no_decrease: bool | None = _setting(
+        None, "training stops once the training loss of an epoch is no lower than that before"
+    )
     seed: int = _setting(0, "seed of the split, the start and the order", low=0)
     device: str = _setting("auto", "auto, cpu, cuda or mps")
     plan: str = _setting("auto", "how to run: auto or plain")

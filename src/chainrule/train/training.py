@@ -20,6 +20,7 @@ from chainrule.train.checkpoint import part, under
 from chainrule.train.loop import Report, check_watched, evaluate, mean_loss, updates
 from chainrule.train.metrics import Metric
 from chainrule.train.step import AutogradStep, first_bad_layer
+from chainrule.train.stopping import NEVER, Stopping
 
 READ_EVERY = 64  # updates between two looks at the losses on a device where reading one stalls it
 NOTHING_YET = (math.inf, math.inf)
@@ -63,10 +64,11 @@ class Training:
         patience: int | None,
         metric: Metric | None = None,
         look: Callable[[], Row] | None = None,
+        stopping: Stopping = NEVER,
     ) -> None:
         """`metric` decides which epoch is the best; without it the validation loss does.
 
-        `look` is called after each epoch and gives further numbers for its row.
+        `look` is called after each epoch and gives further numbers for its row. `stopping` watches the training loss.
         """
         check_watched(schedule, validation)
         self.step = step
@@ -76,6 +78,7 @@ class Training:
         self.patience = patience
         self.metric = metric
         self.look = look
+        self.stopping = stopping
         self.number = 0
         self.losses: list[float] = []
         self.history: list[Row] = []
@@ -87,11 +90,19 @@ class Training:
 
     @property
     def is_finished(self) -> bool:
-        """Whether all updates are made, or the validation rows have not done better for `patience` epochs."""
+        """Whether all updates are made, or a rule has ended the run at the epoch that it stands at."""
         return self.number >= self.schedule.steps or self._is_spent()
 
+    @property
+    def reason(self) -> str | None:
+        """Why the training loss has ended the run, None if it has not."""
+        at_epoch_end = self.number == len(self.history) * len(self.batches)
+        return self.stopping.reason(self.history) if at_epoch_end else None
+
     def _is_spent(self) -> bool:
-        """Whether an epoch has just ended and the best one lies `patience` epochs back."""
+        """Whether an epoch has just ended, and the best one lies `patience` epochs back or the training loss has ended it."""
+        if self.reason is not None:
+            return True
         waited = len(self.history) - (self.best_epoch or 0)
         at_epoch_end = self.number == len(self.history) * len(self.batches)
         return bool(self.validation and self.patience and at_epoch_end and waited >= self.patience)
@@ -181,12 +192,16 @@ class Training:
         return (-value if self.metric.larger_is_better else value), loss
 
     def _counts(self, epoch: int) -> bool:
-        """Whether an epoch may be the best: with patience each, else those of the second half.
+        """Whether an epoch may be the best: each where a rule may end the run, else those of the second half.
 
         Where the rate falls to the end, a low validation loss early on is mostly luck: on small tables the best of the
         second half was better than the best of all.
         """
-        return self.patience is not None or 2 * epoch * len(self.batches) > self.schedule.steps
+        return (
+            self.patience is not None
+            or self.stopping.is_set
+            or 2 * epoch * len(self.batches) > self.schedule.steps
+        )
 
     def _keep_best(self) -> None:
         weights = self.step.objective.model.state_dict()

@@ -5,20 +5,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import torch
 
 import chainrule
-from chainrule.data.read import read
-from chainrule.jobs import workshop
-from chainrule.jobs.preparation import prepare_run
-from chainrule.jobs.request import Request
 from chainrule.jobs.run import Run
 from chainrule.train.plan import Plan
-from chainrule.train.settings import Settings
 from chainrule.train.training import Training
+from tests.jobs.making import make_training
 
 
 @pytest.fixture
@@ -27,21 +21,11 @@ def fit(tmp_path: Path) -> Callable[..., Run]:
     return functools.partial(chainrule.fit, runs=tmp_path / "runs", quiet=True)
 
 
-@pytest.fixture
-def make_training() -> Iterator[Callable[..., Training]]:
+@pytest.fixture(name="make_training")
+def make_training_on_one_thread() -> Iterator[Callable[..., Training]]:
     """The training of a request on one thread, ready for its first update, with no folder and no report."""
-
-    def make(
-        data: Any, *, target: str | None = None, model_settings: Any = None, **settings: Any
-    ) -> Training:
-        request = Request(
-            data=data, target=target, settings=Settings(**settings), model_settings=model_settings or {}
-        )
-        recipe, material = prepare_run(request, read(data, workshop.reading_of(request.settings, target)))
-        return workshop.make_training(recipe, material, torch.device("cpu"))
-
     with Plan(device="cpu", threads=1).applied():
-        yield make
+        yield make_training
 
 
 @pytest.fixture

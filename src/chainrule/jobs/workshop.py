@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ from chainrule.optim.rules import HYPERPARAMETERS, optimizer
 from chainrule.optim.schedules import Plateau, Schedule, schedule
 from chainrule.train.metrics import metric_named
 from chainrule.train.objective import Objective, check_outputs, check_smallest_batch
+from chainrule.train.pretraining import check_can_pretrain, pretrain_
 from chainrule.train.recipe import Recipe
 from chainrule.train.settings import Settings
 from chainrule.train.step import AutogradStep
@@ -238,8 +240,12 @@ def make_training(
     metric = None if settings.metric is None else metric_named(settings.metric)
     rate = make_schedule(settings, len(train))
     look = margin_watch(objective, train) if is_perceptron(recipe) else None
+    start = None
+    if settings.pretrain:
+        check_can_pretrain(network)
+        start = functools.partial(pretrain_, network, train, epochs=settings.pretrain, seed=settings.seed)
     stopping = Stopping(tolerance=settings.stop_tolerance, on_no_decrease=bool(settings.stop_on_no_decrease))
-    return Training(step, train, validation, rate, settings.patience, metric, look, stopping)
+    return Training(step, train, validation, rate, settings.patience, metric, look, stopping, start)
 
 
 def make_schedule(settings: Settings, steps_per_epoch: int) -> Schedule:

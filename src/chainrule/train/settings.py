@@ -46,6 +46,9 @@ class Settings:
     initial: str | None = _setting(
         None, "starting weights: xavier, he, lecun, orthogonal, normal:STD, …; without it standard"
     )
+    pretrain: int | None = _setting(
+        None, "epochs in which each hidden layer of an mlp first learns to give back what reaches it", low=0
+    )
     optimizer: str | None = _setting(None, "update rule: sgd, momentum, nesterov, rmsprop, adam, adamw, …")
     learning_rate: float | None = _setting(None, "learning rate at its highest", above=0)
     momentum: float | None = _setting(

@@ -65,10 +65,12 @@ class Training:
         metric: Metric | None = None,
         look: Callable[[], Row] | None = None,
         stopping: Stopping = NEVER,
+        start: Callable[[], None] | None = None,
     ) -> None:
         """`metric` decides which epoch is the best; without it the validation loss does.
 
-        `look` is called after each epoch and gives further numbers for its row. `stopping` watches the training loss.
+        `look` is called after each epoch and gives further numbers for its row; `start` once, before the first update.
+        `stopping` watches the training loss.
         """
         check_watched(schedule, validation)
         self.step = step
@@ -79,6 +81,7 @@ class Training:
         self.metric = metric
         self.look = look
         self.stopping = stopping
+        self.start = start
         self.number = 0
         self.losses: list[float] = []
         self.history: list[Row] = []
@@ -116,6 +119,8 @@ class Training:
         if self.is_finished:
             return
         began = time.perf_counter()
+        if self.start is not None and self.number == 0:
+            self.start()
         for report in self._updates():
             self.number = report.step
             self._unread.append(report.loss)

@@ -97,6 +97,15 @@ def test_the_margin_is_that_of_the_weights(tmp_path: Path) -> None:
     assert not any(mistakes[last - 1 :]) and (last == 1 or mistakes[last - 2])
 
 
+def test_a_run_that_is_taken_up_again_says_the_same(tmp_path: Path) -> None:
+    run = cr.fit("iris", model="perceptron", epochs=2, runs=tmp_path, quiet=True)
+    found = separation(run.path)
+    (run.path / "metrics.json").unlink()
+    cr.fit(resume=run.path, quiet=True)
+    assert separation(run.path) == found
+    assert cr.verify(run.path).outcome == "equal bits"
+
+
 def test_what_more_epochs_would_find_is_said(tmp_path: Path) -> None:
     """Two epochs of iris: a boundary exists that the perceptron has not found yet."""
     run = cr.fit("iris", model="perceptron", epochs=2, runs=tmp_path, quiet=True)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from chainrule import explain
 from chainrule.core.errors import DataError, SettingError, ShapeError
 from chainrule.models import build
 from chainrule.nn.activations import STEP
@@ -99,6 +100,10 @@ def test_a_network_by_hand_is_made_of_perceptrons() -> None:
     _, hidden, _ = build("truth-table")
     z = rows(2) @ hidden.weights.T - hidden.thresholds
     assert torch.equal(hidden(rows(2)), STEP(z))
+
+
+def test_a_network_by_hand_is_explained_as_others_are() -> None:
+    assert "12 multiply-adds" in str(explain("truth-table", input=(2,)))
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,7 @@ def _explain_model(
     shape = input[0] if len(input) == 1 else input
     if "inputs" in given:
         settings["inputs"] = shape
-    if "units" in given:
+    if "units" in given and (units is not None or given["units"].default is inspect.Parameter.empty):
         settings["units"] = units if units is not None else 1 if subject == "logistic-regression" else 10
     elif units is not None:
         raise SettingError(f"the model {visible(subject)} takes no number of units")

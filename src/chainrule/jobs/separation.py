@@ -108,10 +108,10 @@ def margin_watch(objective: Objective, batches: Batches) -> Callable[[], Row]:
 
     def look() -> Row:
         layer = next(m for m in objective.model.modules() if isinstance(m, nn.Linear))
-        outputs = outputs_of(objective.model, batches.inputs, batches.rows)
-        targets = batches.targets[batches.rows.to(outputs.device)]
+        outputs = outputs_of(objective.model, batches.inputs, batches.rows).cpu()
+        targets = batches.targets.cpu()[batches.rows]
         decided = (outputs >= 0).squeeze(1) if outputs.shape[1] == 1 else outputs.argmax(1)
-        apart = distances(outputs, targets, layer.weight.detach())
+        apart = distances(outputs, targets, layer.weight.detach().cpu())
         return {MISTAKES: float((decided != targets).sum()), MARGIN: float(apart.min())}
 
     return look

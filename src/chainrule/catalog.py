@@ -212,7 +212,7 @@ AUGMENTATIONS = {
         "chainrule.data.augmentation:flip_vertical", "mirrored top to bottom, every second picture"
     ),
     "shift": Entry(
-        "chainrule.data.augmentation:shift", "moved by up to an eighth of the side each way", "largest part"
+        "chainrule.data.augmentation:shift", "moved by up to a tenth of the side each way", "largest part"
     ),
     "crop": Entry(
         "chainrule.data.augmentation:crop", "a part of at least 0.8 of the side, enlarged", "smallest part"

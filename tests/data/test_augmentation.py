@@ -50,7 +50,7 @@ def test_flips_mirror_every_second_picture(change, axis) -> None:
 
 def test_shifts_move_whole_pixels_and_repeat_the_border() -> None:
     x = pictures(200, 1, 16, 24)
-    found = shift(x, generator(0))
+    found = shift(x, generator(0), 0.125)  # 2 of 16 rows, 3 of 24 columns
     seen = set()
     for before, after in zip(x[:, 0], found[:, 0], strict=True):
         ways = [

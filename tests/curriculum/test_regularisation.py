@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 import chainrule as cr
 from chainrule.apps.cli import app
+from chainrule.data.augmentation import Augmentation
 from chainrule.jobs.run import Run
 from chainrule.models import build
 from chainrule.train.checkpoint import load_checkpoint
@@ -129,6 +130,14 @@ def test_patience_ends_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_all_four_are_selectable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """L1 and L2, dropout, early stopping, augmentation, on one command line; each is found in what the run did."""
     monkeypatch.chdir(tmp_path)
+    shifted: list[int] = []
+
+    def spy(self: Augmentation, pictures: torch.Tensor, epoch: int, batch: int) -> torch.Tensor:
+        shifted.append(len(pictures))
+        return change(self, pictures, epoch, batch)
+
+    change = Augmentation.__call__
+    monkeypatch.setattr(Augmentation, "__call__", spy)
     said = (
         "fit digits --set hidden=32 --epochs 40 --learning-rate 0.02 --set l1=0.001 --weight-decay 0.01 --optimizer adam "
         "--dropout 0.2 --patience 2 --augment shift --name all --quiet"
@@ -145,6 +154,7 @@ def test_all_four_are_selectable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert [layer.rate for layer in run.model if hasattr(layer, "rate")] == [0.2]
     assert len(run.history) == run.record["best_epoch"] + 2 < 40
     assert run.recipe.settings.augment == ("shift",)
+    assert sum(shifted) == len(run.history) * run.record["rows"]["train"]
     assert run.metrics["test"]["accuracy"] > 0.75
     assert cr.verify(run.path).outcome == "equal bits"
 

@@ -73,7 +73,7 @@ def explain_expression(text: str, values: Mapping[str, float]) -> ExplainedExpre
     nudge check: each value is moved by itself, and J follows
          moved      J          rise / nudge  central  gradient
       a  2 → 2.001  6 → 6.003             3        3         3
-      central differences and gradients agree to ...e-1...
+      central differences and gradients agree to ...e−1...
     """
     graph = trace(parse(text), values)
     return ExplainedExpression(graph, tuple(nudges(graph)))
@@ -108,13 +108,9 @@ def backward_order(graph: Graph) -> list[Node]:
 
 
 def agreement(found: Sequence[Nudge]) -> str:
-    """Say how far central differences and gradients are apart, corners left out."""
+    """Say how far central differences and gradients are apart, corners left out; nothing where there are none."""
     far = [n.distance for n in found if n.distance is not None and not n.is_at_corner]
-    return (
-        f"central differences and gradients agree to {max(max(far), 1e-12):.0e}".replace("e-0", "e-")
-        if far
-        else ""
-    )
+    return f"central differences and gradients agree to {show(max(*far, 1e-12), 1)}" if far else ""
 
 
 def nudge_row(nudge: Nudge, top: tuple[str, float]) -> list[str]:

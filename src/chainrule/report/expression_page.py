@@ -51,11 +51,10 @@ def page(content: ExplainedExpression) -> Page:
             ),
             _backward(content),
         )
+        said = agreement(content.nudges)
         found.section(
             "Nudge check",
-            paragraph(
-                f"Each value is moved by itself, and {top} follows. {agreement(content.nudges).capitalize()}."
-            ),
+            paragraph(f"Each value is moved by itself, and {top} follows{f': {said}' if said else ''}."),
             _nudges(content),
         )
     return found
@@ -121,7 +120,9 @@ def _figure(content: ExplainedExpression) -> Markup:
         return paragraph(f"The graph is {reason}; the tables below have all of it.")
     drawing = draw_graph(drawn, ON_PAGE)
     caption = "Above a line, blue: its value, forward. Below, orange: the part of the gradient that comes back along it."
-    return figure("", inline(drawing, _description(content)), caption, is_wide=drawing.width > _WIDEST)
+    is_wide = drawing.width > _WIDEST
+    caption += " The drawing goes on to the right." if is_wide else ""
+    return figure("", inline(drawing, _description(content)), caption, is_wide=is_wide)
 
 
 def _drawing_graph(content: ExplainedExpression) -> Graph:
@@ -197,6 +198,10 @@ def _nudges(content: ExplainedExpression) -> Markup:
     top = content.graph.result
     names: list[Column | str] = ["", "moved", top.name, Column("rise / nudge"), Column("central difference")]
     rows: list[list[Child]] = [
-        [*nudge_row(nudge, (top.name, top.value)), on_the_way(nudge)] for nudge in content.nudges
+        [*map(_tied, nudge_row(nudge, (top.name, top.value))), on_the_way(nudge)] for nudge in content.nudges
     ]
     return table([*names, Column("gradient"), "on the way"], rows)
+
+
+def _tied(text: str) -> str:
+    return text.replace(" ", "\N{NO-BREAK SPACE}")

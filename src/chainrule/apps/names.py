@@ -1,4 +1,4 @@
-"""Commands on names that a user can type: models, datasets."""
+"""Commands on names that a user can type: models, datasets, and names of every kind."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ from chainrule.apps.flags import JSON
 from chainrule.core.errors import SettingError
 
 EXAMPLES = {
+    "names": (
+        "chainrule names",
+        "chainrule names activation",
+        "chainrule names loss huber",
+    ),
     "models": (
         "chainrule models",
         "chainrule models mlp",
@@ -23,6 +28,23 @@ EXAMPLES = {
         "chainrule datasets houses.csv --draw --target price --output houses.svg",
     ),
 }
+
+
+def names(
+    kind: Annotated[
+        str | None, typer.Argument(help="A kind, such as activation, loss, optimizer, schedule or metric.")
+    ] = None,
+    name: Annotated[str | None, typer.Argument(help="A name of that kind to describe.")] = None,
+    json: JSON = False,
+) -> None:
+    """List the names of a kind that `fit` takes, describe one, or list the kinds."""
+    with output.printer(json=json, quiet=False) as out:
+        from chainrule.jobs.describe import describe_name, list_kind, list_kinds
+
+        if kind is None:
+            out.names(list_kinds())
+        else:
+            out.names(list_kind(kind) if name is None else describe_name(kind, name))
 
 
 def models(

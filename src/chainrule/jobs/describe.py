@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from chainrule.catalog import MODELS, load, names
-from chainrule.core.errors import SettingError
+from chainrule.catalog import KINDS, MODELS, load, names, parametrised
+from chainrule.core.errors import SettingError, unknown_name
 from chainrule.core.text import listed, visible
 from chainrule.core.units import show_number
 
@@ -31,6 +31,85 @@ def list_names(kind: str) -> Description:
         "chainrule fit iris --model mlp --set hidden=64,32" if kind == "model" else "chainrule fit digits"
     )
     return Description(header=("name", "what it is"), rows=rows, example=f"for example: {example}")
+
+
+USED = {  # where a name of the kind is given to fit
+    "model": "--model {}",
+    "activation": "--set activation={}",
+    "initial": "--set initial={}",
+    "normalisation": "--set normalisation={}",
+    "loss": "--set loss={}",
+    "optimizer": "--optimizer {}",
+    "schedule": "--schedule {}",
+    "metric": "--metric {}",
+    "augmentation": "--set augment={}",
+}
+
+
+def list_kinds() -> Description:
+    """List the kinds of names that there are, with where they are given and the names."""
+    rows = [(kind, _used(kind, "NAME"), ", ".join(names(kind))) for kind in KINDS]
+    return Description(header=("kind", "given to fit as", "names"), rows=rows, example="for example: chainrule names activation relu")
+
+
+def list_kind(kind: str) -> Description:
+    """List the names of one kind. Raises: UnknownNameError for the kind."""
+    if kind not in KINDS:
+        raise unknown_name("kind of names", kind, KINDS)
+    found = names(kind)
+    return Description(
+        header=("name", "what it is"),
+        rows=list(found.items()),
+        example=f"for example: chainrule fit DATA {_used(kind, next(iter(found)))}" if kind in USED else "",
+    )
+
+
+def describe_name(kind: str, name: str) -> Description:
+    """Describe one name of a kind. Raises: UnknownNameError for the kind or the name; SettingError for its number."""
+    if kind not in KINDS:
+        raise unknown_name("kind of names", kind, KINDS)
+    if kind in ("model", "dataset"):
+        return describe_model(name) if kind == "model" else describe_dataset(name)
+    found, _ = parametrised(kind, name)
+    entry = KINDS[kind].entries[name.partition(":")[0].strip()]
+    if kind in ("activation", "loss"):
+        rows = _declared(kind, name)
+    else:
+        rows = [("number after the name", entry.number)] * bool(entry.number)
+    said = inspect.getdoc(found) if inspect.isfunction(found) else None
+    is_used = kind in USED and getattr(found, "tasks", True)
+    return Description(
+        title=name,
+        text="\n".join(filter(None, [entry.summary, said])),
+        header=("what", "as declared") if rows else (),
+        rows=rows,
+        example=f"for example: chainrule fit DATA {_used(kind, name)}" if is_used else "",
+    )
+
+
+def _declared(kind: str, name: str) -> list[tuple[str, str]]:
+    """Return what an activation or a loss declares about itself."""
+    from chainrule.nn.activations import activation
+    from chainrule.nn.losses import loss
+
+    if kind == "activation":
+        f = activation(name)
+        low, high = (f"{bound:.4g}".replace("inf", "∞").replace("-", "−") for bound in f.bounds)
+        rows = [("f(z)", f.formula), ("derivative", f.derivative_formula), ("range", f"{low} to {high}")]
+        rows += [("for it", f.advantages), ("against it", f.drawbacks), ("what for", f.purpose)]
+        return [*rows, *_number(f.number)]
+    found = loss(name)
+    rows = [("loss of a row", found.formula), ("derivative by the outputs", found.derivative_formula)]
+    rows += [("against it", found.drawbacks), ("what for", found.purpose), ("tasks", ", ".join(found.tasks))]
+    return [*rows, *_number(found.number)]
+
+
+def _number(number: float | None) -> list[tuple[str, str]]:
+    return [] if number is None else [("c", show_number(number))]
+
+
+def _used(kind: str, name: str) -> str:
+    return USED.get(kind, "{}").format(name)
 
 
 def describe_model(name: str) -> Description:

@@ -352,7 +352,7 @@ MISH = Activation(
     bounds=(-0.308843413018, INFINITY),
     purpose="hidden layers of detectors",
     advantages="smooth; some gradient just below 0",
-    drawbacks="the dearest here: exponential, logarithm and tanh; gradients vanish far below 0",
+    drawbacks="costs an exponential, a logarithm and a tanh; gradients vanish far below 0",
 )
 HARD_SWISH = Activation(
     name="hard-swish",

@@ -255,7 +255,7 @@ def _focal(focus: float) -> Loss:
     return Loss(
         name="focal",
         formula="−(1 − pₜ)^c log pₜ, pₜ the probability of the true class",
-        derivative_formula="((1 − pₜ)^c (c pₜ log pₜ + pₜ − 1)) (tₖ − qₖ), q = softmax of the other classes",
+        derivative_formula="((1 − pₜ)^c (c pₜ log pₜ + pₜ − 1)) (tₖ − qₖ), q = softmax of the other classes; times s for two",
         value=value,
         derivative=derivative,
         purpose="classes of which one is rare and most rows are easy",

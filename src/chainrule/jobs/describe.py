@@ -49,7 +49,11 @@ USED = {  # where a name of the kind is given to fit
 def list_kinds() -> Description:
     """List the kinds of names that there are, with where they are given and the names."""
     rows = [(kind, _used(kind, "NAME"), ", ".join(names(kind))) for kind in KINDS]
-    return Description(header=("kind", "given to fit as", "names"), rows=rows, example="for example: chainrule names activation relu")
+    return Description(
+        header=("kind", "given to fit as", "names"),
+        rows=rows,
+        example="for example: chainrule names activation relu",
+    )
 
 
 def list_kind(kind: str) -> Description:

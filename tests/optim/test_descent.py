@@ -148,6 +148,7 @@ def test_trajectory_of_two_parameters() -> None:
     assert len(path) == 120 and len(set(path)) > 100, "the parameters move from update to update"
     assert all(later[2] <= earlier[2] + 1e-6 for earlier, later in pairwise(path))
     assert path[-1][:2] == pytest.approx((2, -1), abs=0.1)
+    assert path[0][2] > 10 * path[-1][2] > 0, "from a slope to the floor"
 
 
 @pytest.mark.curriculum("GDF-06")

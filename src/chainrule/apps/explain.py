@@ -31,7 +31,7 @@ def explain(
     subject: Annotated[
         str,
         typer.Argument(
-            help=f"An expression, a .toml file with a network or one that comes along ({', '.join(NETWORKS)}), a run folder, "
+            help=f"An expression (behind -- if it begins with a minus), a .toml file with a network or one that comes along ({', '.join(NETWORKS)}), a run folder, "
             "or a model's name.",
             metavar="EXPRESSION|NETWORK.toml|RUN|MODEL",
         ),

@@ -210,7 +210,7 @@ def kind_of(subject: Any, *, row: int | None, input: tuple[int, ...] | None, run
     Raises: SettingError where the subject is none of them, or a flag belongs to another kind
     """
     kind = _kind(subject, input, runs)
-    if kind == "expression" and row is not None:
+    if kind == "expression" and row is not None and not re.search(r"[+*()^×÷]", str(subject)):
         kind = "run"  # that is not there: looking for it says which are near
     for flag, value, owner in (("row", row, "run"), ("input", input, "model")):
         if value is not None and kind != owner:

@@ -90,10 +90,11 @@ def end_of_task(task: Task, outputs: Tensor, targets: Tensor, delta: Tensor) -> 
     if declared is not None and declared.only_decides:
         reading = "identity"
     read, shown = read_outputs(outputs, reading), _smoothed(task, outputs, targets)
+    is_spread = reading == "softmax" and bool(((shown > 0) & (shown < 1)).any())
     is_plain = reading == "sigmoid" and getattr(task, "class_weights", None) is None
     return LossEnd(
         loss="of its own" if declared is None else declared.name,
-        formula="" if declared is None else declared.formula,
+        formula="−Σ t log p, p = softmax(z)" if is_spread else "" if declared is None else declared.formula,
         reading=reading,
         read=read,
         targets=shown,

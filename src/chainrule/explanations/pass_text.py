@@ -118,10 +118,10 @@ def _loss(end: LossEnd, width: int) -> list[str]:
             Column(title="∂L/∂p", cells=_cells(end.by_read), may_go=True),
             Column(title="p (1 − p)", cells=_cells(end.read * (1 - end.read)), may_go=True),
         ]
-    formula = f", L = {end.formula}" if end.formula else ""
+    formula = f": L = {end.formula}" if end.formula else ""
     if len(end.losses) > 1:
         formula += f", the mean of {len(end.losses)} rows"
-    heading = textwrap.wrap(f"LOSS {end.loss}{formula} = {short(end.cost)}", width)
+    heading = textwrap.wrap(f"LOSS {short(end.cost)}, {end.loss}{formula}", width)
     return [*heading, *lines_of(columns, width)]
 
 

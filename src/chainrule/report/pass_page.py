@@ -161,10 +161,10 @@ def _loss(end: LossEnd) -> list[Child]:
     flat = [t.reshape(-1).tolist() for t in (end.read, end.targets, end.read - end.targets, end.delta)]
     rows: list[list[Cell]] = [[name, *values] for name, *values in zip(names, *flat, strict=True)]
     heads = [_READ[end.reading], "target t", f"{symbol} − t", by]
-    formula = f" L = {end.formula}" if end.formula else ""
-    several = f", the mean of {len(end.losses)} rows," if len(end.losses) > 1 else ""
+    formula = f": L = {end.formula}" if end.formula else ""
+    several = f", the mean of {len(end.losses)} rows" if len(end.losses) > 1 else ""
     return [
-        html.paragraph(f"{end.loss}:{formula}{several} = {end.cost:.6g}"),
+        html.paragraph(f"{end.cost:.6g}, {end.loss}{formula}{several}"),
         html.table(["output", *(Column(head) for head in heads)], rows),
     ]
 

@@ -23,7 +23,7 @@ from chainrule.train.step import AutogradStep
 WINDOW = 0.1  # decades: losses at rates so near are averaged, on both sides, so that nothing is moved along
 DIVERGED = 3.0  # times the loss of the start: further up nothing is learnt
 NOTICED = 0.1  # part of the whole way down by which the loss has fallen where rates are no longer too low
-MARGIN = 3.0  # from the rate of the least loss down to the suggestion; measured in docs/decisions/lr_range.md
+MARGIN = 3.0  # from the rate of the least loss down to the suggestion; measured in docs/decisions/learning-rate-range.md
 START = 10  # a part of the updates, one in so many, says what the loss is before anything is learnt
 
 

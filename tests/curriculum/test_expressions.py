@@ -20,6 +20,12 @@ def nudge(text: str, name: str = "a", **values: float) -> dict[str, Any]:
     return next(n for n in cr.explain(text, **values).values()["nudges"] if n["name"] == name)
 
 
+@pytest.mark.parametrize(("text", "value"), [("20+25+25", 70), ("20+25+25 + 30", 100), ("(3+2)*15", 75)])
+def test_sums_of_marks(text: str, value: float) -> None:
+    """Golden example G49: three tests and the theory, and hours in fifteen weeks."""
+    assert cr.explain(text).values()["value"] == value
+
+
 @pytest.mark.curriculum("BPG-08")
 @pytest.mark.parametrize(("a", "before", "after"), [(2.0, 6.0, 6.003), (5.0, 15.0, 15.003)])
 def test_a_line_has_the_same_slope_everywhere(a: float, before: float, after: float) -> None:

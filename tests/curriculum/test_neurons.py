@@ -39,7 +39,7 @@ def parameters(model: nn.Module) -> list[float]:
 
 @pytest.mark.curriculum("NEU-10")
 def test_perceptron_learns_or_in_four_epochs() -> None:
-    """w ← w + (t − y) x from zero, rows in the order 00, 01, 10, 11: the fourth epoch makes no mistake."""
+    """D20. w ← w + (t − y) x from zero, rows in the order 00, 01, 10, 11: the fourth epoch makes no mistake."""
     model, mistakes = learn(OR, epochs=4)
     assert parameters(model) == [1, 1, -1]
     assert all(mistakes[:3]) and mistakes[3] == 0
@@ -87,14 +87,17 @@ def test_weights_say_how_much_an_input_counts(fit: Callable[..., Run]) -> None:
 
 @pytest.mark.curriculum("NEU-19")
 def test_sigmoid_neuron_is_logistic_regression(fit: Callable[..., Run]) -> None:
-    """1 / (1 + e^−Σ): the deck's exponent has lost its minus sign (E01), which would give 0.018 at Σ = 4."""
+    """1 / (1 + e^−Σ): the deck's exponent has lost its minus sign (E01), which would give 0.017986 at Σ = 4."""
     x = np.random.default_rng(0).normal(size=(100, 2))
     run = fit((x, (x[:, 0] > x[:, 1]).astype(int)), model="logistic-regression")
+    learnt = run.predict(np.array([[2.0, -2.0], [-2.0, 2.0]])).probabilities[:, 1].tolist()
+    assert learnt[0] > 0.8 > 0.2 > learnt[1], "it fires where the sum is large"
     with torch.no_grad():
         run.model[0].weight.zero_()
         run.model[0].bias.fill_(4)
-    assert run.predict(x).probabilities[:, 1].tolist() == pytest.approx([0.982014] * 100, abs=1e-6)
-    assert pytest.approx(0.017986) == 1 - 0.982014
+    fires = run.predict(x).probabilities
+    assert fires[:, 1].tolist() == pytest.approx([0.982014] * 100, abs=1e-6)
+    assert fires[:, 0].tolist() == pytest.approx([0.017986] * 100, abs=1e-6)
 
 
 XOR_TABLE = {"a": [0, 0, 1, 1], "b": [0, 1, 0, 1], "y": [0, 1, 1, 0]}

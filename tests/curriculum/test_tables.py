@@ -50,6 +50,11 @@ def test_house_prices_by_least_squares(fixtures: Path, least_squares: Fit) -> No
     design = np.array([[1, 2104, 3], [1, 1600, 3], [1, 2400, 3], [1, 3000, 4]])
     solved = design @ np.linalg.lstsq(design, np.array(prices), rcond=None)[0]
     assert predicted == pytest.approx(solved.tolist(), rel=1e-6)
+    # The coefficients of D24, read off the predictions: at a house of 2000 and 3, one more of each, and none of either.
+    at, larger, roomier = values(run, {"size": [2000.0, 3000, 2000], "bedrooms": [3.0, 3, 4]})
+    slopes = (larger - at) / 1000, roomier - at
+    assert slopes == pytest.approx((0.058376, 117.314), rel=1e-5)
+    assert at - 2000 * slopes[0] - 3 * slopes[1] == pytest.approx(-104.385, abs=0.01)
     assert type(run.model[-1]).__name__ == "Linear" and run.model[-1].out_features == 1
     assert run.metrics["train"]["mae"] == pytest.approx(np.abs(residuals).mean(), rel=1e-5)
 
@@ -132,6 +137,7 @@ def test_ad_clicks_by_a_sigmoid_unit(fixtures: Path) -> None:
 
 @pytest.mark.curriculum("DAT-06")
 def test_study_table(fixtures: Path, least_squares: Fit) -> None:
+    """D23: what least squares from hours and sleep leaves of the cost."""
     source = read(fixtures / "study.csv")
     schema, _ = find_schema(source, target="exam")
     examples = schema.encode(source)

@@ -8,6 +8,7 @@ from torch import nn
 
 import chainrule as cr
 from chainrule.core.errors import ShapeError
+from chainrule.explanations.backprop import backpropagate
 from chainrule.explanations.costs import ModelCosts, explain_costs
 
 
@@ -52,6 +53,18 @@ def test_dense_layer_for_what_a_convolution_does() -> None:
     convolution = explain_costs(nn.Conv2d(3, 6, 5), (3, 32, 32))
     assert dense.weights == 14_450_688 and convolution.parameters == 456
     assert dense.layers[-1].shape == (4704,) and convolution.layers[0].shape == (6, 28, 28)
+
+
+def test_plain_convolutions_shrink_the_map_and_use_corners_less() -> None:
+    """D15, on 7 × 7: a filter of 3 × 3 sees a corner once, the middle of an edge 3 times, the centre 9 times."""
+    found = explain_costs(nn.Sequential(*(nn.Conv2d(1, 1, 3) for _ in range(3))), (1, 7, 7))
+    assert [layer.shape for layer in found.layers] == [(1, 5, 5), (1, 3, 3), (1, 1, 1)]
+    ones = nn.Conv2d(1, 1, 3)
+    nn.init.ones_(ones.weight)
+    uses = backpropagate(ones, torch.randn(1, 1, 7, 7), loss=torch.sum).input_gradient
+    assert uses is not None
+    assert (uses[0, 0, 0, 0], uses[0, 0, 0, 3], uses[0, 0, 3, 3]) == (1, 3, 9)
+    assert uses.sum() == found.layers[0].multiply_adds == 25 * 9
 
 
 def test_lenet_layer_by_layer() -> None:

@@ -74,7 +74,7 @@ def test_not_takes_one_input() -> None:
 @pytest.mark.parametrize("coding", ["boolean", "bipolar"])
 @pytest.mark.parametrize("inputs", [1, 2, 3])
 def test_every_boolean_function_is_a_network(inputs: int, coding: str) -> None:
-    """All 4, 16 and 256 functions, each by 2ⁿ hidden units and one that gives the answer."""
+    """G50. All 4, 16 and 256 functions, each by 2ⁿ hidden units and one that gives the answer."""
     x = rows(inputs) if coding == "boolean" else 2 * rows(inputs) - 1
     tables = ["".join(bits) for bits in itertools.product("01", repeat=2**inputs)]
     assert len(tables) == {1: 4, 2: 16, 3: 256}[inputs]

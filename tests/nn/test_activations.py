@@ -73,6 +73,7 @@ def test_tanh_derivative() -> None:
 
 @pytest.mark.curriculum("ACT-08")
 def test_tanh_is_a_stretched_sigmoid() -> None:
+    """G46."""
     x = torch.linspace(-5, 5, 101, dtype=torch.float64)
     assert (TANH(x) - (2 * SIGMOID(2 * x) - 1)).abs().max() < 1e-15
 
@@ -86,7 +87,7 @@ def test_relu() -> None:
 
 @pytest.mark.curriculum("ACT-10")
 def test_relu_derivative_and_the_kink() -> None:
-    """The decks print 1 at 0 in one place and "off" in another (E07): 1 is the slope to the right of the kink, 0 that
+    """G47. The decks print 1 at 0 in one place and "off" in another (E07): 1 is the slope to the right of the kink, 0 that
     to its left, which autograd takes and chainrule with it."""
     assert RELU.kinks == (0.0,)
     z = numbers(-1, 0, 2)

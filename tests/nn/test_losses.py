@@ -40,6 +40,7 @@ def test_half_squared_error() -> None:
 
 @pytest.mark.curriculum("OUT-16")
 def test_half_sum_of_squares_of_the_study_table(fixtures: Path) -> None:
+    """D23; what least squares leaves of it is proven with the table itself."""
     frame = read(fixtures / "study.csv").frame
     assert frame is not None
     quiz, exam = (
@@ -53,6 +54,7 @@ def test_half_sum_of_squares_of_the_study_table(fixtures: Path) -> None:
 
 @pytest.mark.curriculum("OUT-17", "OUT-18")
 def test_squared_and_absolute_error() -> None:
+    """D14."""
     p, t = numbers(0.2, 0.3, 0.5), numbers(1, 0, 0)
     assert SQUARED_ERROR(p, t).item() == pytest.approx(0.326667, abs=EXACT)
     assert ABSOLUTE_ERROR(p, t).item() == pytest.approx(0.533333, abs=EXACT)
@@ -79,6 +81,7 @@ def test_cost_is_the_mean_of_losses_and_positive() -> None:
 
 @pytest.mark.curriculum("OUT-22")
 def test_per_class_and_categorical_cross_entropy() -> None:
+    """D14."""
     p = numbers(0.2, 0.3, 0.5)[None]
     per_class = PER_CLASS_CROSS_ENTROPY(logit(p), numbers(1, 0, 0)[None])
     assert per_class.item() == pytest.approx(2.659260, abs=EXACT)
@@ -87,7 +90,7 @@ def test_per_class_and_categorical_cross_entropy() -> None:
 
 @pytest.mark.curriculum("OUT-23")
 def test_categorical_cross_entropy_worked() -> None:
-    """−ln 0.775; the deck's 0.3677 is the same in bits, and its S₂ = 0.126 is 0.116, so that S sums to 1 (E15)."""
+    """G18. −ln 0.775; the deck's 0.3677 is the same in bits, and its S₂ = 0.126 is 0.116, so that S sums to 1 (E15)."""
     shares = numbers(0.775, 0.116, 0.039, 0.070)[None]
     assert shares.sum().item() == pytest.approx(1)
     found = CROSS_ENTROPY(shares.log(), torch.tensor([0])).item()
@@ -101,7 +104,7 @@ def test_categorical_cross_entropy_worked() -> None:
 
 @pytest.mark.curriculum("OUT-09")
 def test_target_is_one_hot_at_the_digit() -> None:
-    """What cross-entropy compares with is 1 at the index of the digit: p − t names the target (E06)."""
+    """G48. What cross-entropy compares with is 1 at the index of the digit: p − t names the target (E06)."""
     logits = torch.randn(3, 10, dtype=torch.float64)
     digits = torch.tensor([0, 1, 4])
     target = torch.softmax(logits, -1) - CROSS_ENTROPY.derivative(logits, digits)

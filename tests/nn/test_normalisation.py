@@ -46,6 +46,7 @@ def test_batch_normalisation_divides_by_the_root_of_the_variance() -> None:
 
 @pytest.mark.curriculum("NOR-02")
 def test_batch_normalisation_with_epsilon_gain_and_shift() -> None:
+    """D12."""
     x, layer = numbers(1, 2, 3, 4)[:, None], layer_of("batch", 1)
     expected = numbers(-1.341635, -0.447212, 0.447212, 1.341635)
     assert layer(x)[:, 0].tolist() == pytest.approx(expected.tolist(), abs=EXACT)

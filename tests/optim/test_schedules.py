@@ -97,6 +97,7 @@ def test_no_schedule_rises_after_its_warm_up() -> None:
 
 @pytest.mark.curriculum("LRS-04")
 def test_halved_every_five_epochs() -> None:
+    """G39."""
     made = cr.schedule("step", steps=25 * 7, steps_per_epoch=7, drop_epochs=5, drop_factor=0.5)
     first = [7 * epoch for epoch in (0, 4, 5, 9, 10, 15, 20)]
     assert rates(made, 0.1, first) == pytest.approx([0.1, 0.1, 0.05, 0.05, 0.025, 0.0125, 0.00625], abs=1e-12)
@@ -106,6 +107,7 @@ def test_halved_every_five_epochs() -> None:
 
 @pytest.mark.curriculum("LRS-05")
 def test_a_tenth_every_twenty_epochs() -> None:
+    """G39."""
     made = cr.schedule("step", steps=60 * 3, steps_per_epoch=3, drop_epochs=20)
     epochs = [3 * epoch for epoch in (0, 19, 20, 39, 40, 59)]
     assert rates(made, 0.1, epochs) == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001], abs=1e-12)
@@ -113,12 +115,14 @@ def test_a_tenth_every_twenty_epochs() -> None:
 
 @pytest.mark.curriculum("LRS-06")
 def test_exponential_decay_by_its_constant() -> None:
+    """D11."""
     made = cr.schedule("exponential", steps=20 * 9, steps_per_epoch=9, decay_rate=0.1)
     assert rates(made, 0.1, [0, 9, 45, 90]) == pytest.approx([0.1, 0.090484, 0.060653, 0.036788], abs=1e-6)
 
 
 @pytest.mark.curriculum("LRS-07")
 def test_cosine_decay_over_a_hundred() -> None:
+    """D11."""
     made = cr.schedule("cosine", steps=100, warmup_epochs=0)
     found = rates(made, 0.1, [0, 25, 50, 75, 100])
     assert found == pytest.approx([0.1, 0.085355, 0.05, 0.014645, 0], abs=1e-6)
@@ -126,7 +130,7 @@ def test_cosine_decay_over_a_hundred() -> None:
 
 @pytest.mark.curriculum("LRS-08", "TOO-07")
 def test_plateau_of_a_constant_validation_loss() -> None:
-    """Factor 0.1, patience 10, lowest rate 1e-6; the floor ends the cuts, not the training (E41)."""
+    """G40. Factor 0.1, patience 10, lowest rate 1e-6; the floor ends the cuts, not the training (E41)."""
     found = plateau_rates([0.7] * 81)
     cuts = [epoch for epoch in range(1, 81) if found[epoch] < 0.99 * found[epoch - 1]]
     assert cuts == [11, 21, 31, 41, 51], "one cut per ten stale epochs, the first epoch being the best"

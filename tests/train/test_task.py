@@ -50,8 +50,9 @@ def test_regression_head() -> None:
     assert task.units == 1
     model = head("linear-regression", [[2, 3]], [0.5])
     assert task.decode(model(numbers(1, 1)[None])).values.tolist() == [[5.5]]
-    pattern = head("linear-regression", [[1, -2]], [1])
-    assert task.decode(pattern(numbers(1, -1)[None])).values.tolist() == [[4]]
+    for bias, value in ((0, 3), (1, 4)):
+        pattern = head("linear-regression", [[1, -2]], [bias])
+        assert task.decode(pattern(numbers(1, -1)[None])).values.tolist() == [[value]]
 
 
 @pytest.mark.curriculum("OUT-02")
@@ -134,7 +135,7 @@ def test_one_unit_and_two_units_decide_alike() -> None:
 
 @pytest.mark.curriculum("NEU-18", "DAT-17")
 def test_movie_decision_by_threshold_and_by_sigmoid() -> None:
-    """Rating 4.1: watch; 3.9: do not. A threshold unit flips, a sigmoid hardly moves."""
+    """G13. Rating 4.1: watch; 3.9: do not. A threshold unit flips, a sigmoid hardly moves."""
     ratings = numbers(4.1, 3.9)[:, None]
     hard = Binary(["skip", "watch"], "perceptron").decode(head("perceptron", [[1]], [-4])(ratings))
     assert hard.names == ["watch", "skip"]
@@ -149,6 +150,7 @@ def test_movie_decision_by_threshold_and_by_sigmoid() -> None:
     ("threshold", "fires"), [(0.5, [0, 1, 1, 1]), (1.5, [0, 0, 0, 1])], ids=["OR", "AND"]
 )
 def test_threshold_units(threshold: float, fires: list[int]) -> None:
+    """G11 and G12."""
     table = numbers(0, 0, 0, 1, 1, 0, 1, 1).reshape(4, 2)
     found = Binary(["0", "1"], "perceptron").decode(head("perceptron", [[1, 1]], [-threshold])(table))
     assert found.labels.tolist() == fires
@@ -158,10 +160,13 @@ def test_threshold_units(threshold: float, fires: list[int]) -> None:
 
 @pytest.mark.curriculum("NEU-03")
 def test_neuron_with_sigmoid() -> None:
+    """G01 and G02: z, and σ(z) as computed and as printed."""
     x = numbers(1, -1)[None]
-    for weights, bias, expected in (([1, -2], 1, 0.982014), ([-1, 1], 0, 0.119203)):
-        found = Binary(["silent", "fires"]).decode(head("logistic-regression", [weights], [bias])(x))
-        assert shares(found)[0, 1].item() == pytest.approx(expected, abs=EXACT)
+    for weights, bias, z, a, printed in (([1, -2], 1, 4, 0.982014, 0.98), ([-1, 1], 0, -2, 0.119203, 0.12)):
+        outputs = head("logistic-regression", [weights], [bias])(x)
+        assert outputs.tolist() == [[z]]
+        fires = shares(Binary(["silent", "fires"]).decode(outputs))[0, 1].item()
+        assert fires == pytest.approx(a, abs=EXACT) and fires == pytest.approx(printed, abs=0.005)
 
 
 # ---- several classes
@@ -180,6 +185,7 @@ def test_multi_class_head() -> None:
 
 @pytest.mark.curriculum("OUT-06", "ACT-14")
 def test_softmax() -> None:
+    """G07."""
     decode = MultiClass(["a", "b", "c"]).decode
     z = numbers(3, 1, -3)
     assert z.exp().tolist() == pytest.approx([20.0855, 2.71828, 0.049787], abs=5e-5)
@@ -194,12 +200,13 @@ def test_softmax() -> None:
 
 @pytest.mark.curriculum("OUT-05")
 def test_sigmoid_output_layer_does_not_sum_to_one() -> None:
-    """Units squashed one by one, as `per-class-cross-entropy` reads them."""
+    """G06. Units squashed one by one, as `per-class-cross-entropy` reads them."""
     layer = torch.nn.Sequential(
         head("softmax-regression", [[1, 0], [0, 1], [-1, 0]], [0, 0, 0]), activate("sigmoid")
     )
     found = layer(numbers(3, 1)[None])[0]
     assert found.tolist() == pytest.approx([0.952574, 0.731059, 0.047426], abs=EXACT)
+    assert found.tolist() == pytest.approx([0.95, 0.73, 0.05], abs=0.005)
     assert found.sum().item() == pytest.approx(1.731, abs=0.0005)
 
 
@@ -221,7 +228,7 @@ def test_softmax_on_a_linear_model() -> None:
 
 @pytest.mark.curriculum("OUT-08", "FFN-28")
 def test_highest_probability_is_the_class() -> None:
-    """The deck's digit net counts its slots 1, 2, …, 9, 0; any order of names is read as it is given (E06)."""
+    """G17. The deck's digit net counts its slots 1, 2, …, 9, 0; any order of names is read as it is given (E06)."""
     classes = ("1", "2", "3", "4", "5", "6", "7", "8", "9", "0")
     confidence = numbers(0.1, 0.7, 0, 0, 0, 0, 0, 0, 0, 0.2)
     found = MultiClass(classes).decode((confidence + 1e-300).log()[None])

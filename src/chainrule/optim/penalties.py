@@ -170,7 +170,8 @@ class Penalty:
             return
         if self.is_coupled:
             for weights, sides in zip(self.weights, self._sides, strict=True):
-                weights.masked_fill_(weights * sides <= 0, 0.0)
+                crossed = (weights * sides <= 0) & (_beside(self.l1, weights) > 0)
+                weights.masked_fill_(crossed, 0.0)
             return
         for weights in self.weights:
             weights.copy_(L1.shrink(weights, rate * self.l1))

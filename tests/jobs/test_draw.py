@@ -81,7 +81,7 @@ def test_missing_cells_and_categories_keep_their_places() -> None:
 
 
 def test_what_cannot_be_drawn_is_said(tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match=r"--output takes a file ending in \.png or \.svg"):
+    with pytest.raises(SettingError, match=r"--output takes a file ending in \.png, \.svg"):
         draw("iris", output=tmp_path / "iris.pdf")
     with pytest.raises(DataError, match="does not exist"):
         draw(str(tmp_path / "nothing.csv"))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from chainrule.report.contact_sheet import EXAMPLES, Group, draw_examples
-from chainrule.report.data_sheet import picture_bytes
+from chainrule.report.svg import picture_bytes
 
 RNG = np.random.default_rng(3)
 

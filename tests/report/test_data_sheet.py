@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from chainrule.report.data_sheet import DataSheet, Panel, draw_data, picture_bytes
+from chainrule.report.data_sheet import DataSheet, Panel, draw_data
+from chainrule.report.svg import picture_bytes
 
 RNG = np.random.default_rng(3)
 ROWS = 200

@@ -10,6 +10,7 @@ import typer
 from chainrule.apps import output
 from chainrule.apps.fit import hints_of
 from chainrule.apps.flags import DATA, JSON, RUNS, of_training
+from chainrule.core.files import output_ending
 from chainrule.train.settings import Settings, parse_settings
 
 EXAMPLES = {
@@ -55,11 +56,11 @@ def lr_range(
     with output.printer(json=json, quiet=False) as out:
         training, of_model = parse_settings(set_ or [], hints_of(model, set_ or []))
         settings = Settings(**{**training, **given})
-        from chainrule.jobs.lr_range import check_output, command_of, find_range
+        from chainrule.jobs.lr_range import ENDINGS, command_of, find_range
         from chainrule.jobs.request import Request
 
         if output_file is not None:
-            check_output(output_file)
+            output_ending(output_file, ENDINGS)
         request = Request(
             data=data[0] if len(data) == 1 else data, target=target, settings=settings, model_settings=of_model, runs=runs,
             track=out.track,

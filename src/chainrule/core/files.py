@@ -10,9 +10,22 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from chainrule.core.errors import LockedError, StorageError
+from chainrule.core.errors import LockedError, SettingError, StorageError
+from chainrule.core.text import visible
 
 _CHUNK = 1 << 20
+
+
+def output_ending(path: Path, endings: Iterable[str]) -> str:
+    """Return the ending of a file to write, in small letters. Raises: SettingError for one that is not among `endings`
+
+    >>> output_ending(Path("drawing.PNG"), [".png", ".svg"])
+    '.png'
+    """
+    ending = path.suffix.lower()
+    if ending not in (known := list(endings)):
+        raise SettingError(f"--output takes a file ending in {', '.join(known)}; got {visible(path)}")
+    return ending
 
 
 def write_atomic(path: Path, content: bytes | memoryview) -> None:

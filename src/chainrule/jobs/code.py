@@ -19,8 +19,8 @@ import numpy as np
 import torch
 
 from chainrule.catalog import MODELS
-from chainrule.core.errors import ChainruleError, RunError, SettingError
-from chainrule.core.files import write_atomic
+from chainrule.core.errors import ChainruleError, RunError
+from chainrule.core.files import output_ending, write_atomic
 from chainrule.core.text import visible
 from chainrule.jobs.code_augmentation import augmentation_part
 from chainrule.jobs.code_judging import check_metric, judging_part
@@ -77,8 +77,8 @@ def code_file(run: str, output: Path | None, runs: Path) -> str:
     """
     from chainrule.jobs.run import Run
 
-    if output is not None and output.suffix != ".py":
-        raise SettingError(f"--output takes a file ending in .py; got {visible(output)}")
+    if output is not None:
+        output_ending(output, [".py"])
     script = Run(find(run, runs).path).code()
     if output is None:
         return script

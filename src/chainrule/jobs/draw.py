@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.errors import SettingError
-from chainrule.core.files import write_atomic
+from chainrule.core.files import output_ending, write_atomic
 from chainrule.core.text import listed, visible
 from chainrule.core.units import show_bytes, show_number
 from chainrule.data.dates import has_dates
@@ -19,7 +18,8 @@ from chainrule.data.schema import Examples, Schema, find_schema
 from chainrule.data.source import Source
 from chainrule.jobs.workshop import reading_of
 from chainrule.report.contact_sheet import EXAMPLES, MOST_GROUPS, Group, draw_examples
-from chainrule.report.data_sheet import CLASS_COLOURS, DataSheet, Panel, draw_data, picture_bytes
+from chainrule.report.data_sheet import CLASS_COLOURS, DataSheet, Panel, draw_data
+from chainrule.report.svg import picture_bytes
 from chainrule.train.settings import Settings
 
 ENDINGS = (".png", ".svg")
@@ -37,11 +37,9 @@ def draw(
 ) -> str:
     """Draw data into a file and return the sentence that says so; without `output`, NAME.png in the current folder.
 
-    Raises: SettingError for an output that is no .png or .svg; DataError for data that cannot be read
+    Raises: SettingError for an output that is another ending; DataError for data that cannot be read
     """
-    ending = ".png" if output is None else output.suffix.lower()
-    if ending not in ENDINGS:
-        raise SettingError(f"--output takes a file ending in {' or '.join(ENDINGS)}; got {visible(output)}")
+    ending = ".png" if output is None else output_ending(output, ENDINGS)
     source = read(data, reading_of(Settings(), target, track=track))
     schema, _ = find_schema(source, target=target or source.origin.get("target"))
     examples = schema.encode(source)

@@ -17,7 +17,7 @@ from torch import nn
 
 from chainrule.catalog import NETWORKS, load, names
 from chainrule.core.errors import SettingError, nearest, unknown_name
-from chainrule.core.files import write_atomic
+from chainrule.core.files import output_ending, write_atomic
 from chainrule.core.text import visible
 from chainrule.explanations.explained_expression import explain_expression
 from chainrule.explanations.network_file import read_network
@@ -83,9 +83,7 @@ class Explanation:
         }
         if source := getattr(self.content, "source", ""):
             forms[".toml"] = lambda: source
-        if path.suffix not in forms:
-            raise SettingError(f"--output takes a file ending in {', '.join(forms)}; got {visible(path)}")
-        write_atomic(path, forms[path.suffix]().encode())
+        write_atomic(path, forms[output_ending(path, forms)]().encode())
         return path
 
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from chainrule.core.device import choose_device
 from chainrule.core.errors import SettingError
-from chainrule.core.files import write_atomic
+from chainrule.core.files import output_ending, write_atomic
 from chainrule.core.text import visible
 from chainrule.core.units import show_number
 from chainrule.data.read import read
@@ -96,8 +96,8 @@ class LearningRateRange:
         from chainrule.report.rate_range_page import page, picture
 
         path = Path(path)
-        check_output(path)
-        if path.suffix == ".html":
+        ending = output_ending(path, ENDINGS)
+        if ending == ".html":
             made = page(
                 self.found,
                 title=self.title,
@@ -106,18 +106,12 @@ class LearningRateRange:
                 command=self.next(),
             )
             content = made.render().encode()
-        elif path.suffix == ".json":
+        elif ending == ".json":
             content = (json.dumps(self.values(), indent=1) + "\n").encode()
         else:
-            content = picture(self.found, self.title, path.suffix)
+            content = picture(self.found, self.title, ending)
         write_atomic(path, content)
         return path
-
-
-def check_output(path: Path) -> None:
-    """Refuse a file of another kind. Raises: SettingError"""
-    if path.suffix not in ENDINGS:
-        raise SettingError(f"--output takes a file ending in {', '.join(ENDINGS)}; got {visible(path)}")
 
 
 def lr_range(

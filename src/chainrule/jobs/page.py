@@ -14,6 +14,7 @@ from chainrule.core.units import show_number
 from chainrule.jobs.folder import RunFolder
 from chainrule.jobs.workshop import Material
 from chainrule.nn.activations import Activate
+from chainrule.nn.visits import visits
 from chainrule.report.summary import (
     Example,
     GroupFigures,
@@ -96,26 +97,17 @@ def _groups(record: dict[str, Any]) -> list[GroupFigures]:
 def layers_of(model: nn.Module, inputs: Tensor) -> list[Layer]:
     """List the layers of a network in the order of its forward pass, with the shapes that they put out."""
     found: list[Layer] = []
-    handles = []
 
-    def look(name: str, layer: nn.Module) -> None:
-        def hook(_: nn.Module, __: object, output: object) -> None:
-            shape = tuple(output.shape[1:]) if isinstance(output, Tensor) else ()
-            parameters = sum(p.numel() for p in layer.parameters())
-            kind = str(layer) if isinstance(layer, Activate) else type(layer).__name__
-            found.append(Layer(name=name or "model", kind=kind, output_shape=shape, parameters=parameters))
+    def seen(name: str, layer: nn.Module, _: object, output: object) -> None:
+        shape = tuple(output.shape[1:]) if isinstance(output, Tensor) else ()
+        parameters = sum(p.numel() for p in layer.parameters())
+        kind = str(layer) if isinstance(layer, Activate) else type(layer).__name__
+        found.append(Layer(name=name, kind=kind, output_shape=shape, parameters=parameters))
 
-        handles.append(layer.register_forward_hook(hook))
-
-    for name, layer in model.named_modules():
-        if not list(layer.children()):
-            look(name, layer)
     was_training = model.training
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
+    with visits(model, seen), torch.random.fork_rng(devices=[]), torch.no_grad():
         model.eval()(inputs.to(next(model.parameters()).device))
     model.train(was_training)
-    for handle in handles:
-        handle.remove()
     return found
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chainrule.core.errors import SettingError
-from chainrule.core.files import write_atomic
+from chainrule.core.files import output_ending, write_atomic
 from chainrule.core.text import visible
 from chainrule.jobs.folder import find
 from chainrule.jobs.run import Run, predictions_frame
@@ -32,9 +31,7 @@ def predict_file(
 
     Raises: SettingError for an output whose ending says nothing; DataError for rows that cannot be read
     """
-    ending = ".csv" if output is None else output.suffix.lower()
-    if ending not in ENDINGS:
-        raise SettingError(f"--output takes a file ending in {', '.join(ENDINGS)}; got {visible(output)}")
+    ending = ".csv" if output is None else output_ending(output, ENDINGS)
     opened = Run(find(run, runs).path)
     source = opened.read_inputs(rows, encoding=encoding, sheet=sheet)
     table = predictions_frame(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -112,16 +110,6 @@ def draw_heading(page: Axes, title: str, about: Sequence[str]) -> None:
     for line, sentence in enumerate(about):
         down = _EDGE + 34 + (line + 0.7) * 1.5 * FONT
         page.text(_EDGE, down, fit_text(visible(sentence, 400), width), color=COLOURS["muted"], va="baseline")
-
-
-def picture_bytes(figure: Figure, ending: str) -> bytes:
-    """Return a figure as the bytes of a PNG file, or of an SVG file with its texts as text."""
-    buffer = io.BytesIO()
-    nothing = {"Date": None, "Creator": None, "Format": None, "Type": None} if ending == ".svg" else None
-    with drawing(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a letter that the drawing font lacks becomes a box
-        figure.savefig(buffer, format=ending[1:], dpi=72 if ending == ".svg" else 144, metadata=nothing)  # type: ignore[arg-type, unused-ignore]
-    return buffer.getvalue()
 
 
 def _tints(target: Panel) -> _Tints:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from chainrule.report.canvas import TOP, WIDE, add_heading, add_plot_axes, new_figure, show_tick
 from chainrule.report.html import Column, Page, code, figure, paragraph, table
-from chainrule.report.svg import COLOURS, drawing, inline_svg
+from chainrule.report.svg import COLOURS, drawing, inline_svg, picture_bytes
 from chainrule.train.rate_range import RateRange, marks
 
 if TYPE_CHECKING:
@@ -48,16 +47,7 @@ def draw(found: RateRange, title: str = "") -> Figure:
 
 def picture(found: RateRange, title: str, ending: str) -> bytes:
     """Return the drawing as the bytes of a .png or .svg file."""
-    buffer = io.BytesIO()
-    nothing = {"Date": None, "Creator": None, "Format": None, "Type": None} if ending == ".svg" else None
-    with drawing():
-        draw(found, title).savefig(
-            buffer,
-            format=ending[1:],
-            dpi=72 if ending == ".svg" else 144,
-            metadata=nothing,  # type: ignore[arg-type, unused-ignore]
-        )
-    return buffer.getvalue()
+    return picture_bytes(draw(found, title), ending)
 
 
 def page(found: RateRange, *, title: str, about: str, sentences: list[str], command: str) -> Page:

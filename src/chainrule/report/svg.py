@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
@@ -36,6 +37,7 @@ COLOURS = {  # in the light theme of page.css, so that a figure outside the page
 _VARIABLES = {value: f"var(--{name})" for name, value in COLOURS.items()}
 _KEPT = re.compile(r"fill|stroke|opacity|font-(size|weight|style)|text-anchor")
 _DECIMALS = re.compile(r"-?\d+\.\d+(?:e-?\d+)?")
+_UNDATED = dict.fromkeys(("Date", "Creator", "Format", "Type"))  # the same drawing, the same bytes
 _HREF = "{http://www.w3.org/1999/xlink}href"
 
 
@@ -92,12 +94,23 @@ def inline_svg(figure: Figure, name: str, description: str) -> Markup:
     return Markup(ElementTree.tostring(root, encoding="unicode"))
 
 
+def picture_bytes(figure: Figure, ending: str) -> bytes:
+    """Return a figure as the bytes of a PNG file, or of an SVG file with its texts as text."""
+    buffer = io.BytesIO()
+    is_svg = ending == ".svg"
+    look: dict[str, Any] = {"dpi": 72, "metadata": _UNDATED} if is_svg else {"dpi": 144}
+    with drawing(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a letter that the drawing font lacks becomes a box
+        figure.savefig(buffer, format=ending[1:], **look)
+    return buffer.getvalue()
+
+
 def _written(figure: Figure) -> str:
     buffer = io.StringIO()
-    nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
+    look: dict[str, Any] = {"dpi": 72, "metadata": _UNDATED}
     with drawing():
         figure.patch.set_visible(False)
-        figure.savefig(buffer, format="svg", dpi=72, metadata=nothing)  # type: ignore[arg-type, unused-ignore]
+        figure.savefig(buffer, format="svg", **look)
     return buffer.getvalue()
 
 

@@ -56,9 +56,10 @@ def deviations(initial: str, activation: str, scale: float = 1.0) -> list[float]
 @pytest.mark.curriculum("INI-02")
 @pytest.mark.parametrize("initial", ["xavier", "xavier-normal"])
 def test_xavier_keeps_the_variance_through_ten_layers_of_tanh(initial: str) -> None:
-    layer = nn.Linear(500, 500)
-    initialise_(layer, 0, initial)
-    assert layer.weight.std().item() == pytest.approx(0.0447, abs=0.0002)
+    for sizes in ((500, 500), (200, 800)):  # 2/(n_in + n_out): both count
+        layer = nn.Linear(*sizes)
+        initialise_(layer, 0, initial)
+        assert layer.weight.std().item() == pytest.approx(0.0447, abs=0.0003)
     found = deviations(initial, "tanh", scale=0.1)  # where tanh is near its slope of 1
     assert 0.8 < found[-1] / found[0] < 1.1
     assert deviations("normal:0.01", "tanh", scale=0.1)[-1] < 1e-6 * found[0], "too small: the signal fades"
@@ -69,9 +70,10 @@ def test_xavier_keeps_the_variance_through_ten_layers_of_tanh(initial: str) -> N
 @pytest.mark.curriculum("INI-03")
 @pytest.mark.parametrize("initial", ["he", "he-uniform"])
 def test_he_keeps_the_variance_through_ten_layers_of_relu(initial: str) -> None:
-    layer = nn.Linear(500, 500)
-    initialise_(layer, 0, initial)
-    assert layer.weight.std().item() == pytest.approx(0.0632, abs=0.0003)
+    for units in (500, 200):  # 2/n_in, however many units there are
+        layer = nn.Linear(500, units)
+        initialise_(layer, 0, initial)
+        assert layer.weight.std().item() == pytest.approx(0.0632, abs=0.0005)
     found = deviations(initial, "relu")
     assert found[-1] / found[1] == pytest.approx(1, abs=0.25)
     # ReLU drops half of the square sum, which Xavier makes up for with tanh alone.

@@ -20,6 +20,15 @@ def nudge(text: str, name: str = "a", **values: float) -> dict[str, Any]:
     return next(n for n in cr.explain(text, **values).values()["nudges"] if n["name"] == name)
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("0.775+0.126+0.039+0.070", 1.01), ("-ln(0.775)", 0.254892), ("-ln(0.775)/ln(2)", 0.367732)],
+)
+def test_cross_entropy_as_printed(text: str, value: float) -> None:
+    """Golden example G18: its shares do not sum to 1, and its 0.3677 is in bits (E15)."""
+    assert cr.explain(text).values()["value"] == pytest.approx(value, abs=1e-6)
+
+
 @pytest.mark.parametrize(("text", "value"), [("20+25+25", 70), ("20+25+25 + 30", 100), ("(3+2)*15", 75)])
 def test_sums_of_marks(text: str, value: float) -> None:
     """Golden example G49: three tests and the theory, and hours in fifteen weeks."""

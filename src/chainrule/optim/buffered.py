@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 
-from chainrule.optim.explicit import descend_, penalised, shrink_
+from chainrule.optim.explicit import descend_, shrink_, with_l2
 from chainrule.optim.kernel import Groups, Kernel, Update
 
 
@@ -25,7 +25,7 @@ class BufferedAdam(Kernel):
         group, parameters = update.group, update.parameters
         gradients = update.gradients
         if not self.is_decoupled:
-            gradients = [penalised(p, g, group) for p, g in zip(parameters, gradients, strict=True)]
+            gradients = [with_l2(p, g, group) for p, g in zip(parameters, gradients, strict=True)]
         directions = [self._buffers[p] for p in parameters]
         torch._foreach_zero_(directions)
         torch._fused_adam_(
@@ -36,9 +36,8 @@ class BufferedAdam(Kernel):
         for parameter, direction in zip(parameters, directions, strict=True):
             if self.is_decoupled:
                 shrink_(parameter, group["lr"], group["weight_decay"])
-            descend_(
-                parameter, direction, -group["lr"]
-            )  # the kernel descended from zero: the buffer holds −d
+            # The kernel descended from zero: the buffer holds −d.
+            descend_(parameter, direction, -group["lr"])
 
 
 class BufferedAdamW(BufferedAdam):

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from chainrule.optim.members import spread
+
 EPSILON = 1e-6  # added to a length before dividing by it, as torch does
 
 
@@ -37,5 +39,5 @@ def clip_norm_per_member_(parameters: Sequence[Tensor], longest: float | Tensor)
     lengths: Tensor = torch.linalg.vector_norm(torch.stack(parts), dim=0)
     factors = (longest / (lengths + EPSILON)).clamp_max(1.0)
     for gradient in gradients:
-        gradient *= factors.view(-1, *[1] * (gradient.dim() - 1))
+        gradient *= spread(factors, gradient)
     return lengths

@@ -12,41 +12,29 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from chainrule.optim.kernel import Kernel, Rate, Update
+from chainrule.optim.kernel import Kernel, Update
+from chainrule.optim.members import PerMember, beside, spread
 
 
-def aligned(value: Rate, parameter: Tensor) -> Rate:
-    """Return a number as it is, and one per member in a shape that goes with the parameter's.
-
-    Shapes: (members,) -> (members, 1, …)
-    """
-    return spread(value, parameter) if isinstance(value, Tensor) else value
-
-
-def spread(values: Tensor, parameter: Tensor) -> Tensor:
-    """Return one value per member, or one for all, in a shape that goes with the parameter's."""
-    return values.to(parameter.dtype).reshape(-1, *[1] * (parameter.dim() - 1))
-
-
-def descend_(parameter: Tensor, direction: Tensor, rate: Rate) -> None:
+def descend_(parameter: Tensor, direction: Tensor, rate: PerMember) -> None:
     """θ ← θ − α d, in one pass."""
-    fitting = aligned(rate, parameter)
+    fitting = beside(rate, parameter)
     if isinstance(fitting, Tensor):
         parameter.addcmul_(direction, fitting, value=-1)
     else:
         parameter.add_(direction, alpha=-fitting)
 
 
-def shrink_(parameter: Tensor, rate: Rate, decay: Rate) -> None:
+def shrink_(parameter: Tensor, rate: PerMember, decay: PerMember) -> None:
     """θ ← (1 − α λ) θ: decay that is decoupled from the gradient."""
     if isinstance(decay, Tensor) or decay:
-        parameter.mul_(1 - aligned(rate * decay, parameter))
+        parameter.mul_(1 - beside(rate * decay, parameter))
 
 
-def penalised(parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> Tensor:
+def with_l2(parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> Tensor:
     """Return g + λ θ, the gradient with that of the penalty ½ λ θ²; −g + λ θ where the value is maximised."""
     gradient = -gradient if group["maximise"] else gradient
-    decay = aligned(group["weight_decay"], parameter)
+    decay = beside(group["weight_decay"], parameter)
     if isinstance(decay, Tensor):
         return torch.addcmul(gradient, parameter, decay)
     return gradient.add(parameter, alpha=decay) if decay else gradient
@@ -61,9 +49,9 @@ class Turn:
     count: Tensor
     group: dict[str, Any]
 
-    def __getitem__(self, name: str) -> Rate:
+    def __getitem__(self, name: str) -> PerMember:
         """Return a hyper-parameter, ready to be multiplied with the gradient."""
-        return aligned(self.group[name], self.gradient)
+        return beside(self.group[name], self.gradient)
 
     def correction(self, name: str) -> Tensor:
         """Return 1 − βᵗ, computed in float64: in float32 it would have four digits at the start."""
@@ -83,7 +71,7 @@ class Explicit(Kernel):
                 shrink_(parameter, group["lr"], group["weight_decay"])
                 gradient = -update.gradients[place] if group["maximise"] else update.gradients[place]
             else:
-                gradient = penalised(parameter, update.gradients[place], group)
+                gradient = with_l2(parameter, update.gradients[place], group)
             turn = Turn(gradient, state, update.counts[place], group)
             descend_(parameter, self.direction(turn), group["lr"])
 
@@ -206,6 +194,6 @@ def _warmed(turn: Turn, ahead: int) -> Tensor:
     return found
 
 
-def average_(state: Tensor, value: Tensor, share: Rate) -> Tensor:
+def average_(state: Tensor, value: Tensor, share: PerMember) -> Tensor:
     """Move a running average, in place: share × state + (1 − share) × value."""
     return state.mul_(share).add_(value * (1 - share))

@@ -7,10 +7,8 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-Groups = list[
-    dict[str, Any]
-]  # params, lr, weight_decay, maximise as in torch.optim, and what the rule has beside them
-Rate = float | Tensor  # a number, or one per member of a stack: shape (members,), float64
+# params, lr, weight_decay, maximise as in torch.optim, and what the rule has beside them
+Groups = list[dict[str, Any]]
 
 
 class Rule(Protocol):

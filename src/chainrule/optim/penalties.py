@@ -22,8 +22,8 @@ import torch
 from torch import Tensor, nn
 
 from chainrule.core.errors import SettingError
+from chainrule.optim.members import PerMember, beside, spread
 
-Strength = float | Tensor  # one number, or one per member: (members,)
 DECOUPLED_RULES = frozenset({"adamw"})  # whose own weight decay is decoupled; that of all others is coupled
 
 
@@ -34,17 +34,17 @@ class Term:
     name: str
     value: Callable[[Tensor], Tensor]
     derivative: Callable[[Tensor], Tensor]
-    shrink: Callable[[Tensor, Strength], Tensor]
+    shrink: Callable[[Tensor, PerMember], Tensor]
 
 
-def soft_threshold(weights: Tensor, amount: Strength) -> Tensor:
+def soft_threshold(weights: Tensor, amount: PerMember) -> Tensor:
     """Move weights towards 0 by an amount; those that are nearer become exactly 0.
 
     >>> soft_threshold(torch.tensor([1.0, -2.0, 0.3]), 0.5).tolist()
     [0.5, -1.5, 0.0]
     """
     if isinstance(amount, Tensor):
-        return weights.sign() * (weights.abs() - _beside(amount, weights)).clamp_min(0)
+        return weights.sign() * (weights.abs() - spread(amount, weights)).clamp_min(0)
     return nn.functional.softshrink(weights, amount)
 
 
@@ -53,15 +53,8 @@ L2 = Term(
     name="l2",
     value=lambda weights: weights.square() / 2,
     derivative=lambda weights: weights,
-    shrink=lambda weights, amount: weights * (1 - _beside(amount, weights)),
+    shrink=lambda weights, amount: weights * (1 - beside(amount, weights)),
 )
-
-
-def _beside(strength: Strength, weights: Tensor) -> Strength:
-    """Shape strengths so that they multiply weights. Shapes: (members,) -> (members, 1, …)."""
-    if isinstance(strength, Tensor) and strength.dim():
-        return strength.view(-1, *[1] * (weights.dim() - 1))
-    return strength
 
 
 def is_coupled(penalty: str | None, rule: str) -> bool:
@@ -106,8 +99,8 @@ class Penalty:
         self,
         weights: list[Tensor],
         *,
-        l1: Strength = 0.0,
-        l2: Strength = 0.0,
+        l1: PerMember = 0.0,
+        l2: PerMember = 0.0,
         is_coupled: bool = True,
         rule_decays: bool = False,
     ) -> None:
@@ -140,7 +133,7 @@ class Penalty:
         return found
 
     @torch.no_grad()
-    def before_update_(self, rate: Strength) -> None:
+    def before_update_(self, rate: PerMember) -> None:
         """Add a coupled penalty's gradient, or decay the weights beside the update."""
         if self.is_coupled and self._has_l1:
             self._sides = [self._add_l1_(weights) for weights in self.weights]
@@ -151,7 +144,7 @@ class Penalty:
             if not self.is_coupled:
                 weights.copy_(L2.shrink(weights, rate * amount))
             elif weights.grad is not None:
-                weights.grad += _beside(amount, weights) * L2.derivative(weights)
+                weights.grad += beside(amount, weights) * L2.derivative(weights)
 
     def _add_l1_(self, weights: Tensor) -> Tensor:
         """Add the gradient of L1, at 0 its shortest; return the side of 0 on which each weight has to stay."""
@@ -159,18 +152,18 @@ class Penalty:
         if weights.grad is None:
             return sides
         at_zero = sides == 0
-        moved = weights.grad + _beside(self.l1, weights) * sides
+        moved = weights.grad + beside(self.l1, weights) * sides
         weights.grad.copy_(torch.where(at_zero, soft_threshold(weights.grad, self.l1), moved))
         return torch.where(at_zero, -weights.grad.sign(), sides)
 
     @torch.no_grad()
-    def after_update_(self, rate: Strength) -> None:
+    def after_update_(self, rate: PerMember) -> None:
         """Stop at 0 what crossed it, or move the weights towards 0 beside the update."""
         if not self._has_l1:
             return
         if self.is_coupled:
             for weights, sides in zip(self.weights, self._sides, strict=True):
-                crossed = (weights * sides <= 0) & (_beside(self.l1, weights) > 0)
+                crossed = (weights * sides <= 0) & (beside(self.l1, weights) > 0)
                 weights.masked_fill_(crossed, 0.0)
             return
         for weights in self.weights:

@@ -21,8 +21,9 @@ from chainrule.catalog import OPTIMIZERS, load
 from chainrule.core.errors import SettingError, ShapeError
 from chainrule.optim import buffered, explicit, from_torch, fused
 from chainrule.optim.from_torch import FromTorch as FromTorch
-from chainrule.optim.kernel import Groups, Rate
+from chainrule.optim.kernel import Groups
 from chainrule.optim.kernel import Rule as Rule
+from chainrule.optim.members import PerMember
 
 Make = Callable[[Groups], Rule]
 HYPERPARAMETERS = ("momentum", "beta1", "beta2", "rho", "epsilon")  # beside learning rate and weight decay
@@ -145,13 +146,13 @@ def optimizer(
     name: str,
     parameters: Iterable[nn.Parameter],
     *,
-    learning_rate: Rate,
-    weight_decay: Rate = 0.0,
-    momentum: Rate | None = None,
-    beta1: Rate | None = None,
-    beta2: Rate | None = None,
-    rho: Rate | None = None,
-    epsilon: Rate | None = None,
+    learning_rate: PerMember,
+    weight_decay: PerMember = 0.0,
+    momentum: PerMember | None = None,
+    beta1: PerMember | None = None,
+    beta2: PerMember | None = None,
+    rho: PerMember | None = None,
+    epsilon: PerMember | None = None,
     members: int | None = None,
     maximise: bool = False,
 ) -> Rule:
@@ -197,7 +198,7 @@ def check_hyperparameters(name: str, given: Mapping[str, Any]) -> None:
             )
 
 
-def _check_value(name: str, value: Rate) -> None:
+def _check_value(name: str, value: PerMember) -> None:
     """Refuse a value outside what its hyper-parameter may be. Raises: SettingError"""
     values = value.reshape(-1).tolist() if isinstance(value, Tensor) else [value]
     fits, wanted = _LIMITS[name]
@@ -220,7 +221,7 @@ _LIMITS: dict[str, tuple[Callable[[float], bool], str]] = {
 }
 
 
-def _members(hyper: Mapping[str, Rate], members: int | None, trained: list[nn.Parameter]) -> int | None:
+def _members(hyper: Mapping[str, PerMember], members: int | None, trained: list[nn.Parameter]) -> int | None:
     """Return how many members the stack has, None for a single network. Raises: ShapeError"""
     counts = {} if members is None else {"members": members}
     for name, value in hyper.items():
@@ -244,7 +245,7 @@ def _members(hyper: Mapping[str, Rate], members: int | None, trained: list[nn.Pa
     return count
 
 
-def _settled(value: Rate, device: torch.device) -> Rate:
+def _settled(value: PerMember, device: torch.device) -> PerMember:
     """Return a number as a float, one per member as float64 on the parameters' device."""
     if isinstance(value, Tensor) and value.dim():
         return value.detach().to(device, torch.float64)

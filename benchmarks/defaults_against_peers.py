@@ -36,9 +36,10 @@ from tables_of_packages import TABLES
 from chainrule.data.prepare import Prepare
 from chainrule.data.read import read
 from chainrule.data.source import Source
+from chainrule.jobs.material import Material
 from chainrule.jobs.preparation import prepare_run
 from chainrule.jobs.request import Request
-from chainrule.jobs.workshop import Material, make_training
+from chainrule.jobs.workshop import make_training
 from chainrule.train.loop import judge, outputs_of
 from chainrule.train.recipe import Recipe
 from chainrule.train.settings import Settings

@@ -163,7 +163,7 @@ def child(work: str, path: Path, runs: Path) -> dict[str, Any]:
 
     import chainrule.jobs.fit as job
     from chainrule.data.read import read
-    from chainrule.jobs.workshop import reading_of
+    from chainrule.jobs.material import reading_of
     from chainrule.train.settings import Settings
 
     def ready() -> dict[str, Any]:

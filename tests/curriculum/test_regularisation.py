@@ -161,7 +161,8 @@ def test_all_four_are_selectable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_a_run_with_all_of_them_goes_on_where_it_was(tmp_path: Path, fit: Fit) -> None:
     """In the middle of an epoch, from its checkpoint alone."""
-    from chainrule.jobs.workshop import make_material, make_training, read_again
+    from chainrule.jobs.material import make_material, read_again
+    from chainrule.jobs.workshop import make_training
 
     settings = {"penalty": "decoupled", "clip_value": 0.01}
     run = fit("digits", epochs=2, l1=0.1, augment="shift,crop", clip_norm=0.1, settings=settings)

@@ -87,7 +87,7 @@ def test_means_and_deviations_come_from_training_rows_only(fit: Fit) -> None:
 
 
 def run_split(run: Run, source: object) -> object:
-    from chainrule.jobs.workshop import make_material
+    from chainrule.jobs.material import make_material
 
     schema = run.recipe.schema
     return make_material(source, schema.encode(source), schema, run.recipe.settings).split

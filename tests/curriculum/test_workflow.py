@@ -64,7 +64,7 @@ def test_supervised_workflow_on_the_study_table(fit: Fit, fixtures: Path) -> Non
 
 def parts_of(run: Run, x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
     from chainrule.data.read import read
-    from chainrule.jobs.workshop import make_material
+    from chainrule.jobs.material import make_material
 
     source, schema = read((x, y)), run.recipe.schema
     split = make_material(source, schema.encode(source), schema, run.recipe.settings).split

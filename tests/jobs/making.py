@@ -8,6 +8,7 @@ import torch
 
 from chainrule.data.read import read
 from chainrule.jobs import workshop
+from chainrule.jobs.material import reading_of
 from chainrule.jobs.preparation import prepare_run
 from chainrule.jobs.request import Request
 from chainrule.train.settings import Settings
@@ -21,5 +22,5 @@ def make_training(
     request = Request(
         data=data, target=target, settings=Settings(**settings), model_settings=model_settings or {}
     )
-    recipe, material = prepare_run(request, read(data, workshop.reading_of(request.settings, target)))
+    recipe, material = prepare_run(request, read(data, reading_of(request.settings, target)))
     return workshop.make_training(recipe, material, torch.device("cpu"))

@@ -22,10 +22,11 @@ from chainrule.data.batches import Batches
 from chainrule.data.read import read
 from chainrule.jobs import folder as folders
 from chainrule.jobs.derived import write_model
+from chainrule.jobs.material import reading_of
 from chainrule.jobs.preparation import prepare_run
 from chainrule.jobs.request import Request
 from chainrule.jobs.run import Run
-from chainrule.jobs.workshop import make_training, reading_of
+from chainrule.jobs.workshop import make_training
 from chainrule.train.loop import evaluate
 from chainrule.train.plan import Plan
 from chainrule.train.settings import Settings

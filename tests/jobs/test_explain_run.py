@@ -14,8 +14,9 @@ import torch
 import chainrule
 from chainrule.core.errors import DataError, RunError, SettingError
 from chainrule.jobs.explain_run import explain_run
+from chainrule.jobs.material import make_material, read_again
 from chainrule.jobs.run import Run
-from chainrule.jobs.workshop import make_material, make_training, read_again
+from chainrule.jobs.workshop import make_training
 
 TABLE = """city,area,garden,price,kind
 Bonn,50,yes,200.5,flat

@@ -18,10 +18,12 @@ import chainrule as cr
 from chainrule.core import signals
 from chainrule.core.errors import DataError, Interrupted, SettingError
 from chainrule.data.prepare import Prepare
-from chainrule.jobs import held_out, show, workshop
+from chainrule.jobs import held_out, show
 from chainrule.jobs.events import Finished, HeldOut, Said
 from chainrule.jobs.fit import run_fit
+from chainrule.jobs.material import Material, make_material, read_again
 from chainrule.jobs.request import Request
+from chainrule.jobs.workshop import make_training
 from chainrule.train.settings import Settings
 
 STUDY = Path(__file__).parent.parent / "fixtures" / "study.csv"
@@ -82,8 +84,8 @@ def test_the_figures_are_those_of_networks_trained_by_hand(tmp_path):
     asked = request(tmp_path)
     finished = list(run_fit(asked))[-1]
     recipe = cr.load(finished.run).recipe
-    source = workshop.read_again(recipe, None, cr.load(finished.run).folder)
-    material = workshop.make_material(source, recipe.schema.encode(source), recipe.schema, recipe.settings)
+    source = read_again(recipe, None, cr.load(finished.run).folder)
+    material = make_material(source, recipe.schema.encode(source), recipe.schema, recipe.settings)
     errors = []
     for fold in held_out._folds(material, 8, recipe.settings.seed):
         of_fold = held_out._fold_material(recipe, material, fold)
@@ -97,7 +99,7 @@ def test_the_figures_are_those_of_networks_trained_by_hand(tmp_path):
                 "settings": Settings(**{**settings, "columns": ()}),
             }
         )
-        training = workshop.make_training(own, of_fold, torch.device("cpu"))
+        training = make_training(own, of_fold, torch.device("cpu"))
         list(training.reports())
         task = training.step.objective.task
         assert task.mean.item() == pytest.approx(material.examples.targets[fold.train].mean())
@@ -135,7 +137,7 @@ def test_rows_that_judge_never_reach_a_fit(tmp_path, monkeypatch, rows):
         real = getattr(__import__(module, fromlist=["x"]), name)
 
         def note(*a, real=real, **k):
-            material = next(x for x in a if isinstance(x, workshop.Material))
+            material = next(x for x in a if isinstance(x, Material))
             judged.append((set(truth[material.split.test]), len(seen)))
             return real(*a, **k)
 

@@ -8,7 +8,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.core.errors import DataError, UnknownNameError
-from chainrule.jobs.workshop import make_material, read_again
+from chainrule.jobs.material import make_material, read_again
 
 
 @pytest.fixture

@@ -32,7 +32,8 @@ from chainrule.jobs.code_split import PARTS, split_part
 from chainrule.jobs.code_text import WIDTH, Part, join
 from chainrule.jobs.code_training import training_part
 from chainrule.jobs.folder import find
-from chainrule.jobs.workshop import Material, empty_task, make_material, make_model, make_task, read_again
+from chainrule.jobs.material import Material, make_material, read_again
+from chainrule.jobs.workshop import empty_task, make_model, make_task
 from chainrule.train.recipe import Recipe
 from chainrule.train.settings import Settings
 from chainrule.train.task import Classification

@@ -15,7 +15,7 @@ from chainrule.data.npz import npz_keys
 from chainrule.data.source import PART_NAMES
 from chainrule.jobs.code_read import ReadCode, named_parts, read_data
 from chainrule.jobs.code_text import Part, literal
-from chainrule.jobs.workshop import Material
+from chainrule.jobs.material import Material
 from chainrule.train.recipe import Recipe
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from chainrule.core.errors import RunError
 from chainrule.jobs.code_losses import write_loss
 from chainrule.jobs.code_text import Part
-from chainrule.jobs.workshop import Material
+from chainrule.jobs.material import Material
 from chainrule.nn.losses import loss
 from chainrule.train.loop import EVALUATION_ROWS
 from chainrule.train.recipe import Recipe

@@ -17,7 +17,7 @@ from chainrule.data.division import WORDS, parse_split
 from chainrule.data.source import PART_NAMES, PARTS_BY_NAME, TEST, TRAIN, VALIDATION
 from chainrule.jobs.code_read import Marks, named_parts
 from chainrule.jobs.code_text import Part, Source, literal
-from chainrule.jobs.workshop import Material
+from chainrule.jobs.material import Material
 
 MOST_GROUPS = 200  # that a script may list
 

@@ -11,7 +11,7 @@ from chainrule.data.decoding import inspect_picture
 from chainrule.data.source import PARTS_BY_NAME, TRAIN
 from chainrule.jobs.code_read import ReadCode, named_parts, read_data
 from chainrule.jobs.code_text import Part, literal
-from chainrule.jobs.workshop import Material
+from chainrule.jobs.material import Material
 
 CHANNELS_FIRST = "pixels = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))  # (N, channels, height, width)"
 

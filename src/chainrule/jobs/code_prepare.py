@@ -12,7 +12,7 @@ import numpy as np
 from chainrule.core.errors import RunError
 from chainrule.data.prepare import NUMBERS_AT_ONCE
 from chainrule.jobs.code_text import Part
-from chainrule.jobs.workshop import Material
+from chainrule.jobs.material import Material
 
 TITLES = {
     "standard": "Scale columns to mean 0 and deviation 1 on the training rows.",

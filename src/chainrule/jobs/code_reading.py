@@ -16,7 +16,7 @@ from chainrule.jobs.code_pictures import pictures_code
 from chainrule.jobs.code_read import ReadCode, read_data
 from chainrule.jobs.code_table import table_code
 from chainrule.jobs.code_text import Part
-from chainrule.jobs.workshop import Material
+from chainrule.jobs.material import Material
 from chainrule.train.recipe import Recipe
 
 PARTS_OF_DATA = {"validation_data", "test_data"}

@@ -10,7 +10,7 @@ from chainrule.core.errors import RunError
 from chainrule.data.source import TEST, TRAIN, VALIDATION
 from chainrule.jobs.code_read import Marks
 from chainrule.jobs.code_text import Part
-from chainrule.jobs.workshop import Material
+from chainrule.jobs.material import Material
 
 PARTS = ("train", "validation", "test")
 DRAWN = ((TEST, "test"), (VALIDATION, "validation"))  # in this order

@@ -20,10 +20,10 @@ from chainrule.jobs.folder import RunFolder
 from chainrule.jobs.groups import judge_groups
 from chainrule.jobs.held_out import Train, judge_held_out, judged_rows
 from chainrule.jobs.importance import LEAST_SECONDS, SHARE, column_places, drawn_rows, measure_importance
+from chainrule.jobs.material import Material
 from chainrule.jobs.page import summarise
 from chainrule.jobs.separation import find_separation
 from chainrule.jobs.standing import FEW_DIGITS, base_rate, verdict
-from chainrule.jobs.workshop import Material
 from chainrule.jobs.yardstick import measure_yardsticks
 from chainrule.train.checkpoint import under
 from chainrule.train.judgement import Judgement, judge_rows

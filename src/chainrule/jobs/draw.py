@@ -16,7 +16,7 @@ from chainrule.data.dates import has_dates
 from chainrule.data.read import read
 from chainrule.data.schema import Examples, Schema, find_schema
 from chainrule.data.source import Source
-from chainrule.jobs.workshop import reading_of
+from chainrule.jobs.material import reading_of
 from chainrule.report.contact_sheet import EXAMPLES, MOST_GROUPS, Group, draw_examples
 from chainrule.report.data_sheet import CLASS_COLOURS, DataSheet, Panel, draw_data
 from chainrule.report.svg import picture_bytes

@@ -13,8 +13,9 @@ from chainrule.data.source import Source
 from chainrule.explanations.loss_end import end_of_task
 from chainrule.explanations.passes import Came, PassExplanation, layers_of
 from chainrule.explanations.run_row import answer_of, input_names, said_of_loss, walk_of_row
+from chainrule.jobs.material import Material, make_material, read_again
 from chainrule.jobs.run import Run
-from chainrule.jobs.workshop import Material, empty_task, make_material, make_training, read_again
+from chainrule.jobs.workshop import empty_task, make_training
 from chainrule.train.settings import Settings
 
 

@@ -21,18 +21,12 @@ from chainrule.jobs.derived import finish, write_model
 from chainrule.jobs.events import EpochEnded, Event, Finished, Opened, Said, Stepped, Warned
 from chainrule.jobs.folder import RunFolder
 from chainrule.jobs.held_out import Train
+from chainrule.jobs.material import Material, make_material, read_again, reading_of
 from chainrule.jobs.preparation import about_untrained_layers, prepare_run, settled_plan
 from chainrule.jobs.request import Request, called, check_initial, check_names, divided
 from chainrule.jobs.run import Run
 from chainrule.jobs.show import consume
-from chainrule.jobs.workshop import (
-    Material,
-    draw_start_,
-    make_material,
-    make_training,
-    read_again,
-    reading_of,
-)
+from chainrule.jobs.workshop import draw_start_, make_training
 from chainrule.train.checkpoint import load_checkpoint, save_checkpoint, under
 from chainrule.train.recipe import Recipe, versions_here
 from chainrule.train.settings import Settings, parse_value, with_named

@@ -22,7 +22,7 @@ from chainrule.data.folds import ENOUGH_ROWS, Fold, choose_folds, find_folds
 from chainrule.data.prepare import Prepare
 from chainrule.data.splits import Split
 from chainrule.jobs.events import Event, HeldOut
-from chainrule.jobs.workshop import Material, model_inputs
+from chainrule.jobs.material import Material, model_inputs
 from chainrule.jobs.yardstick import answer_yardsticks
 from chainrule.report.summary import Yardstick
 from chainrule.train.judgement import Judgement, judge_rows

@@ -17,9 +17,10 @@ from chainrule.core.files import output_ending, write_atomic
 from chainrule.core.text import visible
 from chainrule.core.units import show_number
 from chainrule.data.read import read
+from chainrule.jobs.material import reading_of
 from chainrule.jobs.preparation import prepare_run, settled_plan
 from chainrule.jobs.request import Request, called, check_names
-from chainrule.jobs.workshop import make_training, reading_of
+from chainrule.jobs.workshop import make_training
 from chainrule.report.canvas import show_tick
 from chainrule.train.rate_range import Measured, RateRange, marks, sweep
 from chainrule.train.recipe import Recipe

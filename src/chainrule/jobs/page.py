@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from chainrule.core.text import listed, visible
 from chainrule.core.units import show_number
 from chainrule.jobs.folder import RunFolder
-from chainrule.jobs.workshop import Material
+from chainrule.jobs.material import Material
 from chainrule.nn.activations import Activate
 from chainrule.nn.visits import visits
 from chainrule.report.summary import (

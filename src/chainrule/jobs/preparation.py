@@ -17,13 +17,9 @@ from chainrule.data.source import Source
 from chainrule.diagnose.before import warnings
 from chainrule.jobs.groups import check_column
 from chainrule.jobs.held_out import check_rows, hold_back, way_announced
+from chainrule.jobs.material import Material, make_material
 from chainrule.jobs.request import Request
-from chainrule.jobs.workshop import (
-    Material,
-    check_settings,
-    hyperparameters,
-    make_material,
-)
+from chainrule.jobs.workshop import check_settings, hyperparameters
 from chainrule.models import model_settings
 from chainrule.nn.activations import Activate
 from chainrule.optim.rules import check_hyperparameters

@@ -22,14 +22,8 @@ from chainrule.data.source import Source
 from chainrule.data.store import find_store
 from chainrule.jobs import folder as folders
 from chainrule.jobs.folder import find, read_json
-from chainrule.jobs.workshop import (
-    empty_task,
-    make_material,
-    make_model,
-    model_inputs,
-    read_again,
-    reading_of,
-)
+from chainrule.jobs.material import make_material, model_inputs, read_again, reading_of
+from chainrule.jobs.workshop import empty_task, make_model
 from chainrule.report.summary import Yardstick
 from chainrule.train.checkpoint import load_checkpoint, part
 from chainrule.train.judgement import Judgement, judge_rows

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
@@ -16,12 +16,10 @@ from torch import nn
 from chainrule.core.units import show_figure
 from chainrule.data.batches import Batches
 from chainrule.diagnose.separability import MOST_NUMBERS, Decision, decide, distances, too_many
+from chainrule.jobs.material import Material
 from chainrule.train.loop import outputs_of
 from chainrule.train.objective import Objective
 from chainrule.train.recipe import Recipe
-
-if TYPE_CHECKING:
-    from chainrule.jobs.workshop import Material
 
 Row = dict[str, float]
 MISTAKES, MARGIN = "train_mistakes", "train_margin"

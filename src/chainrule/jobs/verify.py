@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from chainrule.core.errors import RunError
+from chainrule.jobs.material import make_material, read_again
 from chainrule.jobs.run import Run
-from chainrule.jobs.workshop import make_material, make_training, read_again
+from chainrule.jobs.workshop import make_training
 from chainrule.train.checkpoint import load_checkpoint, part
 from chainrule.train.recipe import versions_here
 from chainrule.train.task import LossFunction

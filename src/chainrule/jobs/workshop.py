@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,23 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from chainrule.catalog import MODELS
-from chainrule.core.errors import DataError, RunError, SettingError
+from chainrule.core.errors import RunError, SettingError
 from chainrule.core.seeds import mix
-from chainrule.core.text import listed, visible
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.batches import Batches
-from chainrule.data.division import Division, division_notes, find_division
-from chainrule.data.duplicates import copies_said, duplicate_groups
-from chainrule.data.prepare import Prepare
-from chainrule.data.prepared import PreparedRows, prepared_rows
-from chainrule.data.read import named_by, read
-from chainrule.data.reading import Reading
-from chainrule.data.schema import Examples
-from chainrule.data.source import Source
-from chainrule.data.splits import Split, split_rows
-from chainrule.data.store import StoredRows, find_store
-from chainrule.data.target import check_rows_of_classes
-from chainrule.jobs.folder import RunFolder
+from chainrule.data.prepared import PreparedRows
+from chainrule.jobs.material import Material
 from chainrule.jobs.separation import is_perceptron, margin_watch
 from chainrule.models import build
 from chainrule.nn.initial import STANDARD, initialise_
@@ -49,78 +35,12 @@ from chainrule.train.task import Classification, LossFunction, Regression, Task,
 from chainrule.train.training import Training
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Material:
-    """Data made ready for a network: rows as tensors, and the preparation and task that were fitted on the way."""
-
-    source: Source
-    examples: Examples
-    split: Split
-    prepare: Prepare
-    inputs: Tensor | PreparedRows
-    kind: str
-    copies: np.ndarray  # a group number per row; equal rows share one
-    notes: tuple[str, ...] = ()  # how the rows came to be divided
-
-    def rows(self, part: str) -> np.ndarray:
-        """Return the row numbers of a part of the split: train, validation or test."""
-        found: np.ndarray = getattr(self.split, part)
-        return found
-
-
-def make_material(source: Source, examples: Examples, recipe_schema: Any, settings: Settings) -> Material:
-    """Split, and fit the preparation on the training rows."""
-    assert examples.targets is not None and settings.test is not None and settings.validation is not None
-    if examples.numbers.dtype.kind not in "fiub":
-        raise DataError(f"{source.name}: inputs must be numbers; got {examples.numbers.dtype}")
-    target = recipe_schema.target
-    if (
-        target.classes
-        and source.fixed_split is None
-        and (settings.test or settings.validation or settings.folds)
-    ):
-        check_rows_of_classes(target, examples.targets, source)
-    copies = duplicate_groups(examples, recipe_schema)
-    division = find_division(source, examples.rows, settings.split, copies)
-    split = split_rows(
-        len(examples),
-        classes=examples.targets if target.classes else None,
-        class_names=target.classes,
-        where=f"{source.name}: the target {listed(list(target.names))}: ",
-        test=settings.test,
-        validation=settings.validation,
-        seed=settings.seed,
-        division=division,
-    )
-    prepare = Prepare(recipe_schema).fit(examples, split.train, settings.scaling)
-    return Material(
-        source=source,
-        examples=examples,
-        split=split,
-        prepare=prepare,
-        inputs=model_inputs(prepare, examples, source),
-        kind=target.kind,
-        copies=copies,
-        notes=_said(division, split, recipe_schema.is_pictures),
-    )
-
-
-def _said(division: Division, split: Split, is_pictures: bool) -> tuple[str, ...]:
-    """Say how the rows came to be divided."""
-    assert division.copies is not None
-    copies = copies_said(division.copies, "pictures" if is_pictures else "rows", division.fixed)
-    return (*filter(None, [copies]), *division_notes(division, split.parts()))
-
-
-def model_inputs(prepare: Prepare, examples: Examples, source: Source) -> Tensor | PreparedRows:
-    """Return what the model takes: on disk and prepared batch by batch where it takes more memory than it may."""
-    if isinstance(examples.numbers, StoredRows):
-        return PreparedRows(prepare, examples)
-    return prepared_rows(prepare, examples, math.inf if source.store is None else source.store.most_bytes)
-
-
 def make_task(recipe: Recipe, material: Material, loss: LossFunction | None) -> Task:
     """Build the task of a recipe; the scaling of values is fitted on the training rows."""
+    if "loss" in recipe.given and loss is None:
+        raise RunError(
+            "this run's loss was handed over as an object; hand it over again: cr.fit(..., loss=…, resume=…)"
+        )
     task = empty_task(recipe, loss)
     assert material.examples.targets is not None
     targets = material.examples.targets[material.split.train]
@@ -168,8 +88,13 @@ def make_model(recipe: Recipe, units: int, given: nn.Module | None) -> nn.Module
 
 def draw_start_(network: nn.Module, recipe: Recipe) -> None:
     """Draw the starting weights of a network of the catalogue; one from outside keeps those that it came with."""
-    if recipe.settings.model in MODELS and "model" not in recipe.given:
+    if is_of_catalogue(recipe):
         initialise_(network, recipe.settings.seed, recipe.settings.initial or STANDARD)
+
+
+def is_of_catalogue(recipe: Recipe) -> bool:
+    """Whether a run's network is one of chainrule's own: it draws from no global generator."""
+    return recipe.settings.model in MODELS and "model" not in recipe.given
 
 
 def make_training(
@@ -185,17 +110,6 @@ def make_training(
     Raises: ShapeError if the model's outputs do not fit the task
     """
     settings = recipe.settings
-    assert (
-        settings.batch_size
-        and settings.epochs
-        and settings.optimizer
-        and settings.learning_rate
-        and settings.schedule
-    )
-    if recipe.given and "loss" in recipe.given and loss is None:
-        raise RunError(
-            "this run's loss was handed over as an object; hand it over again: cr.fit(..., loss=…, resume=…)"
-        )
     task = make_task(recipe, material, loss)
     network = make_model(recipe, task.units, model)
     assert material.examples.targets is not None
@@ -212,6 +126,25 @@ def make_training(
         network.train(was_training)
     check_smallest_batch(network, len(train.rows), train.batch_size, material.inputs[:1])
     objective = Objective(network, task).to(device)
+    return Training(
+        _make_step(recipe, objective),
+        train,
+        validation,
+        make_schedule(settings, len(train)),
+        settings.patience,
+        metric=None if settings.metric is None else metric_named(settings.metric),
+        look=margin_watch(objective, train) if is_perceptron(recipe) else None,
+        stopping=Stopping(
+            tolerance=settings.stop_tolerance, on_no_decrease=bool(settings.stop_on_no_decrease)
+        ),
+        start=_make_start(network, train, settings),
+    )
+
+
+def _make_step(recipe: Recipe, objective: Objective) -> AutogradStep:
+    """Bind update rule, penalties, clipping and noise to a network on its device."""
+    settings, network = recipe.settings, objective.model
+    assert settings.optimizer and settings.learning_rate
     penalty, weight_decay = penalty_of(
         network.parameters(),
         settings.optimizer,
@@ -226,8 +159,7 @@ def make_training(
         weight_decay=weight_decay,
         **hyperparameters(settings),
     )
-    is_ours = recipe.settings.model in MODELS and "model" not in recipe.given
-    step = AutogradStep(
+    return AutogradStep(
         objective,
         rule,
         seed=settings.seed,
@@ -235,17 +167,16 @@ def make_training(
         clip_value=settings.clip_value,
         penalty=penalty,
         decay_with_loss=bool(settings.decay_with_loss),
-        reseeds=not is_ours,
+        reseeds=not is_of_catalogue(recipe),
     )
-    metric = None if settings.metric is None else metric_named(settings.metric)
-    rate = make_schedule(settings, len(train))
-    look = margin_watch(objective, train) if is_perceptron(recipe) else None
-    start = None
-    if settings.pretrain:
-        check_can_pretrain(network)
-        start = functools.partial(pretrain_, network, train, epochs=settings.pretrain, seed=settings.seed)
-    stopping = Stopping(tolerance=settings.stop_tolerance, on_no_decrease=bool(settings.stop_on_no_decrease))
-    return Training(step, train, validation, rate, settings.patience, metric, look, stopping, start)
+
+
+def _make_start(network: nn.Module, train: Batches, settings: Settings) -> Callable[[], None] | None:
+    """Return what is done once before the first update: pre-training, if any was asked for."""
+    if not settings.pretrain:
+        return None
+    check_can_pretrain(network)
+    return functools.partial(pretrain_, network, train, epochs=settings.pretrain, seed=settings.seed)
 
 
 def make_schedule(settings: Settings, steps_per_epoch: int) -> Schedule:
@@ -299,15 +230,6 @@ def _batches(
     )
 
 
-def check_same_data(recipe: Recipe, source: Source) -> None:
-    """See that the data is what the run was started on. Raises: RunError."""
-    if source.fingerprint() != recipe.data["fingerprint"]:
-        raise RunError(
-            f"the data {visible(source.name)} has changed since the run was started (its content has another hash); "
-            "put the old file back, or start a new run"
-        )
-
-
 def check_settings(settings: Settings, model_settings: dict[str, Any], accepted: set[str]) -> dict[str, Any]:
     """Give the model the settings that are also its own (dropout). Raises: SettingError if it has none of that name."""
     if settings.dropout is None:
@@ -317,50 +239,3 @@ def check_settings(settings: Settings, model_settings: dict[str, Any], accepted:
             return model_settings
         raise SettingError(f"the model {settings.model} has no dropout (models with dropout: mlp)")
     return {**model_settings, "dropout": settings.dropout}
-
-
-def reading_of(
-    settings: Settings,
-    target: str | None,
-    cache: Path | None = None,
-    track: Callable[..., Any] | None = None,
-) -> Reading:
-    """Return how data is read, as the settings have it."""
-    return Reading(
-        target=target,
-        encoding=settings.encoding,
-        sheet=settings.sheet,
-        picture_size=settings.picture_size,
-        cache=cache,
-        track=track,
-        store=None if cache is None else find_store(cache, settings.memory),
-    )
-
-
-def read_again(
-    recipe: Recipe, data: Any, folder: RunFolder, track: Callable[..., Any] | None = None
-) -> Source:
-    """Read a run's data as it was read for training; `data` is what was in memory then.
-
-    Raises: RunError if it has changed, or was in memory and is not given
-    """
-    reading = reading_of(
-        recipe.settings, recipe.data["target"], cache=folder.path.parent / ".cache", track=track
-    )
-    source = read(_origin_of(recipe) if data is None else data, reading)
-    check_same_data(recipe, source)
-    return source
-
-
-def _origin_of(recipe: Recipe) -> Any:
-    """Return what `read` takes to read a run's data again.
-
-    Raises: RunError for data that was handed over in memory
-    """
-    again = named_by(recipe.data)
-    if again is None:
-        raise RunError(
-            f"this run's data ({recipe.data['name']}) was in memory; hand it over again: cr.fit(data, resume=…) or "
-            "cr.load(run, data=…)"
-        )
-    return again

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from chainrule.jobs.workshop import Material
+from chainrule.jobs.material import Material
 from chainrule.report.summary import LARGEST_CLASS_ALONE, MEAN_ALONE, TO_SAVE_TIME, Yardstick
 from chainrule.train.metrics import Answers, measure, metrics_for
 from chainrule.train.task import Classification, Task

@@ -197,10 +197,12 @@ OPTIMIZERS = {
 SCHEDULES = {
     "constant": Entry("chainrule.optim.schedules:Constant", "the same rate throughout"),
     "step": Entry(
-        "chainrule.optim.schedules:Step", "times drop_factor every drop_epochs; ÷ 10 after one and two thirds"
+        "chainrule.optim.schedules:Step",
+        "down by drop_factor every drop_epochs; unless given, to a tenth after each third",
     ),
     "exponential": Entry(
-        "chainrule.optim.schedules:Exponential", "e^(−decay_rate t); e^-5 of the rate at the end"
+        "chainrule.optim.schedules:Exponential",
+        "e^(−decay_rate t) after t epochs; unless given, e^−5 at the end",
     ),
     "cosine": Entry("chainrule.optim.schedules:Cosine", "half a cosine down to zero, after a short warm-up"),
     "linear": Entry("chainrule.optim.schedules:Linear", "straight down to zero, after a short warm-up"),
@@ -212,10 +214,14 @@ AUGMENTATIONS = {
         "chainrule.data.augmentation:flip_vertical", "mirrored top to bottom, every second picture"
     ),
     "shift": Entry(
-        "chainrule.data.augmentation:shift", "moved by up to a tenth of the side each way", "largest part"
+        "chainrule.data.augmentation:shift",
+        "moved by up to a tenth of the side each way",
+        number="largest part",
     ),
     "crop": Entry(
-        "chainrule.data.augmentation:crop", "a part of at least 0.8 of the side, enlarged", "smallest part"
+        "chainrule.data.augmentation:crop",
+        "a part of at least 0.8 of the side, enlarged",
+        number="smallest part",
     ),
 }
 METRICS = {

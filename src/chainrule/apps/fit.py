@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from chainrule.apps import output
-from chainrule.apps.flags import DATA, JSON, QUIET, RUN, RUNS, TRAINING, of_setting, of_training
+from chainrule.apps.flags import DATA, JSON, QUIET, RUN, RUNS, TRAINING, of_setting
 from chainrule.core.errors import SettingError
 from chainrule.train.settings import Settings, parse_settings, parse_training, parse_value
 
@@ -38,14 +38,7 @@ def fit(
         str | None,
         typer.Option(help="Column to predict, or several: a,b.", metavar="COLUMN", rich_help_panel=DATA),
     ] = None,
-    task: Annotated[
-        str | None,
-        typer.Option(
-            help="regression or classification; without it, by the target.",
-            metavar="KIND",
-            rich_help_panel=DATA,
-        ),
-    ] = None,
+    task: Annotated[str | None, of_setting("task", "KIND", DATA)] = None,
     column: Annotated[
         list[str] | None,
         typer.Option(
@@ -54,37 +47,10 @@ def fit(
             rich_help_panel=DATA,
         ),
     ] = None,
-    decimal: Annotated[
-        str | None,
-        typer.Option(
-            help="Decimal sign of numbers in text tables, . or ,; without it, found.",
-            metavar="SIGN",
-            rich_help_panel=DATA,
-        ),
-    ] = None,
-    merge_classes: Annotated[
-        bool | None,
-        typer.Option(
-            "--merge-classes/--no-merge-classes",
-            help="Whether classes that differ in case and outer spaces alone are one.",
-            show_default=False,
-            rich_help_panel=DATA,
-        ),
-    ] = None,
-    validation: Annotated[
-        float | None,
-        typer.Option(
-            help="Part of all rows that validates (0.1); 0: none, no early stopping.",
-            metavar="FRACTION",
-            rich_help_panel=DATA,
-        ),
-    ] = None,
-    test: Annotated[
-        float | None,
-        typer.Option(
-            help="Part of all rows that is kept for the test (0.2).", metavar="FRACTION", rich_help_panel=DATA
-        ),
-    ] = None,
+    decimal: Annotated[str | None, of_setting("decimal", "SIGN", DATA)] = None,
+    merge_classes: Annotated[bool | None, of_setting("merge_classes", panel=DATA)] = None,
+    validation: Annotated[float | None, of_setting("validation", "FRACTION", DATA)] = None,
+    test: Annotated[float | None, of_setting("test", "FRACTION", DATA)] = None,
     validation_data: Annotated[
         str | None,
         typer.Option(
@@ -101,16 +67,8 @@ def fit(
     ] = None,
     encoding: Annotated[str | None, of_setting("encoding", "NAME", DATA)] = None,
     sheet: Annotated[str | None, of_setting("sheet", "NAME", DATA)] = None,
-    split: Annotated[
-        str | None,
-        typer.Option(
-            help="How rows are divided: random (the default), time:COLUMN (the latest rows test), group:COLUMN (rows of "
-            "a group stay together), predefined (as the data says) or predefined:COLUMN (words train, validation, test).",
-            metavar="KIND",
-            rich_help_panel=DATA,
-        ),
-    ] = None,
-    model: Annotated[str | None, of_training("model", "NAME")] = None,
+    split: Annotated[str | None, of_setting("split", "KIND", DATA)] = None,
+    model: Annotated[str | None, of_setting("model", "NAME")] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option(
@@ -120,40 +78,22 @@ def fit(
             rich_help_panel=TRAINING,
         ),
     ] = None,
-    epochs: Annotated[int | None, of_training("epochs", "N")] = None,
-    batch_size: Annotated[str | None, of_training("batch_size", "N")] = None,
-    optimizer: Annotated[str | None, of_training("optimizer", "NAME")] = None,
-    learning_rate: Annotated[float | None, of_training("learning_rate", "X")] = None,
-    schedule: Annotated[str | None, of_training("schedule", "NAME")] = None,
-    weight_decay: Annotated[float | None, of_training("weight_decay", "X")] = None,
-    dropout: Annotated[float | None, of_training("dropout", "X")] = None,
-    augment: Annotated[str | None, of_training("augment", "NAME,…")] = None,
-    patience: Annotated[int | None, of_training("patience", "N")] = None,
-    metric: Annotated[str | None, of_training("metric", "NAME")] = None,
-    class_weight: Annotated[str | None, of_training("class_weight", "balanced")] = None,
-    by: Annotated[
-        str | None,
-        typer.Option(
-            help="Column whose groups are judged apart in the report.",
-            metavar="COLUMN",
-            rich_help_panel=DATA,
-        ),
-    ] = None,
-    seed: Annotated[int | None, of_training("seed", "N")] = None,
-    device: Annotated[
-        str | None, typer.Option(help="auto (the default), cpu, cuda or mps.", rich_help_panel=RUN)
-    ] = None,
-    plan: Annotated[
-        str | None, typer.Option(help="How to run: auto (the default) or plain.", rich_help_panel=RUN)
-    ] = None,
-    memory: Annotated[
-        str | None,
-        typer.Option(
-            help="Most memory for the data, such as 1GB; what does not fit stays on disk. Without it, by what is free.",
-            metavar="AMOUNT",
-            rich_help_panel=DATA,
-        ),
-    ] = None,
+    epochs: Annotated[int | None, of_setting("epochs", "N")] = None,
+    batch_size: Annotated[str | None, of_setting("batch_size", "N")] = None,
+    optimizer: Annotated[str | None, of_setting("optimizer", "NAME")] = None,
+    learning_rate: Annotated[float | None, of_setting("learning_rate", "X")] = None,
+    schedule: Annotated[str | None, of_setting("schedule", "NAME")] = None,
+    weight_decay: Annotated[float | None, of_setting("weight_decay", "X")] = None,
+    dropout: Annotated[float | None, of_setting("dropout", "X")] = None,
+    augment: Annotated[str | None, of_setting("augment", "NAME,…")] = None,
+    patience: Annotated[int | None, of_setting("patience", "N")] = None,
+    metric: Annotated[str | None, of_setting("metric", "NAME")] = None,
+    class_weight: Annotated[str | None, of_setting("class_weight", "balanced")] = None,
+    by: Annotated[str | None, of_setting("by", "COLUMN", DATA)] = None,
+    seed: Annotated[int | None, of_setting("seed", "N")] = None,
+    device: Annotated[str | None, of_setting("device", "NAME", RUN)] = None,
+    plan: Annotated[str | None, of_setting("plan", "NAME", RUN)] = None,
+    memory: Annotated[str | None, of_setting("memory", "AMOUNT", DATA)] = None,
     runs: RUNS = Path("runs"),
     name: Annotated[str | None, typer.Option(help="Name of the run folder.", rich_help_panel=RUN)] = None,
     resume: Annotated[

@@ -21,16 +21,14 @@ SHEET = Annotated[
 RUNS = Annotated[Path, typer.Option("--runs", help="Folder of the run folders.", rich_help_panel=RUN)]
 
 
-def of_training(name: str, metavar: str) -> typer.models.OptionInfo:
-    return of_setting(name, metavar, TRAINING)
-
-
-def of_setting(name: str, metavar: str, panel: str) -> typer.models.OptionInfo:
-    text = help_text(name)
+def of_setting(name: str, metavar: str | None = None, panel: str = TRAINING) -> typer.models.OptionInfo:
+    """Return the flag of a setting, with the setting's own help; one without a metavar is switched on and off."""
+    flag, text = name.replace("_", "-"), help_text(name)
     option: typer.models.OptionInfo = typer.Option(
-        "--" + name.replace("_", "-"),
+        f"--{flag}/--no-{flag}" if metavar is None else f"--{flag}",
         help=text[0].upper() + text[1:] + ".",
         metavar=metavar,
+        show_default=metavar is not None,
         rich_help_panel=panel,
     )
     return option

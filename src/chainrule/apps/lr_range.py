@@ -9,7 +9,7 @@ import typer
 
 from chainrule.apps import output
 from chainrule.apps.fit import hints_of
-from chainrule.apps.flags import DATA, JSON, RUNS, of_training
+from chainrule.apps.flags import DATA, JSON, RUNS, of_setting
 from chainrule.core.files import output_ending
 from chainrule.train.settings import Settings, parse_settings
 
@@ -28,9 +28,9 @@ def lr_range(
         str | None,
         typer.Option(help="Column to predict, or several: a,b.", metavar="COLUMN", rich_help_panel=DATA),
     ] = None,
-    model: Annotated[str | None, of_training("model", "NAME")] = None,
-    optimizer: Annotated[str | None, of_training("optimizer", "NAME")] = None,
-    batch_size: Annotated[int | None, of_training("batch_size", "N")] = None,
+    model: Annotated[str | None, of_setting("model", "NAME")] = None,
+    optimizer: Annotated[str | None, of_setting("optimizer", "NAME")] = None,
+    batch_size: Annotated[int | None, of_setting("batch_size", "N")] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", help="Any other setting, as fit takes it.", metavar="KEY=VALUE"),

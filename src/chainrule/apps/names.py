@@ -53,9 +53,9 @@ def models(
 ) -> None:
     """List the models that `fit --model` takes, or describe one."""
     with output.printer(json=json, quiet=False) as out:
-        from chainrule.jobs.describe import describe_model, list_names
+        from chainrule.jobs.describe import describe_model, list_kind
 
-        out.names(list_names("model") if name is None else describe_model(name))
+        out.names(list_kind("model") if name is None else describe_model(name))
 
 
 def datasets(
@@ -83,7 +83,7 @@ def datasets(
 ) -> None:
     """List the built-in data, describe one, or draw any data."""
     with output.printer(json=json, quiet=False) as out:
-        from chainrule.jobs.describe import describe_dataset, list_names
+        from chainrule.jobs.describe import describe_dataset, list_kind
 
         if draw:
             if name is None:
@@ -95,4 +95,4 @@ def datasets(
             return
         if target is not None or output_file is not None:
             raise SettingError("--target and --output go with --draw")
-        out.names(list_names("dataset") if name is None else describe_dataset(name))
+        out.names(list_kind("dataset") if name is None else describe_dataset(name))

@@ -8,8 +8,6 @@ change that is added leaves the draws of the others alone. Pixels beyond the bor
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
@@ -95,14 +93,10 @@ class Augmentation:
 
 def _change(text: str) -> Change:
     """Read NAME or NAME:NUMBER. Raises: UnknownNameError; SettingError for a number that does not fit."""
-    found: Any
     found, number = parametrised("augmentation", text)
-    change: Change = found if number is None else partial(found, **{_NUMBERS[found]: number})
+    change: Change = found if number is None else lambda pictures, random: found(pictures, random, number)
     change(torch.zeros(1, 1, 4, 4), generator(0))  # refuses a number that does not fit
     return change
-
-
-_NUMBERS: dict[Any, str] = {shift: "largest", crop: "smallest"}
 
 
 def check_augmentation(names: Sequence[str]) -> None:

@@ -64,7 +64,6 @@ def _nudge(graph: Graph, node: Node) -> Nudge:
     near = CENTRAL_SHARE * size
     above, below = (_moved(graph, node, step) for step in (near, -near))
     top, before = graph.result.name, graph.values
-    top, before = graph.result.name, graph.values
     slope, below_slope, near_up, near_down = (
         None if moved is None else (moved[top] - before[top]) / (moved[node.name] - before[node.name])
         for moved in (up, down, above, below)

@@ -24,15 +24,6 @@ class Description:
     example: str = ""
 
 
-def list_names(kind: str) -> Description:
-    """List the names of a kind."""
-    rows = list(names(kind).items())
-    example = (
-        "chainrule fit iris --model mlp --set hidden=64,32" if kind == "model" else "chainrule fit digits"
-    )
-    return Description(header=("name", "what it is"), rows=rows, example=f"for example: {example}")
-
-
 USED = {  # where a name of the kind is given to fit
     "model": "--model {}",
     "activation": "--set activation={}",
@@ -43,6 +34,10 @@ USED = {  # where a name of the kind is given to fit
     "schedule": "--schedule {}",
     "metric": "--metric {}",
     "augmentation": "--set augment={}",
+}
+EXAMPLES = {
+    "model": "chainrule fit iris --model mlp --set hidden=64,32",
+    "dataset": "chainrule fit digits",
 }
 
 
@@ -64,7 +59,7 @@ def list_kind(kind: str) -> Description:
     return Description(
         header=("name", "what it is"),
         rows=list(found.items()),
-        example=f"for example: chainrule fit DATA {_used(kind, next(iter(found)))}" if kind in USED else "",
+        example=f"for example: {EXAMPLES.get(kind) or f'chainrule fit DATA {_used(kind, next(iter(found)))}'}",
     )
 
 

@@ -33,22 +33,26 @@ def _setting(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How to train. Every field is a flag of `fit` (`batch_size` is --batch-size) and a key of `--set`."""
+    """How to train. Every field is a key of `--set` and of `cr.fit(settings=…)`; what users often want is a flag of `fit` too."""
 
+    # ---- question and network
     model: str | None = _setting(None, "name of a model (chainrule models), or package.module:Name")
     task: str | None = _setting(None, "regression or classification; without it, by the target")
     loss: str | None = _setting(None, "name of a loss; without it, the task's own")
+    # ---- length and order
     epochs: int | None = _setting(None, "passes over the training rows, at most", low=1)
     batch_size: int | str | None = _setting(
         None, "rows per update; all: every training row at once", low=1, words=("all",)
     )
     shuffle: bool = _setting(True, "whether every epoch takes the rows in a new order; else as they stand")
+    # ---- starting weights
     initial: str | None = _setting(
         None, "starting weights: xavier, he, lecun, orthogonal, normal:STD, …; without it standard"
     )
     pretrain: int | None = _setting(
         None, "epochs in which each hidden layer of an mlp first learns to give back what reaches it", low=0
     )
+    # ---- update rule
     optimizer: str | None = _setting(None, "update rule: sgd, momentum, nesterov, rmsprop, adam, adamw, …")
     learning_rate: float | None = _setting(None, "learning rate at its highest", above=0)
     momentum: float | None = _setting(
@@ -64,8 +68,9 @@ class Settings:
         None, "share of the past in the mean squared gradient (0.9; rmsprop, adadelta)", low=0, high=1
     )
     epsilon: float | None = _setting(
-        None, "what keeps divisors from 0 (1e-8 for adam; the rules that divide by a root)", above=0
+        None, "added to divisors, so that none is 0 (1e-8; adadelta 1e-6, adagrad 1e-10)", above=0
     )
+    # ---- schedule of the learning rate
     schedule: str | None = _setting(
         None, "learning rate over the run: constant, step, exponential, cosine, linear, plateau"
     )
@@ -85,6 +90,7 @@ class Settings:
     lowest_rate: float | None = _setting(
         None, "rate where cosine and linear end (0), and below which plateau does not drop (1e-6)", low=0
     )
+    # ---- regularisation
     weight_decay: float | None = _setting(
         None, "decay of the weights (an L2 penalty; decoupled for adamw)", low=0
     )
@@ -105,19 +111,24 @@ class Settings:
         None, "part of the target given to the other classes", low=0, high=1
     )
     decay_with_loss: bool | None = _setting(
-        None, "weight decay in proportion to the running training loss, at most 1"
+        None,
+        "whether weight decay falls with the running training loss, in proportion to it once it is below 1",
     )
+    # ---- clipping
     clip_norm: float | None = _setting(None, "longest gradient; longer ones are shortened to it", above=0)
     clip_value: float | None = _setting(
         None, "largest entry of a gradient; larger ones are cut to it", above=0
     )
+    # ---- preparation
     augment: tuple[str, ...] = _setting(
         (), "changes drawn anew for every training picture: flip, flip-vertical, shift, crop"
     )
     scaling: str = _setting(
-        "standard", "of numbers and pixels: standard, range (0 to 1), symmetric (-1 to 1) or none"
+        "standard",
+        "how numbers and pixels are scaled: standard (mean 0, deviation 1), range (0 to 1), symmetric (-1 to 1) or none",
     )
     picture_size: int | None = _setting(None, "pixels a side that pictures of a folder are resized to", low=1)
+    # ---- how it is judged
     validation: float | None = _setting(
         None, "part of all rows that validates (0.1); 0: none, no early stopping", low=0, high=1
     )
@@ -128,7 +139,9 @@ class Settings:
         low=0,
     )
     split: str = _setting(
-        "random", "how rows are divided: random, time:COLUMN, group:COLUMN, predefined or predefined:COLUMN"
+        "random",
+        "how rows are divided: random (the default), time:COLUMN (the latest rows test), group:COLUMN (rows of a group stay "
+        "together), predefined (as the data says) or predefined:COLUMN (words train, validation, test)",
     )
     metric: str | None = _setting(
         None,
@@ -139,6 +152,7 @@ class Settings:
         None, "with balanced, every class counts alike in the loss, rare ones as much as frequent ones"
     )
     by: str | None = _setting(None, "column whose groups are judged apart in the report")
+    # ---- how data is read
     columns: tuple[str, ...] = _setting(
         (), "what columns are, as NAME=KIND: number, category, boolean, date or ignore"
     )
@@ -146,11 +160,13 @@ class Settings:
     encoding: str | None = _setting(None, "encoding of text tables, such as cp1252; without it, found")
     sheet: str | None = _setting(None, "sheet of a workbook; without it, the first that holds data")
     merge_classes: bool | None = _setting(
-        None, "whether classes that differ in case and spaces alone are one class"
+        None, "whether classes that differ in case and outer spaces alone are one"
     )
     memory: str | None = _setting(
-        None, "most memory for the data, such as 1GB; what does not fit stays on disk"
+        None,
+        "most memory for the data, such as 1GB; what does not fit stays on disk; without it, by what is free",
     )
+    # ---- when training ends
     patience: int | None = _setting(
         None,
         "epochs without a better validation loss before training stops; without it all epochs are made",
@@ -164,9 +180,12 @@ class Settings:
     stop_on_no_decrease: bool | None = _setting(
         None, "training stops once the training loss of an epoch is no lower than that before"
     )
-    seed: int = _setting(0, "seed of the split, the start and the order", low=0)
-    device: str = _setting("auto", "auto, cpu, cuda or mps")
-    plan: str = _setting("auto", "how to run: auto or plain")
+    # ---- chance and machine
+    seed: int = _setting(
+        0, "seed of all chance: split, starting weights, order, dropout, augmentation", low=0
+    )
+    device: str = _setting("auto", "where to run: auto (the default), cpu, cuda or mps")
+    plan: str = _setting("auto", "how to run: auto (the default) or plain")
 
     def __post_init__(self) -> None:
         for item in fields(self):

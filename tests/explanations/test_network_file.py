@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chainrule.catalog import NETWORKS
-from chainrule.core.errors import ChainruleError, DataError, UnknownNameError
+from chainrule.core.errors import ChainruleError, DataError, SettingError, UnknownNameError
 from chainrule.explanations.network_file import parse_network, read_network
 
 GOOD = """\
@@ -105,6 +105,19 @@ def test_unknown_names_get_the_nearest(text: str, said: str) -> None:
     with pytest.raises(UnknownNameError) as caught:
         parse_network(text, "mine.toml")
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (instead('"relu"', '"leaky-relu:7"'), "mine.toml, line 4: layer 1: the slope of leaky-relu must be from 0 to 1; got 7"),
+        ('loss = "huber:0"\n' + GOOD, "mine.toml, line 1: the width of huber must be above 0; got 0"),
+    ],
+)  # fmt: skip
+def test_numbers_after_names_are_refused_with_their_place(text: str, said: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        parse_network(text, "mine.toml")
+    assert str(caught.value) == said
 
 
 CLASSES = 'input = [1]\ntarget = {}\n[[layer]]\nactivation = "softmax"\nweights = [[1], [2], [3]]\n'

@@ -344,7 +344,7 @@ def test_pictures_from_folders_train_predict_and_resume(tmp_path):
 @pytest.mark.parametrize(
     ("data", "loss", "fitting"),
     [
-        ("iris", "squared-error", "cross-entropy, perceptron"),
+        ("iris", "squared-error", "cross-entropy, focal, perceptron"),
         ("diabetes", "cross-entropy", "squared-error, half-squared-error"),
     ],
 )

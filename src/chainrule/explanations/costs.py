@@ -20,6 +20,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from chainrule.core.errors import ShapeError
 from chainrule.core.units import show_bytes
 from chainrule.explanations.columns import Column, lines_of
+from chainrule.explanations.passes import said_of
+from chainrule.nn.activations import Activate
 from chainrule.nn.visits import naming_layers, visits
 
 ROWS = 2  # that run through the model: normalisation over a batch needs two
@@ -222,32 +224,27 @@ def says(layer: nn.Module) -> str:
     """Return what a layer is, in few words.
 
     >>> says(nn.Linear(4, 3)), says(nn.Conv2d(3, 8, 5, stride=2)), says(nn.Flatten())
-    ('dense 4 → 3', 'convolution 3 → 8, 5×5, stride 2', 'flatten')
+    ('dense 4 → 3', 'convolution 3 → 8, 5 × 5, stride 2', 'flatten')
     """
     match layer:
-        case nn.Linear():
-            return f"dense {layer.in_features} → {layer.out_features}"
+        case nn.Linear() | nn.Flatten() | Activate():
+            return said_of(layer)
         case nn.Conv2d():
-            return f"convolution {layer.in_channels} → {layer.out_channels}, {_window(layer)}"
-        case nn.MaxPool2d():
-            return f"largest of {_window(layer)}"
-        case nn.AvgPool2d():
-            return f"mean of {_window(layer)}"
-        case nn.Flatten():
-            return "flatten"
-    name, inside = type(layer).__name__.lower(), layer.extra_repr().split(", ")[0]
-    return inside if name == "activate" else f"{name} {inside}".strip()
+            return said_of(layer) + _moves(layer, (1, 1))
+        case nn.MaxPool2d() | nn.AvgPool2d():
+            return said_of(layer) + _moves(layer, layer.kernel_size)
+    return f"{type(layer).__name__.lower()} {layer.extra_repr().split(', ')[0]}".strip()
 
 
-def _window(layer: Any) -> str:
-    sides, stride, padding = (
+def _moves(layer: Any, usual: Any) -> str:
+    """Return stride and padding of a window, where they are not the usual ones."""
+    stride, padding, expected = (
         value if isinstance(value, tuple) else (value, value)
-        for value in (layer.kernel_size, layer.stride, layer.padding)
+        for value in (layer.stride, layer.padding, usual)
     )
-    is_pool = isinstance(layer, nn.MaxPool2d | nn.AvgPool2d)
-    found = f"{sides[0]}×{sides[1]}"
-    if stride != (sides if is_pool else (1, 1)):
-        found += f", stride {stride[0]}" if stride[0] == stride[1] else f", stride {stride[0]}×{stride[1]}"
+    found = ""
+    if stride != expected:
+        found += f", stride {stride[0]}" if stride[0] == stride[1] else f", stride {stride[0]} × {stride[1]}"
     if any(padding):
         found += f", padding {padding[0]}"
     return found

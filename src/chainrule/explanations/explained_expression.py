@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chainrule.core.text import visible
+from chainrule.explanations.columns import Column, lines_of
 from chainrule.explanations.expression import parse
 from chainrule.explanations.graph import Graph, Node, trace
 from chainrule.explanations.nudge import Nudge, nudges
@@ -182,20 +183,18 @@ def _forward(graph: Graph, width: int) -> Iterator[str]:
 def _nudge_table(explained: ExplainedExpression, width: int) -> Iterator[str]:
     graph = explained.graph
     top = (graph.result.name, graph.result.value)
-    head = ["", "moved", top[0], "rise / nudge", "central", "gradient"]
-    rows = [head, *(nudge_row(nudge, top) for nudge in explained.nudges)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
-    shown = [
-        "  ".join(
-            c.ljust(w) if i < 3 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
+    titles = ["", "moved", top[0], "rise / nudge", "central", "gradient"]
+    cells = zip(*(nudge_row(nudge, top) for nudge in explained.nudges), strict=True)
+    columns = [
+        Column(title=title, cells=column, is_text=i < 3)
+        for i, (title, column) in enumerate(zip(titles, cells, strict=True))
     ]
+    heading, *lines = lines_of(columns, width)
     ways = [on_the_way(nudge) for nudge in explained.nudges]
-    is_beside = max(map(len, shown)) + 6 + max(map(len, ways)) <= width
-    yield f"  {shown[0]}" + ("    on the way" if is_beside and any(ways) else "")
-    for line, way in zip(shown[1:], ways, strict=True):
-        yield f"  {line}" + (f"    {way}" if is_beside and way else "")
+    is_beside = len(heading) + 4 + max(map(len, ways)) <= width
+    yield heading + ("    on the way" if is_beside and any(ways) else "")
+    for line, way in zip(lines, ways, strict=True):
+        yield line + (f"    {way}" if is_beside and way else "")
         if way and not is_beside:
             yield from _wrapped(f"on the way {way}", width, "      ")
     if summary := agreement(explained.nudges):

@@ -16,7 +16,9 @@ Everything else may be left out: biases are 0, an activation is the identity, th
 
 from __future__ import annotations
 
+import contextlib
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -26,7 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from chainrule.catalog import NETWORKS, load, names
-from chainrule.core.errors import DataError, UnknownNameError, unknown_name
+from chainrule.core.errors import DataError, SettingError, UnknownNameError, unknown_name
 from chainrule.core.text import visible
 from chainrule.explanations.toml_values import Place, matrix, positive, vector
 from chainrule.nn.activations import Activate
@@ -210,11 +212,18 @@ def _layer(content: dict[str, Any], number: int, place: Place) -> WrittenLayer:
 def _activation(name: Any, where: str) -> str:
     if not isinstance(name, str):
         raise DataError(f'{where}: activation takes a name such as "sigmoid"; got {visible(name, 60)}')
-    try:
+    with _at(where):
         Activate(name)
-    except UnknownNameError as error:
-        raise UnknownNameError(f"{where}: {error}") from None
     return name
+
+
+@contextlib.contextmanager
+def _at(where: str) -> Iterator[None]:
+    """Put the place in front of what is wrong with a name or with the number after it."""
+    try:
+        yield
+    except (UnknownNameError, SettingError) as error:
+        raise type(error)(f"{where}: {error}") from None
 
 
 def _loss(name: Any, layers: tuple[WrittenLayer, ...], place: Place) -> Loss:
@@ -223,10 +232,8 @@ def _loss(name: Any, layers: tuple[WrittenLayer, ...], place: Place) -> Loss:
         name = "cross-entropy" if last == "softmax" else "half-squared-error"
     if not isinstance(name, str):
         raise DataError(f'{where}: loss takes a name such as "half-squared-error"; got {visible(name, 60)}')
-    try:
+    with _at(where):
         loss = loss_named(name)
-    except UnknownNameError as error:
-        raise UnknownNameError(f"{where}: {error}") from None
     if loss.name not in READ_THROUGH and "regression" not in loss.tasks:
         fitting = [n for n in names("loss") if n in READ_THROUGH or "regression" in load("loss", n).tasks]
         raise DataError(

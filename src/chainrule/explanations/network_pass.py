@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from chainrule.core.errors import DataError
 from chainrule.core.units import show_number
 from chainrule.explanations.backprop import Pass, backpropagate
+from chainrule.explanations.columns import short
 from chainrule.explanations.derivatives import activation_of
 from chainrule.explanations.loss_end import LossEnd, end_of_file, read_outputs
 from chainrule.explanations.network_file import NetworkFile
@@ -133,7 +134,7 @@ def _came(inputs: Tensor) -> tuple[Came, ...]:
 
 def _answer(file: NetworkFile, outputs: Tensor, end: LossEnd | None) -> str:
     if len(outputs) > 1:
-        return f"mean loss of {len(outputs)} rows: {end.cost:.6g}" if end else f"{len(outputs)} rows"
+        return f"mean loss of {len(outputs)} rows: {short(end.cost)}" if end else f"{len(outputs)} rows"
     read = read_outputs(outputs, file.reading)[0].tolist()
     said = f"output {_listed(read)}"
     if end is None:
@@ -144,5 +145,5 @@ def _answer(file: NetworkFile, outputs: Tensor, end: LossEnd | None) -> str:
 
 
 def _listed(values: list[float]) -> str:
-    shown = ", ".join(f"{value:.6g}" for value in values)
+    shown = ", ".join(map(short, values))
     return f"({shown})" if len(values) > 1 else shown

@@ -77,10 +77,8 @@ def _power_derivatives(values: Values, value: float) -> list[float]:
     slope = 0.0 if exponent == 0 else exponent * _power((base, exponent - 1))
     if base > 0:
         return [slope, value * math.log(base)]
-    return [
-        slope,
-        0.0 if base == 0 < exponent else math.nan,
-    ]  # asked for only where the exponent is not a number
+    # The second is asked for only where the exponent is not a number.
+    return [slope, 0.0 if base == 0 < exponent else math.nan]
 
 
 def _power_written(names: Names) -> str:

@@ -20,10 +20,8 @@ if TYPE_CHECKING:
 
 CLASS_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")  # Okabe and Ito 2008
 OTHERS = COLOURS["rival"]
-LOW, HIGH = (
-    (0.80, 0.88, 0.94),
-    (0.03, 0.19, 0.42),
-)  # of values: light to dark, so that grey print keeps the order
+# Colours of values: light to dark, so that grey print keeps the order.
+LOW, HIGH = (0.80, 0.88, 0.94), (0.03, 0.19, 0.42)
 MOST_BARS = 8  # of a category; the others share one
 MOST_BINS = 28
 FAR = 6.0  # a span so many times that of the middle 98 of 100 values is cut

@@ -9,11 +9,8 @@ from chainrule.report.shapes import LIGHT, Drawing, Label, box, place, write
 from chainrule.report.svg import FONT
 
 WIDTH, HEIGHT = 1600.0, 900.0
-TITLE, TEXT, LEAST = (
-    46.0,
-    28.0,
-    18.0,
-)  # sizes of letters; drawings keep theirs at or above the least where they fit
+# Sizes of letters; drawings keep theirs at or above the least where they fit.
+TITLE, TEXT, LEAST = 46.0, 28.0, 18.0
 _EDGE, _MOST_SCALE = 56.0, 3.0
 _FONTS = "system-ui, 'Segoe UI', Roboto, 'DejaVu Sans', Arial, sans-serif"
 

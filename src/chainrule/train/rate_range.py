@@ -136,9 +136,7 @@ class RateRange:
         near = range(self._place(self.rates[self.least] / 3), self.least + 1)
         apart = [self.losses[place] - self.smooth[place] for place in near]
         per_decade = self.least / max(1e-9, math.log10(self.rates[self.least] / self.rates[0]))
-        averaged = max(
-            1.0, math.sqrt(4 * math.pi) * WINDOW * per_decade
-        )  # as many as a Gaussian window weighs
+        averaged = max(1.0, math.sqrt(4 * math.pi) * WINDOW * per_decade)  # as a Gaussian window weighs
         return float(np.std(apart)) / math.sqrt(averaged)
 
     @property

@@ -63,7 +63,7 @@ REFUSED = [
      "but the input has 3 numbers"),
     (instead("weights = [[2, 2]]", "weights = [[2, 2]]\nbiases = [1, 2]"),
      "mine.toml, line 9: layer 2: 2 biases for weights of 1 × 2, which are 1 unit"),
-    (instead("[0, 0]]", "[0]]"), "row 2 of weights has 1 numbers, row 1 has 2"),
+    (instead("[0, 0]]", "[0]]"), "row 2 of weights has length 1, row 1 has length 2"),
     (instead("weights = [[2, 2]]", "weights = [2, 2]"), "weights takes a list of rows, [[2, 2]] for a single one"),
     (without("weights = [[2, 2]]"), "mine.toml, line 9: layer 2 has no weights"),
     (without("input = [3, 2]"), "mine.toml has no input: write input = [1, -1]"),

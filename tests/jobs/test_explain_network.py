@@ -85,6 +85,9 @@ def test_json_on_standard_output(typed: Typed) -> None:
         (("wrong.toml",), "wrong.toml, line 2: layer 1: its weights are 1 × 2"),
         (("toy-network", "--row", "3"), "--row goes with a run; 'toy-network' is a network"),
         (("toy-network", "--input", "2"), "--input goes with a model; 'toy-network' is a network"),
+        (("toy-network", "--units", "2"), "--units goes with a model; 'toy-network' is a network"),
+        (("toy-network", "--set", "hidden=3"), "--set goes with a model; 'toy-network' is a network"),
+        (("a*b", "a=3", "b=2", "--units", "2"), "--units goes with a model; 'a*b' is an expression"),
         (("toy-network", "a=3"), "values of variables go with an expression"),
         (("toy-network", "-o", "toy.png"), "--output takes a file ending in .html, .svg, .json, .txt, .toml; got toy.png"),
         (("runs/none", "--row", "3"), "there is no run at runs/none"),
@@ -100,6 +103,7 @@ def test_a_row_of_pictures_as_a_page(typed: Typed, tmp_path: Path) -> None:
     chainrule.fit("digits", model="mlp", model_settings={"hidden": (32,)}, epochs=1, quiet=True, name="small")
     code, out, error = typed("explain", "small", "--row", "1796", "-o", "row.html")
     assert (code, error) == (0, "") and "the 10 largest gradients" in out
+    assert out.endswith("\nwritten: row.html\n")
     page = (tmp_path / "row.html").read_text("utf-8")
     assert page.count("data:image/png") == 1 and page.count("<details>") >= 4
     code, _, error = typed("explain", "small", "--row", "1797")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,12 @@ import torch
 
 import chainrule
 from chainrule.core.errors import DataError, RunError, SettingError
+from chainrule.jobs.explain import Explanation
 from chainrule.jobs.explain_run import explain_run
 from chainrule.jobs.material import make_material, read_again
 from chainrule.jobs.run import Run
 from chainrule.jobs.workshop import make_training
+from chainrule.report import pass_page
 
 TABLE = """city,area,garden,price,kind
 Bonn,50,yes,200.5,flat
@@ -181,7 +184,17 @@ def test_large_networks_are_summed_up(runs: Path) -> None:
     largest = max(float(g.abs().max()) for g in content.walk.gradients.values())
     first = text.split("the 10 largest gradients")[1].splitlines()[2].split()
     assert abs(float(first[-2])) == pytest.approx(largest, rel=1e-3)
+    layer, name = int(first[0]), first[1].partition("[")[0]
+    assert name in {weight.full_name for weight in content.layers[layer - 1].weights}
     json.dumps(content.values(), allow_nan=False)
+
+
+def test_an_update_that_makes_the_loss_larger_is_commented(iris: Run) -> None:
+    content = explain_run(iris, 3)
+    assert content.end is not None and "It rose" not in content.text(80)
+    risen = dataclasses.replace(content, cost_after=content.end.cost + 1)
+    assert "It rose: a gradient holds only close to the weights" in risen.text(80)
+    assert "It rose: " in Explanation(risen, lambda: pass_page).html()
 
 
 def test_explain_takes_a_run_a_folder_or_a_name(iris: Run, runs: Path) -> None:

@@ -124,7 +124,8 @@ def test_command(chainrule: Run, tmp_path: Path) -> None:
         "range.html",
     )
     assert (code, error) == (0, "")
-    *_, suggestion, command = out.strip().splitlines()
+    *_, suggestion, command, _, written = out.strip().splitlines()
+    assert written == "written: range.html"
     rate = suggestion.removeprefix("Suggested learning rate: ").partition(",")[0]
     assert command == f"chainrule fit iris --batch-size 16 --set hidden=16 --learning-rate {rate}"
     assert out.startswith("mlp, 131 parameters, adamw, batches of 16: ")

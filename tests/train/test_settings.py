@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import typing
 from collections.abc import Sequence
@@ -12,8 +13,9 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
+from chainrule.apps.fit import fit
 from chainrule.core.errors import ChainruleError, SettingError, UnknownNameError
-from chainrule.train.settings import Settings, help_text, parse_settings, parse_value
+from chainrule.train.settings import FLAGS, Settings, help_text, parse_settings, parse_value
 
 MODEL = {"hidden": Sequence[int], "activation": str | Sequence[str], "bias": bool, "pooling": str}
 KINDS = [
@@ -159,15 +161,15 @@ LIMITS = [
     ("epochs", 0, "--epochs must be at least 1; got 0"),
     ("batch_size", -3, "--batch-size must be at least 1; got -3"),
     ("batch_size", "al", "--batch-size takes a whole number or all; got 'al'"),
-    ("momentum", 1.0, "--momentum must be below 1; got 1"),
-    ("epsilon", 0.0, "--epsilon must be above 0; got 0"),
+    ("momentum", 1.0, "momentum must be below 1; got 1"),
+    ("epsilon", 0.0, "epsilon must be above 0; got 0"),
     ("learning_rate", 0.0, "--learning-rate must be above 0; got 0"),
     ("learning_rate", math.nan, "--learning-rate takes a number; got nan"),
     ("learning_rate", math.inf, "--learning-rate takes a number; got inf"),
     ("weight_decay", -1e-9, "--weight-decay must be at least 0; got -1e-09"),
     ("dropout", 1.0, "--dropout must be below 1; got 1"),
-    ("label_smoothing", 1.0, "--label-smoothing must be below 1; got 1"),
-    ("clip_norm", 0.0, "--clip-norm must be above 0; got 0"),
+    ("label_smoothing", 1.0, "label_smoothing must be below 1; got 1"),
+    ("clip_norm", 0.0, "clip_norm must be above 0; got 0"),
     ("validation", -0.1, "--validation must be at least 0; got -0.1"),
     ("test", 1.0, "--test must be below 1; got 1"),
     ("patience", 0, "--patience must be at least 1; got 0"),
@@ -175,6 +177,10 @@ LIMITS = [
     ("epochs", True, "--epochs takes a whole number; got True"),
     ("epochs", [5], "--epochs takes a whole number; got [5]"),
 ]
+
+
+def test_settings_with_a_flag_are_those_of_fit() -> None:
+    assert FLAGS == {item.name for item in fields(Settings)} & set(inspect.signature(fit).parameters)
 
 
 @pytest.mark.parametrize(("name", "value", "said"), LIMITS, ids=[f"{n}={v}" for n, v, _ in LIMITS])

@@ -68,19 +68,26 @@ def explain(
     """Show the mathematics: values forward, gradients backward, the chain rule at every step; shapes and costs."""
     with output.printer(json=json, quiet=False) as out:
         from chainrule.jobs.explain import explain as explained
+        from chainrule.jobs.explain import goes_with, kind_of
 
+        shape = _shape(input)
+        if set_ and (kind := kind_of(subject, row=row, input=shape, runs=runs)) != "model":
+            raise goes_with("set", "model", subject, kind)
         found = explained(
             subject,
             _values(variables or []),
             row=row,
-            input=_shape(input),
+            input=shape,
             units=units,
             model_settings=_model_settings(subject, set_ or []),
             runs=runs,
         )
         if output_file is not None:
             found.save(output_file)
-        out.record("explained", found.values(), found.text(out.width))
+        values, text = found.values(), found.text(out.width)
+        if output_file is not None:
+            values, text = {**values, "written": str(output_file)}, f"{text}\n\nwritten: {output_file}"
+        out.record("explained", values, text)
 
 
 def _model_settings(subject: str, pairs: list[str]) -> dict[str, object]:

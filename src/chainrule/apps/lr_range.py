@@ -77,4 +77,7 @@ def lr_range(
         )
         if output_file is not None:
             found.save(output_file)
-        out.record("rate-range", found.values(), found.text(out.width))
+        values, text = found.values(), found.text(out.width)
+        if output_file is not None:
+            values, text = {**values, "written": str(output_file)}, f"{text}\n\nwritten: {output_file}"
+        out.record("rate-range", values, text)

@@ -12,8 +12,9 @@ from chainrule.explanations.passes import Layer
 
 
 class SingleWeight(NamedTuple):
-    """One number of a weight tensor; its name says which: 0.weight[12, 3], counted from 0."""
+    """One number of a weight tensor of a layer; its name in the model says which: 0.weight[12, 3], counted from 0."""
 
+    layer: int
     name: str
     value: float
     gradient: float
@@ -31,6 +32,7 @@ def largest_weights(layers: Iterable[Layer], most: int) -> list[SingleWeight]:
                 index = ", ".join(str(int(i)) for i in at)
                 found.append(
                     SingleWeight(
+                        layer=layer.number,
                         name=f"{weight.full_name}[{index}]",
                         value=weight.value.reshape(-1)[place].item(),
                         gradient=flat[place].item(),

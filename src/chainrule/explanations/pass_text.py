@@ -182,6 +182,7 @@ def _update(content: PassExplanation, width: int) -> list[str]:
         lines += textwrap.wrap(f"update: {content.rule}", width)
     if content.cost_after is not None and content.end is not None:
         lines.append(f"loss after it: {short(content.cost_after)} (before: {short(content.end.cost)})")
+        lines += textwrap.wrap(content.rise, width)
     if not lines:
         lines += textwrap.wrap("The file gives no learning_rate, so no update is shown.", width)
     return lines
@@ -232,6 +233,7 @@ def _backward_summary(content: PassExplanation, width: int) -> list[str]:
 def _largest(content: PassExplanation, width: int) -> list[str]:
     found = largest_weights(content.layers, LARGEST)
     columns = [
+        Column(title="layer", cells=[str(f.layer) for f in found]),
         Column(title="weight", cells=[visible(f.name, 50) for f in found], is_text=True),
         Column(title="value", cells=written([f.value for f in found])),
         Column(title="gradient", cells=written([f.gradient for f in found])),

@@ -163,6 +163,16 @@ class PassExplanation:
         """How many weights were explained."""
         return sum(g.numel() for g in self.walk.gradients.values())
 
+    @property
+    def rise(self) -> str:
+        """What to think where the update makes the loss larger; empty where it does not."""
+        if self.end is None or self.cost_after is None or self.cost_after <= self.end.cost:
+            return ""
+        return (
+            "It rose: a gradient holds only close to the weights where it was taken, and this step goes beyond, "
+            "or a penalty on the weights outweighs it."
+        )
+
     def text(self, width: int) -> str:
         """Return it for a terminal of so many columns."""
         from chainrule.explanations.pass_text import write

@@ -66,7 +66,7 @@ def matrix(value: Any, where: str, name: str, most: int) -> Tensor:
     for number, row in enumerate(rows, 1):
         if len(row) != len(rows[0]):
             raise DataError(
-                f"{where}: row {number} of {name} has {len(row)} numbers, row 1 has {len(rows[0])}; all need as many"
+                f"{where}: row {number} of {name} has length {len(row)}, row 1 has length {len(rows[0])}; all need the same"
             )
     return torch.stack(rows)
 

@@ -110,6 +110,9 @@ def explain(
     1.5
     """
     kind = kind_of(subject, row=row, input=input, runs=Path(runs))
+    for name, belongs in (("units", units is not None), ("set", bool(model_settings))):
+        if belongs and kind != "model":
+            raise goes_with(name, "model", subject, kind)
     given = {**(values or {}), **variables}
     if kind == "expression":
         return _explain_expression(str(subject), given)
@@ -212,8 +215,13 @@ def kind_of(subject: Any, *, row: int | None, input: tuple[int, ...] | None, run
         kind = "run"  # that is not there: looking for it says which are near
     for flag, value, owner in (("row", row, "run"), ("input", input, "model")):
         if value is not None and kind != owner:
-            raise SettingError(f"--{flag} goes with a {owner}; {visible(subject)!r} is {_article(kind)}")
+            raise goes_with(flag, owner, subject, kind)
     return kind
+
+
+def goes_with(flag: str, owner: str, subject: Any, kind: str) -> SettingError:
+    """Return what is said of a flag that belongs to another kind."""
+    return SettingError(f"--{flag} goes with a {owner}; {visible(subject)!r} is {_article(kind)}")
 
 
 def _kind(subject: Any, input: tuple[int, ...] | None, runs: Path) -> str:

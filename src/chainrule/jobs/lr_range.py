@@ -234,14 +234,14 @@ def _sentences(found: RateRange) -> list[str]:
     low, high = (float(f"{rate:.1g}") for rate in found.good)
     assert found.suggestion is not None
     end = (
-        f"at {show_number(float(f'{found.rates[-1]:.2g}'))} it has diverged"
+        f", at {show_number(float(f'{found.rates[-1]:.2g}'))} it has diverged"
         if found.has_diverged
-        else "above, it rises again"
+        else ""
     )
     top = (
         "it was still falling at the highest rate (--highest goes further)"
         if found.is_still_falling
-        else f"above {show_tick(high)} it rises: too high, {end}"
+        else f"above {show_tick(high)} it rises: too high{end}"
     )
     return [
         f"Below {show_tick(low)} the loss hardly moves: too low, many epochs would be needed. From {show_tick(low)} to "

@@ -61,7 +61,7 @@ class Separation:
             )
         wrong = f"{self.mistakes:,} of {self.rows:,} training rows {'is' if self.mistakes == 1 else 'are'}"
         return (
-            f"the perceptron does not separate the classes after {self.epochs:,} epochs: at best, in epoch {self.epoch}, "
+            f"the perceptron does not separate the classes after {self.epochs:,} epochs: in epoch {self.epoch}, the one with the best margin, "
             f"{wrong} on the wrong side, the farthest by {show_figure(-self.margin)} (a margin of "
             f"{show_figure(self.margin)}, in {self.units}); {self._outlook()}"
         )

@@ -255,9 +255,9 @@ def _norm(tensors: list[Tensor]) -> float | None:
 
 def _largest(content: PassExplanation) -> Markup:
     found = largest_weights(content.layers, LARGEST)
-    rows: list[list[Cell]] = [[f.name, f.value, f.gradient, f.update] for f in found]
+    rows: list[list[Cell]] = [[f.layer, f.name, f.value, f.gradient, f.update] for f in found]
     heads = [Column("value"), Column("gradient"), Column("update")]
-    return html.titled("The largest gradients of single weights", html.table(["weight", *heads], rows))
+    return html.titled("The largest gradients of single weights", html.table([Column("layer"), "weight", *heads], rows))
 
 
 def _drill(content: PassExplanation, layer: Layer) -> Markup:
@@ -292,6 +292,8 @@ def _update(content: PassExplanation) -> list[Child]:
         shown.append(
             html.facts({"loss before": f"{content.end.cost:.6g}", "loss after": f"{content.cost_after:.6g}"})
         )
+    if content.rise:
+        shown.append(html.paragraph(content.rise))
     return shown
 
 

@@ -18,6 +18,12 @@ from chainrule.core.text import visible
 from chainrule.core.units import parse_bytes
 
 
+FLAGS = frozenset(
+    "model task epochs batch_size optimizer learning_rate schedule weight_decay dropout augment patience metric "
+    "class_weight merge_classes decimal encoding sheet validation test split by memory seed device plan".split()
+)
+
+
 def _setting(
     default: Any,
     text: str,
@@ -33,7 +39,7 @@ def _setting(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How to train. Every field is a key of `--set` and of `cr.fit(settings=…)`; what users often want is a flag of `fit` too."""
+    """How to train. Every field is a key of `--set` and of `cr.fit(settings=…)`; those in FLAGS are flags of `fit` too."""
 
     # ---- question and network
     model: str | None = _setting(None, "name of a model (chainrule models), or package.module:Name")
@@ -315,7 +321,7 @@ def _scalar(text: str, kind: Any) -> Any:
 
 def _check(name: str, kind: str, value: Any, limits: Mapping[str, Any]) -> None:
     """Refuse a value of another type, or outside its limits. `kind` is the annotation, such as "int | None"."""
-    flag = "--" + name.replace("_", "-")
+    flag = "--" + name.replace("_", "-") if name in FLAGS else name
     if value is None and "None" in kind:
         return
     words = limits["words"]

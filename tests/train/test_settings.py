@@ -180,7 +180,7 @@ LIMITS = [
 
 
 def test_settings_with_a_flag_are_those_of_fit() -> None:
-    assert FLAGS == {item.name for item in fields(Settings)} & set(inspect.signature(fit).parameters)
+    assert {item.name for item in fields(Settings)} & set(inspect.signature(fit).parameters) == FLAGS
 
 
 @pytest.mark.parametrize(("name", "value", "said"), LIMITS, ids=[f"{n}={v}" for n, v, _ in LIMITS])

@@ -233,11 +233,7 @@ def _sentences(found: RateRange) -> list[str]:
         ]
     low, high = (float(f"{rate:.1g}") for rate in found.good)
     assert found.suggestion is not None
-    end = (
-        f", at {show_number(float(f'{found.rates[-1]:.2g}'))} it has diverged"
-        if found.has_diverged
-        else ""
-    )
+    end = f", at {show_number(float(f'{found.rates[-1]:.2g}'))} it has diverged" if found.has_diverged else ""
     top = (
         "it was still falling at the highest rate (--highest goes further)"
         if found.is_still_falling

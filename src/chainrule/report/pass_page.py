@@ -257,7 +257,9 @@ def _largest(content: PassExplanation) -> Markup:
     found = largest_weights(content.layers, LARGEST)
     rows: list[list[Cell]] = [[f.layer, f.name, f.value, f.gradient, f.update] for f in found]
     heads = [Column("value"), Column("gradient"), Column("update")]
-    return html.titled("The largest gradients of single weights", html.table([Column("layer"), "weight", *heads], rows))
+    return html.titled(
+        "The largest gradients of single weights", html.table([Column("layer"), "weight", *heads], rows)
+    )
 
 
 def _drill(content: PassExplanation, layer: Layer) -> Markup:

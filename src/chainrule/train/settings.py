@@ -17,10 +17,34 @@ from chainrule.core.errors import SettingError, UnknownNameError, unknown_name
 from chainrule.core.text import visible
 from chainrule.core.units import parse_bytes
 
-
 FLAGS = frozenset(
-    "model task epochs batch_size optimizer learning_rate schedule weight_decay dropout augment patience metric "
-    "class_weight merge_classes decimal encoding sheet validation test split by memory seed device plan".split()
+    [
+        "model",
+        "task",
+        "epochs",
+        "batch_size",
+        "optimizer",
+        "learning_rate",
+        "schedule",
+        "weight_decay",
+        "dropout",
+        "augment",
+        "patience",
+        "metric",
+        "class_weight",
+        "merge_classes",
+        "decimal",
+        "encoding",
+        "sheet",
+        "validation",
+        "test",
+        "split",
+        "by",
+        "memory",
+        "seed",
+        "device",
+        "plan",
+    ]
 )
 
 

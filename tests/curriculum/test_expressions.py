@@ -110,6 +110,7 @@ def test_nudges_in_the_graph(name: str, after: float, passed: dict[str, float]) 
     """Golden example G37. The stray 1.006 beside c (E57) belongs to none of them."""
     found = nudge(COURSE, name, **HERE)
     assert found["after"] == pytest.approx(after, abs=1e-9)
+    assert found["rise_over_nudge"] == pytest.approx((passed["J"] - 33) / 0.001, abs=1e-6)
     assert {node: new for node, (_, new) in found["on_the_way"].items()} == pytest.approx(passed, abs=1e-9)
     assert "1.006" not in re.findall(r"[\d.]+", str(cr.explain(COURSE, **HERE)))
 

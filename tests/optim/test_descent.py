@@ -153,6 +153,11 @@ def test_trajectory_of_two_parameters() -> None:
     assert all(later[2] <= earlier[2] + 1e-6 for earlier, later in pairwise(path))
     assert path[-1][:2] == pytest.approx((2, -1), abs=0.1)
     assert path[0][2] > 10 * path[-1][2] > 0, "from a slope to the floor"
+    errors = [inputs @ torch.tensor([[w1], [w2]]) - targets for w1, w2, _ in path[:-1]]
+    at_points = [
+        error.square().mean().item() for error in errors
+    ]  # a report's loss is that before its update
+    assert [loss for _, _, loss in path[1:]] == pytest.approx(at_points, rel=1e-4)
 
 
 @pytest.mark.curriculum("GDF-06")

@@ -122,3 +122,8 @@ def test_feature_maps_are_shown_as_pictures(typed: Typed, tmp_path: Path) -> Non
     # the row; 6 maps after each of convolution and pooling, 16 of the second; their gradients and those of kernels
     assert page.count("data:image/png") > 1 + 6 + 6 + 16
     assert "convolution 1 → 6, 5 × 5, relu: its 6 maps" in page
+
+
+def test_a_notebook_shows_the_drawing() -> None:
+    explained = chainrule.explain("a*b", a=2, b=3)
+    assert explained._repr_svg_() == explained.svg() and "<svg" in explained.svg()

@@ -69,6 +69,10 @@ class Explanation:
         drawn: str = self.pages().slide(self.content)
         return drawn
 
+    def _repr_svg_(self) -> str:
+        """Show its drawing in a notebook."""
+        return self.svg()
+
     def save(self, path: str | Path) -> Path:
         """Write it: .html a page, .svg a slide, .json the values, .txt the text; .toml a network's file, to change it.
 

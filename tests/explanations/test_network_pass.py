@@ -111,7 +111,7 @@ def test_a_weight_is_nudged() -> None:
     (line,) = [
         line for line in content.text(120).splitlines() if line.split()[:2] == ["w1,1", "2"] and "9·8" in line
     ]
-    assert line.split()[2:] == ["9·8", "72", "-0.72", "1.28", "16.08", "41.223200", "72.320000"]
+    assert line.split()[2:] == ["9·8", "72", "−0.72", "1.28", "16.08", "41.223200", "72.320000"]
 
 
 @pytest.mark.curriculum("FFN-12")

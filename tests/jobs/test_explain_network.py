@@ -36,7 +36,7 @@ def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], t
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_network_that_comes_along_is_explained_by_name(typed: Typed, name: str) -> None:
     code, out, error = typed("explain", name)
-    assert (code, error) == (0, "") and out.startswith(f"network {name}\n") and "FORWARD" in out
+    assert (code, error) == (0, "") and out.startswith(f"{name}\n") and "FORWARD" in out
     assert name in typed("explain", "--help")[1].replace("\n", "")
 
 
@@ -61,7 +61,7 @@ def test_files_of_every_form(typed: Typed, tmp_path: Path) -> None:
     for shown in (
         "Layer 3: dense 2 → 2, sigmoid",
         "half-squared-error",
-        "2·0.982 + (-1)·0.1192 + 0 = 1.84482",
+        "2·0.982 + (−1)·0.1192 + 0 = 1.84482",
         "0.392373",
     ):
         assert shown in page

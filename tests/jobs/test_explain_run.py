@@ -11,9 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 import chainrule
 from chainrule.core.errors import DataError, RunError, SettingError
+from chainrule.explanations.backprop import backpropagate
+from chainrule.explanations.passes import layers_of, said_of_calls
 from chainrule.jobs.explain import Explanation
 from chainrule.jobs.explain_run import explain_run
 from chainrule.jobs.material import make_material, read_again
@@ -183,7 +186,7 @@ def test_large_networks_are_summed_up(runs: Path) -> None:
     assert max(map(len, text.splitlines())) <= 80
     largest = max(float(g.abs().max()) for g in content.walk.gradients.values())
     first = text.split("the 10 largest gradients")[1].splitlines()[2].split()
-    assert abs(float(first[-2])) == pytest.approx(largest, rel=1e-3)
+    assert abs(float(first[-2].replace("−", "-"))) == pytest.approx(largest, rel=1e-3)
     layer, name = int(first[0]), first[1].partition("[")[0]
     assert name in {weight.full_name for weight in content.layers[layer - 1].weights}
     json.dumps(content.values(), allow_nan=False)
@@ -255,3 +258,11 @@ def test_rows_in_memory_and_a_loss_of_ones_own(runs: Path) -> None:
     )
     with pytest.raises(RunError, match="was handed over as an object and is not kept"):
         explain_run(mine, 0)
+
+
+def test_shared_layers_are_told() -> None:
+    shared, alone = nn.Linear(2, 2), nn.Linear(2, 2)
+    x = torch.ones(1, 2)
+    for model, count in ((nn.Sequential(shared, nn.ReLU(), shared), 1), (nn.Sequential(shared, alone), 0)):
+        walk = backpropagate(model, x, lambda y: y.sum())
+        assert len(said_of_calls(layers_of(walk, model, None))) == count

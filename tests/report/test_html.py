@@ -136,7 +136,7 @@ def test_numbers_stand_right_with_the_same_decimals() -> None:
         ([0.00123, 0.001], ["0.001230", "0.001000"]),
         ([float("inf"), 2.0], ["inf", "2.000"]),
         ([3e9, 1.0], ["3000000000", "1"]),
-        ([2e-7], ["2e-07"]),
+        ([2e-7], ["2e−07"]),
     ],
 )
 def test_aligned(values: list[float], written: list[str]) -> None:

@@ -45,8 +45,12 @@ def written(values: Sequence[float]) -> list[str]:
     """Write numbers of one column: short ones as they are, else with the same decimals, six digits for the largest.
 
     >>> written([16.0, 0.5]), written([0.6177047, 12.5]), written([1.5e-9, 0.0])
-    (['16', '0.5'], ['0.617705', '12.500000'], ['1.50000e-09', '0'])
+    (['16', '0.5'], ['0.617705', '12.500000'], ['1.50000e−09', '0'])
     """
+    return [signed(cell) for cell in _written(values)]
+
+
+def _written(values: Sequence[float]) -> list[str]:
     if all(v == float(f"{v:.4g}") and (v == 0 or 1e-4 <= abs(v) < 1e5) for v in values):
         return [f"{v + 0:g}" for v in values]
     largest = max((abs(v) for v in values), default=0.0)
@@ -58,4 +62,9 @@ def written(values: Sequence[float]) -> list[str]:
 
 def short(value: float) -> str:
     """Write one number within a sentence or a product."""
-    return f"{value + 0:.6g}"
+    return signed(f"{value + 0:.6g}")
+
+
+def signed(text: str) -> str:
+    """Write the hyphen of a number as the minus that formulas have, so that a text has one sign for both."""
+    return text.replace("-", "−")

@@ -32,7 +32,7 @@ def explain_network(file: NetworkFile) -> PassExplanation:
         if rate is not None:
             updates = {name: -rate * g for name, g in walk.gradients.items()}
     return PassExplanation(
-        title=f"network {file.name}",
+        title=file.name,
         about=(_about(file), *_only_forward(file), *_kinks(walk, file)),
         came=_came(file.inputs),
         walk=walk,
@@ -126,7 +126,7 @@ def _kinks(walk: Pass, file: NetworkFile) -> tuple[str, ...]:
 def _came(inputs: Tensor) -> tuple[Came, ...]:
     several = len(inputs) > 1
     return tuple(
-        Came(name=f"x{i}" + (f" of row {r}" if several else ""), raw=f"{x:g}", value=x)
+        Came(name=f"x{i}" + (f" of row {r}" if several else ""), raw=short(x), value=x)
         for r, row in enumerate(inputs.tolist(), 1)
         for i, x in enumerate(row, 1)
     )

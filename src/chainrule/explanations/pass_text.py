@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from torch import Tensor
 
 from chainrule.core.text import visible
-from chainrule.explanations.columns import Column, lines_of, short, written
+from chainrule.explanations.columns import Column, lines_of, short, signed, written
 from chainrule.explanations.largest import largest_weights
 from chainrule.explanations.loss_end import LossEnd
 from chainrule.explanations.passes import Layer, PassExplanation, Weight, summary
@@ -49,7 +49,7 @@ def _came(content: PassExplanation, width: int) -> list[str]:
     if not came or len(content.walk.inputs) > 1:
         return []
     kept = came[:MOST_CAME]
-    if all(c.raw == f"{c.value:g}" for c in came):
+    if all(c.is_as_it_stood for c in came):
         return ["", *textwrap.wrap("input: " + ", ".join(f"{c.name} = {c.raw}" for c in kept), width)]
     columns = [
         Column(title="", cells=[visible(c.name, 40) for c in kept], is_text=True),
@@ -63,7 +63,7 @@ def _came(content: PassExplanation, width: int) -> list[str]:
 def _forward(content: PassExplanation, width: int) -> Iterator[str]:
     for layer in content.layers:
         if layer.passes_on:
-            yield f"layer {layer.number}: {layer.title} hands on what it takes"
+            yield f"layer {layer.number}: {layer.title}; it hands on what it takes"
             continue
         yield f"layer {layer.number}: {layer.title}"
         is_read = (
@@ -257,7 +257,7 @@ def _slope(layer: Layer) -> str:
 
 
 def _g(value: float | None) -> str:
-    return "" if value is None else f"{value:.3g}"
+    return "" if value is None else signed(f"{value:.3g}")
 
 
 def _brief(found: list[dict[str, float]], key: str) -> list[str]:

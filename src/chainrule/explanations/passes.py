@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from chainrule.explanations.backprop import Call, Pass
+from chainrule.explanations.columns import short
 from chainrule.explanations.derivatives import activation_of
 from chainrule.explanations.loss_end import LossEnd
 from chainrule.nn.noise import Dropout
@@ -127,6 +128,11 @@ class Came:
     raw: str
     value: float
 
+    @property
+    def is_as_it_stood(self) -> bool:
+        """Whether the network took what stood in the data."""
+        return self.raw == short(self.value)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PassExplanation:
@@ -148,7 +154,6 @@ class PassExplanation:
     nudges: Nudges | None = None
     picture: Any = None
     source: str = ""  # the file that it was read from
-    between: tuple[Weight, ...] = field(default=())  # weights that the model uses between its layers
 
     @property
     def is_small(self) -> bool:
@@ -239,6 +244,16 @@ def layers_of(walk: Pass, model: nn.Module, updates: Mapping[str, Tensor] | None
         )
         found.append(Layer(number=len(found) + 1, call=call, activation=None, weights=weights))
     return tuple(found)
+
+
+def said_of_calls(layers: Iterable[Layer]) -> tuple[str, ...]:
+    """Say what is shown of a layer that is called several times."""
+    if not any(layer.call.number and layer.weights for layer in layers):
+        return ()
+    return (
+        "A layer is called several times: each call shows its own share of the gradient, and the update, which follows "
+        "from the sum of all shares.",
+    )
 
 
 def _follows(before: Call, after: Call) -> bool:

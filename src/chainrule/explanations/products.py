@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from chainrule.explanations.columns import signed
 from chainrule.explanations.passes import Layer, Weight
 
 MOST_TERMS = 4  # inputs of a unit whose sum is written out
@@ -33,5 +34,5 @@ def gradient_products(layer: Layer, weight: Weight) -> list[str] | None:
 
 def factor(value: float) -> str:
     """Return a number as it stands within a product: a negative one in brackets."""
-    shown = f"{value + 0:.4g}"
+    shown = signed(f"{value + 0:.4g}")
     return f"({shown})" if value < 0 else shown

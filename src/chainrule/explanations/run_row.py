@@ -11,6 +11,7 @@ from chainrule.core.units import show_number, show_share
 from chainrule.data.prepare import Prepare
 from chainrule.data.schema import Schema
 from chainrule.explanations.backprop import Pass, backpropagate
+from chainrule.explanations.columns import signed
 from chainrule.explanations.loss_end import derivative_of
 from chainrule.nn.losses import Loss
 from chainrule.train.task import Classification, Task
@@ -53,7 +54,8 @@ def answer_of(task: Task, walk: Pass, targets: Tensor, true_values: Sequence[flo
         return f"answer: {found.classes[label]} ({share}) · true: {found.classes[true]} · {verdict}"
     assert found.values is not None
     said = [
-        f"{name} {show_number(value)}, true {show_number(true)}, error {show_number(value - true)}"
+        f"{name} {signed(show_number(value))}, true {signed(show_number(true))}, "
+        f"error {signed(show_number(value - true))}"
         for name, value, true in zip(
             getattr(task, "names", ("value",)), found.values[0].tolist(), true_values, strict=True
         )

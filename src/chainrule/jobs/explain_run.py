@@ -11,7 +11,7 @@ from chainrule.core.errors import DataError, RunError, SettingError
 from chainrule.core.units import show_number
 from chainrule.data.source import Source
 from chainrule.explanations.loss_end import end_of_task
-from chainrule.explanations.passes import Came, PassExplanation, layers_of
+from chainrule.explanations.passes import Came, PassExplanation, layers_of, said_of_calls
 from chainrule.explanations.run_row import answer_of, input_names, said_of_loss, walk_of_row
 from chainrule.jobs.material import Material, make_material, read_again
 from chainrule.jobs.run import Run
@@ -52,9 +52,11 @@ def explain_run(run: Run, row: int) -> PassExplanation:
         walk = walk_of_row(model, task.train(), inputs, targets)
         end = end_of_task(task, walk.outputs, targets, walk.delta)
         updates, cost_after = _first_update(step, inputs, targets)
+    layers = layers_of(walk, model, updates)
     about = (
         _network(run),
         f"one of the {_part(material, place)} rows; {_mode(run.recipe.settings, said_of_loss(task))}",
+        *said_of_calls(layers),
     )
     true_values = examples.targets[place].reshape(-1).tolist()
     return PassExplanation(
@@ -62,7 +64,7 @@ def explain_run(run: Run, row: int) -> PassExplanation:
         about=about,
         came=_came(run, source, material, row, inputs),
         walk=walk,
-        layers=layers_of(walk, model, updates),
+        layers=layers,
         end=end,
         rule=_rule(run.recipe.settings),
         cost_after=cost_after,

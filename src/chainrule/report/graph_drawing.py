@@ -35,7 +35,8 @@ class Node:
     """A node: lines of text inside its shape, lines below it.
 
     Nodes of layer 0 stand at the left. `rank` orders a layer, the smallest on top; without it the order with few
-    crossings is found. A plain node has no line around it.
+    crossings is found. A plain node has no line around it;
+    the lines of a flat one stand side by side, and it stands closer to its neighbours.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Node:
     rank: float | None = None
     tone: str = "muted"
     fill: str = "panel"
+    is_flat: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +115,9 @@ def draw_graph(graph: Graph, colours: Palette) -> Drawing:
 def _shape_size(node: Node) -> tuple[float, float]:
     width = max((label.width for label in node.lines), default=0.0)
     height = sum(label.height for label in node.lines)
+    if node.is_flat:
+        width = sum(label.width for label in node.lines) + _BESIDE * (len(node.lines) - 1)
+        height = max(label.height for label in node.lines)
     if node.shape == "plain":
         return width, height
     width, height = width + 2 * _BESIDE, height + 2 * _ABOVE
@@ -126,7 +131,8 @@ def _node_part(node: Node) -> Part:
     width, height = _shape_size(node)
     width = max(width, *(label.width for label in node.below), 0.0)
     below = sum(label.height for label in node.below)
-    return Part(2 * node.layer, width, height + 2 * below + _APART, node.rank)
+    apart = _APART / 2 if node.is_flat else _APART
+    return Part(2 * node.layer, width, height + 2 * below + apart, node.rank)
 
 
 def _chain(edge: Edge, nodes: Mapping[str, Part], written: set[int]) -> list[Part]:
@@ -218,6 +224,12 @@ def _draw_node(node: Node, part: Part, colours: Palette) -> list[Markup]:
             box(left, top, width, height, radius=radius, fill=colours[node.fill], line=colours[node.tone])
         )
     middle = part.left + part.width / 2
+    if node.is_flat:
+        x = left + _BESIDE
+        for label in node.lines:
+            shown.append(write(label, x, part.middle + 0.35 * label.size, colours, anchor="start"))
+            x += label.width + _BESIDE
+        return shown
     shown += write_lines(node.lines, middle, part.middle, colours)
     below = sum(label.height for label in node.below)
     return shown + write_lines(node.below, middle, top + height + below / 2 + 2, colours)

@@ -263,10 +263,14 @@ def aligned(values: Sequence[float], digits: int = 4) -> list[str]:
     finite = [abs(v) for v in values if v - v == 0]
     largest = max(finite, default=0.0)
     if largest and not 1e-4 <= largest < 1e7:
-        return [_ABSENT if v != v else show_number(v) for v in values]
+        return [_ABSENT if v != v else _signed(show_number(v)) for v in values]
     decimals = next(d for d in range(digits, -1, -1) if d == 0 or largest < 10 ** (digits - d))
     decimals += 2 if 0 < largest < 0.01 else 0
-    return [_ABSENT if v != v else f"{v:,.{decimals}f}" for v in values]
+    return [_ABSENT if v != v else _signed(f"{v:,.{decimals}f}") for v in values]
+
+
+def _signed(number: str) -> str:
+    return number.replace("-", "−")
 
 
 def _picture(item: Picture) -> Markup:

@@ -12,7 +12,7 @@ from chainrule.report.graph_drawing import Edge, Graph, Node, too_large
 from chainrule.report.shapes import Label
 
 MOST_WRITTEN = 18  # edges between two layers that still have room for their weights
-MOST_CIRCLES = 5  # units of a layer that are drawn as circles; more stand closer, as boxes
+MOST_CIRCLES = 5  # units of every layer where they are drawn as circles; more stand closer, as flat boxes
 _SMALL = 12.0
 
 
@@ -32,10 +32,17 @@ def shows_units(content: PassExplanation) -> bool:
 
 def key_of(content: PassExplanation) -> tuple[Label, ...]:
     """Return what the colours of the drawing mean."""
-    if shows_units(content):
+    if shows_units(content) and all(written_out(layer) for layer in content.layers if layer.is_dense):
         said = ("values and weights", "gradients of the loss: δ of units, below a line that of its weight")
+    elif shows_units(content):
+        said = (
+            "values; a line is blue for a weight above 0, orange below",
+            "δ: gradients of the loss",
+        )
     else:
-        said = ("size (norm) of what is handed on", "size of its gradient, and of that of the weights")
+        count = len(content.walk.inputs)
+        rows = f" over all {count} rows" if count > 1 else ""
+        said = (f"size (norm) of what is handed on{rows}", "size of its gradient, and of that of the weights")
     key = [Label(text=said[0], tone="ours"), Label(text=said[1], tone="wrong")]
     return tuple(key if content.end is not None else key[:1])
 
@@ -43,15 +50,14 @@ def key_of(content: PassExplanation) -> tuple[Label, ...]:
 def _units(content: PassExplanation, layers: list[Layer]) -> Graph:
     """Draw a circle per unit with its value, below it what comes back; edges carry weights, or stand for them."""
     has_back = content.end is not None
-    nodes = [
-        Node(name=f"0.{i}", layer=0, rank=i, shape="circle", lines=[_value(x)], below=[_name(content, i)])
-        for i, x in enumerate(content.walk.inputs[0].reshape(-1).tolist())
-    ]
+    inputs = content.walk.inputs[0].reshape(-1).tolist()
+    is_crowded = max(len(inputs), *(layer.z.shape[-1] for layer in layers)) > MOST_CIRCLES
+    nodes = [_input_node(_value(x), _name(content, i), i, is_crowded) for i, x in enumerate(inputs)]
     edges: list[Edge] = []
     headings = {0: Label(text="input", tone="muted")}
     for place, layer in enumerate(layers, 1):
         headings[place] = Label(text=_heading(layer, place, len(layers)), tone="muted")
-        nodes += _unit_nodes(layer, place, has_back)
+        nodes += _unit_nodes(layer, place, has_back, is_crowded)
         edges += _weights(layer, place, has_back)
     if content.end is not None:
         nodes.append(_loss_node(content, len(layers) + 1))
@@ -62,7 +68,13 @@ def _units(content: PassExplanation, layers: list[Layer]) -> Graph:
     return Graph(nodes=nodes, edges=edges, headings=headings)
 
 
-def _unit_nodes(layer: Layer, place: int, has_back: bool) -> list[Node]:
+def _input_node(value: Label, name: Label, place: int, is_crowded: bool) -> Node:
+    if is_crowded:
+        return Node(name=f"0.{place}", layer=0, rank=place, lines=[name, value], is_flat=True)
+    return Node(name=f"0.{place}", layer=0, rank=place, shape="circle", lines=[value], below=[name])
+
+
+def _unit_nodes(layer: Layer, place: int, has_back: bool, is_crowded: bool) -> list[Node]:
     z, a = layer.z[0].tolist(), layer.a[0].tolist()
     delta = layer.call.incoming[0].tolist()
     found = []
@@ -70,8 +82,9 @@ def _unit_nodes(layer: Layer, place: int, has_back: bool) -> list[Node]:
         back = [Label(text=f"δ {_brief(delta[i])}", tone="wrong", size=_SMALL)] if has_back else []
         sums = [Label(text=f"z {_brief(z[i])}", tone="muted", size=_SMALL)] if layer.activation else []
         name = f"{place}.{i}"
-        if len(z) > MOST_CIRCLES:
-            found.append(Node(name=name, layer=place, rank=i, lines=[_value(a[i]), *back]))
+        if is_crowded:
+            lines = [_value(a[i]), *back]
+            found.append(Node(name=name, layer=place, rank=i, lines=lines, is_flat=True))
         else:
             found.append(
                 Node(
@@ -81,12 +94,17 @@ def _unit_nodes(layer: Layer, place: int, has_back: bool) -> list[Node]:
     return found
 
 
+def written_out(layer: Layer) -> bool:
+    """Whether the weights of a dense layer stand as numbers on its lines."""
+    return layer.weights[0].value.numel() <= MOST_WRITTEN
+
+
 def _weights(layer: Layer, place: int, has_back: bool) -> list[Edge]:
     dense = layer.call.layer
     assert isinstance(dense, nn.Linear)
     values = dense.weight.detach()
     gradients = layer.call.gradients.get("weight")
-    is_written = values.numel() <= MOST_WRITTEN
+    is_written = written_out(layer)
     largest = float(values.abs().max()) or 1.0
     found = []
     for i, row in enumerate(values.tolist()):
@@ -172,6 +190,8 @@ def _sizes(group: list[Layer]) -> list[Label]:
 def _loss_node(content: PassExplanation, place: int) -> Node:
     assert content.end is not None
     lines = [Label(text="loss", is_strong=True), Label(text=_brief(content.end.cost))]
+    if content.end.reading != "identity":
+        lines.append(Label(text=f"after {content.end.reading}", tone="muted", size=_SMALL))
     return Node(name="loss", layer=place, lines=lines, tone="wrong")
 
 

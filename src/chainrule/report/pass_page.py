@@ -7,27 +7,36 @@ import math
 import numpy as np
 from torch import Tensor
 
+from chainrule.explanations.columns import short
 from chainrule.explanations.largest import largest_weights
 from chainrule.explanations.loss_end import LossEnd
 from chainrule.explanations.passes import Layer, PassExplanation, Weight, summary
 from chainrule.explanations.products import weighted_sums
 from chainrule.report import html
-from chainrule.report.graph_drawing import draw_graph
+from chainrule.report.canvas import WIDE
+from chainrule.report.graph_drawing import Graph
+from chainrule.report.graph_rows import draw_rows
+from chainrule.report.histogram import draw_histogram
 from chainrule.report.html import Cell, Child, Column, Markup
 from chainrule.report.network_drawing import graph_of, key_of
 from chainrule.report.pictures import is_tiny, png_uri
-from chainrule.report.shapes import LIGHT, ON_PAGE, Label, inline
+from chainrule.report.shapes import LIGHT, ON_PAGE, Drawing, Label, inline
 from chainrule.report.slide import standalone
 
 MOST_ROWS = 2_000  # rows of a table that opens on demand
 MOST_MAPS = 32
 LARGEST = 12
+MOST_FOLDS = 3  # rows that a long chain of layers is drawn in
+SLIDE = (1488.0, 560.0)  # room of a drawing on a slide, about
+LEAST_IN_HISTOGRAM = 100
 _READ = {"softmax": "p = softmax(z)", "sigmoid": "p = sigmoid(z)", "identity": "p"}
 
 
 def page(content: PassExplanation) -> html.Page:
     """Return the page."""
-    found = html.Page(content.title, kicker="explained: forward, backward, update")
+    found = html.Page(
+        content.title, kicker="A network with its numbers" if content.source else "A row in its network"
+    )
     found.head += [html.paragraph(content.answer, role="lead")]
     found.head += [html.paragraph(sentence, role="muted") for sentence in content.about]
     found.section("The network with its numbers", *_drawn(content))
@@ -48,11 +57,10 @@ def slide(content: PassExplanation) -> str:
     graph = graph_of(content)
     lines = [Label(text=content.answer)]
     if content.end is not None:
-        after = "" if content.cost_after is None else f", {content.cost_after:.6g} after one update"
-        lines.append(Label(text=f"loss {content.end.cost:.6g}{after}"))
+        lines.append(Label(text=f"loss {short(content.end.cost)}{_after(content)}"))
     return standalone(
         content.title,
-        None if graph is None else draw_graph(graph, LIGHT),
+        None if graph is None else _largest_letters(graph),
         subtitle=content.about[0],
         legend=key_of(content),
         lines=lines,
@@ -60,16 +68,32 @@ def slide(content: PassExplanation) -> str:
     )
 
 
+def _after(content: PassExplanation) -> str:
+    """Say what the loss is after one update, and why it may rise."""
+    if content.cost_after is None or content.end is None:
+        return ""
+    rises = content.cost_after > content.end.cost
+    longer = ": the step is too long for this row alone" if rises else ""
+    return f", {short(content.cost_after)} after one update{longer}"
+
+
+def _largest_letters(graph: Graph) -> Drawing:
+    """Draw a graph for a slide, in one row or in several where that makes its letters larger."""
+    drawings = [draw_rows(graph, rows, LIGHT) for rows in range(1, MOST_FOLDS + 1)]
+    return max(drawings, key=lambda drawing: min(SLIDE[0] / drawing.width, SLIDE[1] / drawing.height, 3.0))
+
+
 def _drawn(content: PassExplanation) -> list[Child]:
     graph = graph_of(content)
     if graph is None:
         return [html.paragraph("The network has more units and layers than a drawing can show.")]
-    drawing = draw_graph(graph, ON_PAGE)
+    folds = (draw_rows(graph, rows, ON_PAGE) for rows in range(1, MOST_FOLDS + 1))
+    drawing = next((drawing for drawing in folds if drawing.width <= WIDE), draw_rows(graph, 1, ON_PAGE))
     colours = {"ours": "Blue", "wrong": "Orange"}
     said = " ".join(f"{colours[label.tone]}: {label.text}." for label in key_of(content))
     if any(not edge.has_arrow for edge in graph.edges):
-        said += " Lines without numbers: as wide as their weight is large, blue above zero, orange below."
-    return [html.figure("", inline(drawing, content.title), said, is_wide=drawing.width > 810)]
+        said += " Lines without numbers are as wide as their weight is large."
+    return [html.figure("", inline(drawing, content.title), said, is_wide=drawing.width > WIDE)]
 
 
 def _came(content: PassExplanation) -> list[Child]:
@@ -77,7 +101,10 @@ def _came(content: PassExplanation) -> list[Child]:
         return [html.pictures([_picture(np.asarray(content.picture), "the row as it stands in the data")])]
     if not content.came:
         return [html.paragraph(f"{len(content.walk.inputs)} rows of {_shape(content.walk.inputs)} numbers.")]
-    rows: list[list[Cell]] = [[c.name, c.raw, c.value] for c in content.came[:MOST_ROWS]]
+    came = content.came[:MOST_ROWS]
+    if all(c.is_as_it_stood for c in came):
+        return [html.table(["input", Column("value")], [[c.name, c.raw] for c in came])]
+    rows: list[list[Cell]] = [[c.name, c.raw, c.value] for c in came]
     return [html.table(["input", Column("in the data"), Column("what the network takes")], rows)]
 
 
@@ -91,13 +118,13 @@ def _forward(content: PassExplanation) -> list[Child]:
             [layer.number, layer.title, _shape(layer.a), z["least"], z["most"], a["mean"], _share(a["zeros"])]
         )
     names = ["z from", "to", "mean of a"]
-    table = html.table([Column(""), "layer", "gives", *(Column(n) for n in names), Column("a = 0")], rows)
+    table = html.table(["", "layer", "gives", *(Column(n) for n in names), Column("a = 0")], rows)
     return [table, *(_look_at(layer) for layer in content.layers)]
 
 
 def _forward_of(layer: Layer) -> list[Child]:
     if layer.passes_on:
-        return [html.paragraph(f"Layer {layer.number}: {layer.title} hands on what it takes.")]
+        return [html.paragraph(f"Layer {layer.number}: {layer.title}; it hands on what it takes.")]
     return [html.titled(f"Layer {layer.number}: {layer.title}", _values_table(layer), *_sums(layer))]
 
 
@@ -108,7 +135,7 @@ def _sums(layer: Layer) -> list[Child]:
     return [
         html.code(
             "\n".join(
-                f"z{i} = {said} = {z:.6g}"
+                f"z{i} = {said} = {short(z)}"
                 for i, (said, z) in enumerate(zip(sums, layer.z[0].tolist(), strict=True), 1)
             )
         )
@@ -132,7 +159,9 @@ def _numbers(columns: list[tuple[str, Tensor]], most: int = MOST_ROWS) -> Markup
         row, *unit = np.unravel_index(i, tuple(first.shape))
         where = ", ".join(str(int(u) + 1) for u in unit) or "1"
         rows.append([*([str(int(row) + 1)] if len(first) > 1 else []), where, *values])
-    table = html.table([Column(name) for name in names], rows)
+    places = len(names) - len(columns)
+    heads = [name if i < places else Column(name) for i, name in enumerate(names)]
+    table = html.table(heads, rows)
     left = first.numel() - len(rows)
     return html.join(table, html.paragraph(f"… and {left:,} more", role="muted")) if left > 0 else table
 
@@ -240,7 +269,7 @@ def _norms(layers: list[Layer]) -> Markup:
             ]
         )
     heads = ["‖∂L/∂a‖", "mean of f'(z)", "‖δ‖", "‖∂L/∂W‖", "‖update‖ / ‖W‖"]
-    return html.table([Column(""), "layer", *(Column(head) for head in heads)], rows)
+    return html.table(["", "layer", *(Column(head) for head in heads)], rows)
 
 
 def _moved(layer: Layer) -> str | None:
@@ -265,6 +294,8 @@ def _largest(content: PassExplanation) -> Markup:
 def _drill(content: PassExplanation, layer: Layer) -> Markup:
     blocks: list[Child] = [_deltas_seen(layer)]
     for weight in layer.weights:
+        if weight.gradient.numel() >= LEAST_IN_HISTOGRAM:
+            blocks.append(_histogram(weight))
         if weight.gradient.dim() == 4 and min(weight.gradient.shape[2:]) > 1:
             blocks.append(_kernels(weight))
         blocks.append(_weight_table(content, weight, most=200))
@@ -287,12 +318,22 @@ def _kernels(weight: Weight) -> Markup:
     return html.pictures(pictures)
 
 
+def _histogram(weight: Weight) -> Markup:
+    gradient = weight.gradient
+    zeros = float((gradient == 0).double().mean())
+    said = (
+        f"How the {gradient.numel():,} gradients of {weight.name} are spread; {_share(zeros)} of them are 0"
+    )
+    drawing = draw_histogram(gradient.double().reshape(-1).numpy())
+    return html.figure("", inline(drawing, said), f"{said}. Heights are shares of the tallest bar.")
+
+
 def _update(content: PassExplanation) -> list[Child]:
     assert content.end is not None
     shown: list[Child] = [html.paragraph(content.rule)]
     if content.cost_after is not None:
         shown.append(
-            html.facts({"loss before": f"{content.end.cost:.6g}", "loss after": f"{content.cost_after:.6g}"})
+            html.facts({"loss before": short(content.end.cost), "loss after": short(content.cost_after)})
         )
     if content.rise:
         shown.append(html.paragraph(content.rise))

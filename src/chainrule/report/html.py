@@ -266,7 +266,7 @@ def aligned(values: Sequence[float], digits: int = 4) -> list[str]:
         return [_ABSENT if v != v else _signed(show_number(v)) for v in values]
     decimals = next(d for d in range(digits, -1, -1) if d == 0 or largest < 10 ** (digits - d))
     decimals += 2 if 0 < largest < 0.01 else 0
-    return [_ABSENT if v != v else _signed(f"{v:,.{decimals}f}") for v in values]
+    return [_ABSENT if v != v else _signed(f"{v + 0:,.{decimals}f}") for v in values]
 
 
 def _signed(number: str) -> str:

@@ -27,7 +27,7 @@ from chainrule.train.plan import Plan, make_plan, multiply_adds
 from chainrule.train.recipe import Recipe, versions_here
 from chainrule.train.settings import Settings
 from chainrule.train.suggestions import Question, suggest, suggest_model
-from chainrule.train.task import build_task
+from chainrule.train.task import Task, build_task
 from chainrule.train.training import Training
 
 EPOCHS_OF_ONE_UPDATE = 200  # at least, where each makes a single update
@@ -58,7 +58,9 @@ def prepare_run(request: Request, source: Source) -> tuple[Recipe, Material]:
         kind=schema.target.kind, rows=len(material.split.train), inputs=inputs, is_pictures=schema.is_pictures
     )
     name = settings.model or ("" if request.model is not None else suggest_model(question))
-    chosen, of_model = suggest(name, question)
+    chosen, of_model = suggest(name, question, settings)
+    if request.loss is not None:
+        chosen.pop("label_smoothing", None)  # which is part of cross-entropy
     accepted = set(load_model_settings(name)) if name else set()
     if settings.dropout is None and "dropout" not in accepted:
         chosen.pop("dropout", None)
@@ -106,13 +108,23 @@ def _check_question(request: Request, schema: Schema) -> None:
         raise SettingError(
             f"augment ({','.join(settings.augment)}) changes pictures, and these rows are none: leave it out"
         )
-    build_task(
+    task = build_task(
         target.kind,
         target.classes or target.names,
         request.loss or settings.loss,
+        label_smoothing=settings.label_smoothing or 0.0,
         metric=settings.metric,
         class_weight=settings.class_weight,
     )
+    if settings.label_smoothing and not getattr(task, "label_smoothing", 0.0):
+        raise SettingError(
+            f"label_smoothing {settings.label_smoothing:g} moves the target of a cross-entropy, the loss of classes when no "
+            f"other is asked for; this run has {_called_loss(request, task)}: leave label_smoothing out"
+        )
+
+
+def _called_loss(request: Request, task: Task) -> str:
+    return "a loss of its own" if request.loss is not None else request.settings.loss or task.default_loss
 
 
 def _with_batches(settings: Settings, asked: Settings, rows: int) -> Settings:

@@ -1,4 +1,5 @@
-"""Settings that work when nothing is said: a function of the question, the rows and the inputs, never of a name of data.
+"""Settings that work where nothing is said: a function of the question, the rows, the inputs and what else was said, never
+of a name of data.
 
 How they were found, with figures, stands in docs/decisions/defaults.md.
 """
@@ -9,7 +10,12 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from chainrule.train.settings import Settings
+from chainrule.train.suggested_rates import RATES, suggest_decay, suggest_rate
+
 SMALLEST_FOR_LENET = 12
+LINEAR_MODELS = ("linear-regression", "logistic-regression", "softmax-regression")
+LOSSES_WITH_SMOOTHING = (None, "cross-entropy", "binary-cross-entropy")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,17 +39,70 @@ def suggest_model(question: Question) -> str:
     return "mlp"
 
 
-def suggest(model: str, question: Question) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return settings of the training, and settings of the model."""
+def suggest(
+    model: str, question: Question, said: Settings | None = None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return settings of the training, and settings of the model; they fit what was `said`, which itself stays."""
+    usual, of_model = _usual(model, question)
+    return usual if said is None else {**usual, **_fitting(model, question, usual, said)}, of_model
+
+
+def _usual(model: str, question: Question) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what is taken when nothing is said."""
     if model == "perceptron":
         return _perceptron(question), {}
-    if model in ("linear-regression", "logistic-regression", "softmax-regression"):
+    if model in LINEAR_MODELS:
         return _linear(question), {}
     if model == "lenet":
         return _lenet(question), {}
     if model == "mlp":
         return _mlp(question), {"hidden": (128 if _is_table_of_classes(question) else 256,)}
     return _other(question), {}
+
+
+def _fitting(model: str, question: Question, usual: dict[str, Any], said: Settings) -> dict[str, Any]:
+    """Return what takes another value because of the update rule, batches, penalty, rate or loss that were said."""
+    found: dict[str, Any] = {}
+    if "label_smoothing" in usual and said.loss not in LOSSES_WITH_SMOOTHING:
+        found["label_smoothing"] = 0.0
+    rule = said.optimizer or usual["optimizer"]
+    if rule != usual["optimizer"] and model != "perceptron":
+        found["learning_rate"] = _rate(model, rule, question, usual, said)
+    if usual["weight_decay"]:
+        found["weight_decay"] = suggest_decay(
+            rule,
+            said.penalty,
+            decoupled=usual["weight_decay"],
+            coupled=_coupled_decay(question, usual),
+            rate=said.learning_rate or found.get("learning_rate", usual["learning_rate"]),
+        )
+    return found
+
+
+def _rate(model: str, rule: str, question: Question, usual: dict[str, Any], said: Settings) -> float:
+    """Return the rate of another rule than the usual one."""
+    asked = said.batch_size or ("all" if rule == "gradient-descent" else usual["batch_size"])
+    rows = min(question.rows, asked) if isinstance(asked, int) else question.rows
+    return suggest_rate(
+        rule,
+        scale=usual["learning_rate"] / RATES[usual["optimizer"]],
+        momentum=said.momentum,
+        batches=rows / min(question.rows, usual["batch_size"]),
+        most=_steepest(model, question),
+    )
+
+
+def _steepest(model: str, question: Question) -> float:
+    """Return the highest rate of plain descent: the squared error gets the steeper, the more inputs are summed."""
+    if question.kind != "regression":
+        return math.inf
+    inputs = question.inputs if isinstance(question.inputs, int) else math.prod(question.inputs)
+    return min(0.1, (1 if model in LINEAR_MODELS else 3) / inputs)
+
+
+def _coupled_decay(question: Question, usual: dict[str, Any]) -> float:
+    """Return the strength of an L2 penalty: as scikit-learn's C = 1 has it, or a share of the loss."""
+    return 0.2 if usual.get("decay_with_loss") else float(f"{min(0.01, 1 / question.rows):.2g}")
 
 
 def _is_table_of_classes(question: Question) -> bool:

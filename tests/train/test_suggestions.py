@@ -110,7 +110,15 @@ def test_where_nothing_is_said_nothing_is_fitted(name: str, question: Question) 
     ],
 )
 def test_what_is_taken_when_nothing_is_said(name: str, question: Question, expected: tuple[Any, ...]) -> None:
-    keys = ("optimizer", "learning_rate", "weight_decay", "batch_size", "epochs", "dropout", "label_smoothing")
+    keys = (
+        "optimizer",
+        "learning_rate",
+        "weight_decay",
+        "batch_size",
+        "epochs",
+        "dropout",
+        "label_smoothing",
+    )
     chosen, _ = suggest(name, question, Settings())
     assert tuple(chosen.get(key) for key in keys) == expected
 

@@ -21,6 +21,7 @@ from torch.utils import _pytree as pytree
 from chainrule.core.errors import ShapeError
 from chainrule.core.text import visible
 from chainrule.explanations.derivatives import Backward, local_rule
+from chainrule.nn.visits import layers_of
 
 OfOutputs = Callable[[Tensor], Tensor]
 
@@ -110,10 +111,9 @@ class _Recording:
     @contextmanager
     def hooks(self) -> Iterator[None]:
         handles: list[Any] = []
-        for name, layer in self.model.named_modules():
-            if next(layer.children(), None) is None:
-                handles.append(layer.register_forward_pre_hook(self._before(name), with_kwargs=True))
-                handles.append(layer.register_forward_hook(self._after))
+        for name, layer in layers_of(self.model):
+            handles.append(layer.register_forward_pre_hook(self._before(name), with_kwargs=True))
+            handles.append(layer.register_forward_hook(self._after))
         try:
             yield
         finally:

@@ -30,7 +30,7 @@ from chainrule.jobs.code_read import ReadCode
 from chainrule.jobs.code_reading import reading_code
 from chainrule.jobs.code_split import PARTS, split_part
 from chainrule.jobs.code_text import WIDTH, Part, join
-from chainrule.jobs.code_training import training_part
+from chainrule.jobs.code_training import Facts, training_part
 from chainrule.jobs.folder import find
 from chainrule.jobs.material import Material, make_material, read_again
 from chainrule.jobs.workshop import empty_task, make_model, make_task
@@ -140,7 +140,6 @@ def _parts(recipe: Recipe, material: Material, read: ReadCode) -> Iterator[Part]
     units = empty_task(recipe).units
     model = make_model(recipe, units, None)
     foreign = settings.model not in MODELS
-    noisy = noisy_layers(model)
     default_loss = {"regression": "", "binary": "binary-cross-entropy"}.get(material.kind, "cross-entropy")
     smooths = (
         bool(settings.label_smoothing)
@@ -151,7 +150,14 @@ def _parts(recipe: Recipe, material: Material, read: ReadCode) -> Iterator[Part]
     otherwise = other_than_in_training(model) or "no dropout" * foreign
     leaves_one = isinstance(settings.batch_size, int) and counts["train"] % settings.batch_size == 1
     network = network_part(recipe, model, units, leaves_one=leaves_one)
-    training = training_part(settings, validates=bool(counts["validation"]), noisy=noisy, foreign=foreign, switches=bool(otherwise), smooths=smooths, has_units=material.kind == "regression")  # fmt: skip
+    facts = Facts(
+        validates=bool(counts["validation"]),
+        noisy=noisy_layers(model),
+        foreign=foreign,
+        switches=bool(otherwise),
+        smooths=smooths,
+        has_units=material.kind == "regression",
+    )
     split, division = split_part(material, read.marks)
     yield read.part
     seed = Part()
@@ -167,7 +173,7 @@ def _parts(recipe: Recipe, material: Material, read: ReadCode) -> Iterator[Part]
     listed = None if weights is None else weights.tolist()
     yield judging_part(recipe, smooths=smooths, switches=otherwise, largest=max(counts["validation"], counts["test"]), weights=listed)  # fmt: skip
     yield augmentation_part(settings.augment)
-    yield training
+    yield training_part(settings, facts)
     yield Part().uses("zlib:crc32", "torch").with_function(GENERATOR).with_function(MIX)
     yield _main(recipe, material)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from chainrule.catalog import load
 from chainrule.core.errors import RunError
@@ -28,24 +29,34 @@ OPTIMIZERS = {  # name -> class of torch.optim, and whether the run used its fus
 }
 
 
-def training_part(
-    settings: Settings,
-    *,
-    validates: bool,
-    noisy: int,
-    foreign: bool,
-    switches: bool,
-    smooths: bool,
-    has_units: bool,
-) -> Part:
-    """Return settings and loop.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a loop depends on beside the settings.
 
     `noisy` counts the layers with dropout; `foreign` is a model that is imported; `switches`: the model has a
     mode for training; `has_units`: targets are values.
     """
+
+    validates: bool
+    noisy: int
+    foreign: bool
+    switches: bool
+    smooths: bool
+    has_units: bool
+
+
+def training_part(settings: Settings, facts: Facts) -> Part:
+    """Return settings and loop. Raises: RunError for an optimizer that torch does not have"""
     if settings.optimizer not in OPTIMIZERS:
         raise RunError(f"torch.optim does not have its optimizer, {settings.optimizer}")
     part, schedule = Part(), schedule_code(settings)
+    _add_constants(part, settings, facts)
+    part.add(schedule.part)
+    part.function("\n".join(_loop(part, settings, schedule, facts)))
+    return part
+
+
+def _add_constants(part: Part, settings: Settings, facts: Facts) -> None:
     part.setting("EPOCHS", settings.epochs, "passes over the training rows")
     part.setting("BATCH_SIZE", settings.batch_size)
     part.setting(
@@ -54,7 +65,7 @@ def training_part(
     if settings.weight_decay:
         falls = "at a loss of 1 and above; below, in proportion to the loss" * _decays_with_loss(settings)
         part.setting("WEIGHT_DECAY", settings.weight_decay, falls)
-    if smooths:
+    if facts.smooths:
         part.setting(
             "LABEL_SMOOTHING", settings.label_smoothing, "part of the target given to the other classes"
         )
@@ -64,47 +75,32 @@ def training_part(
     if settings.clip_value:
         part.uses("torch:nn")
         part.setting("CLIP_VALUE", settings.clip_value, "largest entry of a gradient")
-    if validates and settings.patience:
+    if facts.validates and settings.patience:
         what = settings.metric or "loss"
         part.setting(
             "PATIENCE", settings.patience, f"epochs without a better validation {what} before the end"
         )
-    part.add(schedule.part)
-    part.function(
-        "\n".join(_loop(part, settings, schedule, validates, noisy, foreign, switches, smooths, has_units))
-    )
-    return part
 
 
-def _loop(
-    part: Part,
-    settings: Settings,
-    schedule: ScheduleCode,
-    validates: bool,
-    noisy: int,
-    foreign: bool,
-    switches: bool,
-    smooths: bool,
-    has_units: bool,
-) -> list[str]:
-    steps_count = bool(noisy or foreign)
-    units = ", mean, std" * (has_units and bool(settings.metric))
-    validation = f", validation{units}" * validates
+def _loop(part: Part, settings: Settings, schedule: ScheduleCode, facts: Facts) -> list[str]:
+    steps_count = bool(facts.noisy or facts.foreign)
+    units = ", mean, std" * (facts.has_units and bool(settings.metric))
+    validation = f", validation{units}" * facts.validates
     penalty = penalty_code(part, settings)
     batch = "augment(inputs[batch], epoch, place)" if settings.augment else "inputs[batch]"
     return [
         f"def fit(model, inputs, targets, train{validation}):",
-        f'    """{_purpose(settings, validates)}"""',
+        f'    """{_purpose(settings, facts.validates)}"""',
         *_optimizer(settings, penalty.rule_decays),
         *penalty.before,
         *schedule.before,
         *(["    step = 0"] if steps_count else []),
-        *_before(part, settings, validates),
+        *_before(part, settings, facts.validates),
         "    for epoch in range(EPOCHS):",
-        *(["        model.train()"] if switches else []),
+        *(["        model.train()"] if facts.switches else []),
         *_batches(settings),
-        *_reseed(noisy, foreign),
-        f"            loss = loss_of(model({batch}), targets[batch]{', LABEL_SMOOTHING' * smooths})",
+        *_reseed(facts),
+        f"            loss = loss_of(model({batch}), targets[batch]{', LABEL_SMOOTHING' * facts.smooths})",
         *_scaled_decay(settings, penalty.rule_decays),
         "            optimizer.zero_grad()",
         "            loss.backward()",
@@ -114,7 +110,7 @@ def _loop(
         *penalty.after_update,
         *schedule.after_update,
         *(["            step += 1"] if steps_count else []),
-        *(_after_epoch(settings, units, schedule) if validates else ['        print(f"epoch {epoch + 1}: loss of the last batch {loss.item():.4f}")']),
+        *(_after_epoch(settings, units, schedule) if facts.validates else ['        print(f"epoch {epoch + 1}: loss of the last batch {loss.item():.4f}")']),
     ]  # fmt: skip
 
 
@@ -192,14 +188,14 @@ def _before(part: Part, settings: Settings, validates: bool) -> list[str]:
     return lines
 
 
-def _reseed(noisy: int, foreign: bool) -> list[str]:
-    if foreign:
+def _reseed(facts: Facts) -> list[str]:
+    if facts.foreign:
         return ['            torch.manual_seed(mix(SEED, "global", step))  # for layers that draw at random']
-    if noisy == 1:
+    if facts.noisy == 1:
         return [
             '            torch.manual_seed(mix(mix(SEED, "noise", 0, 0), step))  # what dropout draws from'
         ]
-    return ["            Dropout.step = step"] if noisy else []
+    return ["            Dropout.step = step"] if facts.noisy else []
 
 
 def _decays_with_loss(settings: Settings) -> bool:

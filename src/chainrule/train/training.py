@@ -62,6 +62,7 @@ class Training:
         validation: Batches | None,
         schedule: Schedule,
         patience: int | None,
+        *,
         metric: Metric | None = None,
         look: Callable[[], Row] | None = None,
         stopping: Stopping = NEVER,

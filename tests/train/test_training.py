@@ -31,7 +31,9 @@ def scripted(
     figures = iter(measured)
     monkeypatch.setattr("chainrule.train.training.evaluate", lambda *_: next(figures))
     chosen = None if metric is None else metric_named(metric)
-    return Training(step, batches, batches, cr.schedule("constant", steps=len(measured)), patience, metric=chosen)
+    return Training(
+        step, batches, batches, cr.schedule("constant", steps=len(measured)), patience, metric=chosen
+    )
 
 
 def figures() -> list[dict[str, float]]:

@@ -30,10 +30,13 @@ def test_every_name_is_described(kind: str, name: str) -> None:
     assert found.title == name and found.text
 
 
-def test_an_activation_says_what_it_declares() -> None:
+def test_a_name_says_what_it_declares() -> None:
     rows = dict(describe_name("activation", "leaky-relu:0.2").rows)
     assert rows["c"] == "0.2" and rows["range"] == "−∞ to ∞" and "units must not die" in rows["what for"]
     assert dict(describe_name("loss", "huber").rows)["tasks"] == "regression"
+    adam = dict(describe_name("optimizer", "adam").rows)
+    assert adam["--set beta2"] == "0.999" and "V̂ / (√Û + ε)" in adam["update"]
+    assert dict(describe_name("schedule", "plateau").rows)["--set schedule_patience"] == "10"
     assert not describe_name("loss", "per-class-cross-entropy").example, "fit has no task for it"
 
 

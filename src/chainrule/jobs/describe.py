@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from chainrule.catalog import KINDS, MODELS, load, names, parametrised
 from chainrule.core.errors import SettingError, unknown_name
@@ -73,6 +74,8 @@ def describe_name(kind: str, name: str) -> Description:
     entry = KINDS[kind].entries[name.partition(":")[0].strip()]
     if kind in ("activation", "loss"):
         rows = _declared(kind, name)
+    elif kind in ("optimizer", "schedule"):
+        rows = _settings_of(kind, found)
     else:
         rows = [("number after the name", entry.number)] * bool(entry.number)
     said = inspect.getdoc(found) if inspect.isfunction(found) else None
@@ -101,6 +104,15 @@ def _declared(kind: str, name: str) -> list[tuple[str, str]]:
     rows = [("loss of a row", found.formula), ("derivative by the outputs", found.derivative_formula)]
     rows += [("against it", found.drawbacks), ("what for", found.purpose), ("tasks", ", ".join(found.tasks))]
     return [*rows, *_number(found.number)]
+
+
+def _settings_of(kind: str, found: Any) -> list[tuple[str, str]]:
+    """Return the update of a rule, and the settings of a rule or a schedule with their defaults."""
+    if kind == "optimizer":
+        settings = [(f"--set {name}", f"{value:g}") for name, value in found.defaults.items()]
+        return [("update", found.formula), ("source", found.source), *settings]
+    given = ((item.name, item.default) for item in fields(found) if item.name != "learning_rate")
+    return [(f"--set {name}", "none" if value is None else f"{value:g}") for name, value in given]
 
 
 def _number(number: float | None) -> list[tuple[str, str]]:

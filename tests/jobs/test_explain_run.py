@@ -189,6 +189,8 @@ def test_large_networks_are_summed_up(runs: Path) -> None:
     assert abs(float(first[-2].replace("−", "-"))) == pytest.approx(largest, rel=1e-3)
     layer, name = int(first[0]), first[1].partition("[")[0]
     assert name in {weight.full_name for weight in content.layers[layer - 1].weights}
+    shown = Explanation(content, lambda: pass_page).html()
+    assert "How the 2,048 gradients of weight are spread" in shown, "64 · 32 weights"
     json.dumps(content.values(), allow_nan=False)
 
 

@@ -26,6 +26,7 @@ from chainrule.report.slide import standalone
 MOST_ROWS = 2_000  # rows of a table that opens on demand
 MOST_MAPS = 32
 LARGEST = 12
+WIDEST = 1100.0  # what a page shows smaller instead of letting it scroll
 MOST_FOLDS = 3  # rows that a long chain of layers is drawn in
 SLIDE = (1488.0, 560.0)  # room of a drawing on a slide, about
 LEAST_IN_HISTOGRAM = 100
@@ -93,7 +94,7 @@ def _drawn(content: PassExplanation) -> list[Child]:
     said = " ".join(f"{colours[label.tone]}: {label.text}." for label in key_of(content))
     if any(not edge.has_arrow for edge in graph.edges):
         said += " Lines without numbers are as wide as their weight is large."
-    return [html.figure("", inline(drawing, content.title), said, is_wide=drawing.width > WIDE)]
+    return [html.figure("", inline(drawing, content.title), said, is_wide=drawing.width > WIDEST)]
 
 
 def _came(content: PassExplanation) -> list[Child]:
@@ -321,10 +322,12 @@ def _kernels(weight: Weight) -> Markup:
 def _histogram(weight: Weight) -> Markup:
     gradient = weight.gradient
     zeros = float((gradient == 0).double().mean())
-    said = (
-        f"How the {gradient.numel():,} gradients of {weight.name} are spread; {_share(zeros)} of them are 0"
-    )
-    drawing = draw_histogram(gradient.double().reshape(-1).numpy())
+    others = gradient[gradient != 0]
+    if not len(others):
+        return html.paragraph(f"All {gradient.numel():,} gradients of {weight.name} are 0.")
+    besides = f"; {_share(zeros)} are 0 and left out" if zeros else ""
+    said = f"How the {gradient.numel():,} gradients of {weight.name} are spread{besides}"
+    drawing = draw_histogram(others.double().numpy())
     return html.figure("", inline(drawing, said), f"{said}. Heights are shares of the tallest bar.")
 
 

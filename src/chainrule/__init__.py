@@ -25,6 +25,7 @@ _PUBLIC = {
     "Objective": "chainrule.train.objective",
     "Outcome": "chainrule.train.objective",
     "AutogradStep": "chainrule.train.step",
+    "DenseStep": "chainrule.train.dense_step",
     "Task": "chainrule.train.task",
     "Regression": "chainrule.train.task",
     "Binary": "chainrule.train.task",
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from chainrule.models import build as build
     from chainrule.optim.rules import optimizer as optimizer
     from chainrule.optim.schedules import schedule as schedule
+    from chainrule.train.dense_step import DenseStep as DenseStep
     from chainrule.train.loop import epochs as epochs
     from chainrule.train.loop import updates as updates
     from chainrule.train.objective import Objective as Objective

@@ -44,9 +44,12 @@ class Dropout(nn.Module):
 
     def _kept(self, x: Tensor, seed: int, rate: float) -> Tensor:
         """Return what one network's values are multiplied by: 0, or 1/(1 − rate)."""
+        return self.draw_(torch.empty(x.shape, dtype=x.dtype), seed, rate).to(x.device)
+
+    def draw_(self, kept: Tensor, seed: int, rate: float) -> Tensor:
+        """Fill a tensor in the processor's memory with what one network's values are multiplied by at this step."""
         self._generator.manual_seed(mix(seed, self.step))
-        kept = torch.empty(x.shape, dtype=x.dtype).bernoulli_(1 - rate, generator=self._generator)
-        return kept.div_(1 - rate).to(x.device)
+        return kept.bernoulli_(1 - rate, generator=self._generator).div_(1 - rate)
 
     def extra_repr(self) -> str:
         return "rate=" + ", ".join(f"{rate:g}" for rate in self.rates)

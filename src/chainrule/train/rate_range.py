@@ -18,7 +18,7 @@ from chainrule.core.errors import TrainingFailed
 from chainrule.data.batches import Batches
 from chainrule.optim.schedules import Place, Schedule
 from chainrule.train.loop import updates
-from chainrule.train.step import AutogradStep
+from chainrule.train.step import RuleStep
 
 WINDOW = 0.1  # decades: losses at rates so near are averaged, on both sides, so that nothing is moved along
 DIVERGED = 3.0  # times the loss of the start: further up nothing is learnt
@@ -45,7 +45,7 @@ class Rising:
         return float(self.lowest ** (1 - at.epochs / (self.steps - 1)))
 
 
-def sweep(step: AutogradStep, batches: Batches, lowest: float, steps: int) -> Iterator[Measured]:
+def sweep(step: RuleStep, batches: Batches, lowest: float, steps: int) -> Iterator[Measured]:
     """Train while the rate rises from `lowest` to that of the step; end where the loss has diverged."""
     rising = Schedule(shape=Rising(lowest=lowest / step.highest_rate, steps=steps), steps=steps)
     start, lately = 0.0, math.nan

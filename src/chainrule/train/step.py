@@ -31,15 +31,11 @@ class Step(Protocol):
         """Say which update comes next, counted from 0, and the factor on its learning rate."""
 
 
-class AutogradStep:
-    """Any model: forward, backward, clip, optimizer with the penalties around it.
+class RuleStep:
+    """What steps share that go by an update rule: its rates, the clipping before it and the penalties around it.
 
     The loss that is reported is that of the data; a penalty is reported apart (`penalty.value()`). What is clipped is the
     gradient of the data's loss: first its entries to `clip_value`, then its length to `clip_norm`.
-
-    On the CPU the loss is checked before it is used, so that the weights which gave a loss that is not finite still
-    stand when the layer is looked for. Elsewhere reading it would stall the device: the loop checks later.
-    Raises: TrainingFailed naming update and layer
     """
 
     def __init__(
@@ -75,7 +71,9 @@ class AutogradStep:
         self._parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         self._rates = [group["lr"] for group in self.optimizer.param_groups]
         self._decays = [group["weight_decay"] for group in self.optimizer.param_groups]
-        self._checks = self._parameters[0].device.type == "cpu"
+
+    def __call__(self, inputs: Tensor, targets: Tensor) -> Outcome:
+        raise NotImplementedError
 
     @property
     def highest_rate(self) -> float:
@@ -97,26 +95,18 @@ class AutogradStep:
         if self.reseeds:
             torch.manual_seed(mix(self.seed, "global", number))
 
-    def __call__(self, inputs: Tensor, targets: Tensor) -> Outcome:
-        outcome: Outcome = self.objective(inputs, targets)
-        if self._checks and not math.isfinite(outcome.loss.item()):
-            raise TrainingFailed(describe_failure(self.objective.model, inputs, self.number))
-        if self.decay_with_loss:
-            self._scale_decay(outcome.loss.item())
-        for parameter in self._parameters:
-            parameter.grad = None
-        outcome.loss.backward()  # type: ignore[no-untyped-call]
+    def _clip_and_update_(self) -> None:
+        """Move the weights by the gradient that was taken."""
         if self.clip_value is not None:
             clip_value_(self._parameters, self.clip_value)
         if self.clip_norm is not None:
             self.gradient_norm = clip_norm_(self._parameters, self.clip_norm)
         if self.penalty is None or not self.penalty.acts:
             self.optimizer.step()
-            return outcome
+            return
         self.penalty.before_update_(self.rate)
         self.optimizer.step()
         self.penalty.after_update_(self.rate)
-        return outcome
 
     def _scale_decay(self, loss: float) -> None:
         """Set the weight decay to its full value times the running mean of the loss, at most 1."""
@@ -126,6 +116,30 @@ class AutogradStep:
             group["weight_decay"] = decay * min(1.0, self.running_loss)
         if self.penalty is not None:
             self.penalty.factor = min(1.0, self.running_loss)
+
+class AutogradStep(RuleStep):
+    """Any model: forward, backward, clip, optimizer with the penalties around it.
+
+    On the CPU the loss is checked before it is used, so that the weights which gave a loss that is not finite still
+    stand when the layer is looked for. Elsewhere reading it would stall the device: the loop checks later.
+    Raises: TrainingFailed naming update and layer
+    """
+
+    def __call__(self, inputs: Tensor, targets: Tensor) -> Outcome:
+        outcome: Outcome = self.objective(inputs, targets)
+        if self._checks and not math.isfinite(outcome.loss.item()):
+            raise TrainingFailed(describe_failure(self.objective.model, inputs, self.number))
+        if self.decay_with_loss:
+            self._scale_decay(outcome.loss.item())
+        for parameter in self._parameters:
+            parameter.grad = None
+        outcome.loss.backward()  # type: ignore[no-untyped-call]
+        self._clip_and_update_()
+        return outcome
+
+    @property
+    def _checks(self) -> bool:
+        return bool(self._parameters[0].device.type == "cpu")
 
 
 def describe_failure(model: nn.Module, inputs: Tensor, number: int) -> str:

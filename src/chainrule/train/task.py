@@ -89,6 +89,11 @@ class Task(nn.Module):
             f"got {tuple(losses.shape)}"
         )
 
+    def derivative(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the gradient of each example's loss by its outputs, as the loss declares it. Shapes: as outputs."""
+        assert isinstance(self.loss, Loss)
+        return self.loss.derivative(outputs, targets)
+
     def _spread(self, mean: Tensor, shape: torch.Size) -> Tensor:
         return mean.expand(shape)
 
@@ -192,6 +197,14 @@ class Classification(Task):
     def _unweighted(self, outputs: Tensor, targets: Tensor) -> Tensor:
         return super().losses(outputs, targets)
 
+    def derivative(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        if self.class_weights is None:
+            return self._unweighted_derivative(outputs, targets)
+        return self._unweighted_derivative(outputs, targets) * self.class_weights[targets].unsqueeze(-1)
+
+    def _unweighted_derivative(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return super().derivative(outputs, targets)
+
     def _spread(self, mean: Tensor, shape: torch.Size) -> Tensor:
         if self.class_weights is not None:
             raise SettingError("--class-weight needs a loss of one number per row; this one gives their mean")
@@ -250,10 +263,15 @@ class Binary(Classification):
         super().__init__(classes, loss, label_smoothing)
 
     def _unweighted(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        if self.label_smoothing and self.training:
-            smoothed = targets * (1 - self.label_smoothing) + self.label_smoothing / 2
-            return super()._unweighted(outputs, smoothed)
-        return super()._unweighted(outputs, targets)
+        return super()._unweighted(outputs, self._smoothed(targets))
+
+    def _unweighted_derivative(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return super()._unweighted_derivative(outputs, self._smoothed(targets))
+
+    def _smoothed(self, targets: Tensor) -> Tensor:
+        if not (self.label_smoothing and self.training):
+            return targets
+        return targets * (1 - self.label_smoothing) + self.label_smoothing / 2
 
     def probabilities(self, outputs: Tensor) -> Tensor:
         second = torch.sigmoid(outputs)
@@ -281,6 +299,13 @@ class MultiClass(Classification):
                 outputs, targets, reduction="none", label_smoothing=self.label_smoothing
             )
         return super()._unweighted(outputs, targets)
+
+    def _unweighted_derivative(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        found = super()._unweighted_derivative(outputs, targets)
+        if not (self.label_smoothing and self.training):
+            return found
+        true = nn.functional.one_hot(targets, self.units).to(outputs.dtype)
+        return found + self.label_smoothing * (true - 1 / self.units)  # p − t, with (1 − ε) t + ε/K for t
 
     def probabilities(self, outputs: Tensor) -> Tensor:
         return torch.softmax(outputs, -1)

@@ -19,7 +19,7 @@ from chainrule.optim.schedules import Schedule
 from chainrule.train.checkpoint import part, under
 from chainrule.train.loop import Report, check_watched, evaluate, mean_loss, updates
 from chainrule.train.metrics import Metric
-from chainrule.train.step import AutogradStep, first_bad_layer
+from chainrule.train.step import RuleStep, first_bad_layer
 from chainrule.train.stopping import NEVER, Stopping
 
 READ_EVERY = 64  # updates between two looks at the losses on a device where reading one stalls it
@@ -57,7 +57,7 @@ class Training:
 
     def __init__(
         self,
-        step: AutogradStep,
+        step: RuleStep,
         batches: Batches,
         validation: Batches | None,
         schedule: Schedule,

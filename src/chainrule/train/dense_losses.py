@@ -1,0 +1,92 @@
+"""The end of a pass: the loss of a batch, and δ of the output layer, into memory made once.
+
+Usual losses have operations of their own; all others go by what they declare. Outputs and δ lie unit by unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from chainrule.nn import losses
+from chainrule.train.task import MultiClass, Task
+
+Ending = Callable[[Tensor], Tensor]
+
+
+def make_ending(task: Task, outputs: Tensor, delta: Tensor) -> Ending:
+    """Return what takes the targets of a batch, fills δ with the gradient of the mean loss by outputs, and gives the loss.
+
+    Shapes: outputs, delta (units, B); targets (B, …) -> ()
+    """
+    if isinstance(task, MultiClass) and task.loss is losses.CROSS_ENTROPY:
+        return CrossEntropy(task, outputs, delta)
+    if task.loss is losses.SQUARED_ERROR or task.loss is losses.HALF_SQUARED_ERROR:
+        return SquaredError(task, outputs, delta)
+    return Declared(task, outputs, delta)
+
+
+class Declared:
+    """Any loss of the catalogue, by its declaration."""
+
+    def __init__(self, task: Task, outputs: Tensor, delta: Tensor) -> None:
+        self._task = task
+        self._outputs = outputs.t()
+        self._delta = delta.t()
+
+    def __call__(self, targets: Tensor) -> Tensor:
+        torch.div(self._task.derivative(self._outputs, targets), len(targets), out=self._delta)
+        return self._task.losses(self._outputs, targets).mean()
+
+
+class CrossEntropy:
+    """Softmax with cross-entropy: δ = (p − t)/B, and the loss −Σ t log p / B, t smoothed and weighted as the task has it.
+
+    The targets of a class are the same in every batch: a table has −t/B by columns, and a batch picks from it. So
+    one product gives the loss, and no one-hot targets are built. The softmax goes over the units of all rows at once:
+    0.9 µs for 10 units and 32 rows, where row by row it takes 5.5.
+    """
+
+    def __init__(self, task: MultiClass, outputs: Tensor, delta: Tensor) -> None:
+        units, rows = outputs.shape
+        weights = torch.ones(units) if task.class_weights is None else task.class_weights
+        true = torch.eye(units, dtype=torch.float64) * (1 - task.label_smoothing) + task.label_smoothing / units
+        self._minus_targets = (-true * weights / rows).to(outputs.dtype)
+        self._picked = torch.empty_like(outputs)
+        self._logs = torch.empty_like(outputs)
+        self._shares = torch.empty_like(outputs)
+        self._flat = self._picked.view(-1), self._logs.view(-1)
+        self._factors = None if task.class_weights is None else (weights.to(outputs.dtype) / rows)
+        self._factor = torch.full((rows,), 1 / rows, dtype=outputs.dtype)
+        self._outputs = outputs
+        self._delta = delta
+
+    def __call__(self, targets: Tensor) -> Tensor:
+        torch.index_select(self._minus_targets, 1, targets, out=self._picked)
+        torch._log_softmax(self._outputs, 0, False, out=self._logs)
+        torch.exp(self._logs, out=self._shares)
+        if self._factors is not None:
+            torch.index_select(self._factors, 0, targets, out=self._factor)
+        torch.addcmul(self._picked, self._shares, self._factor, out=self._delta)
+        return torch.dot(*self._flat)
+
+
+class SquaredError:
+    """Squared error, over the values or as half their sum: δ is a multiple of p − t, and the loss ½ (p − t) · δ."""
+
+    def __init__(self, task: Task, outputs: Tensor, delta: Tensor) -> None:
+        units, rows = outputs.shape
+        share = 2 / (units * rows) if task.loss is losses.SQUARED_ERROR else 1 / rows
+        self._share = torch.tensor(share, dtype=outputs.dtype)
+        self._half = torch.tensor(0.5, dtype=outputs.dtype)
+        self._errors = torch.empty_like(outputs)
+        self._flat = self._errors.view(-1), delta.view(-1)
+        self._outputs = outputs
+        self._delta = delta
+
+    def __call__(self, targets: Tensor) -> Tensor:
+        torch.sub(self._outputs, targets.t(), out=self._errors)
+        torch.mul(self._errors, self._share, out=self._delta)
+        return torch.dot(*self._flat).mul_(self._half)

@@ -1,0 +1,90 @@
+"""Backpropagation written out: the fastest way to train a small chain of dense layers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor, nn
+
+from chainrule.core.errors import ShapeError, TrainingFailed
+from chainrule.optim.penalties import Penalty
+from chainrule.optim.rules import Rule
+from chainrule.train.dense_chain import DenseMemory, check_dense, flattens
+from chainrule.train.dense_pass import DensePass
+from chainrule.train.objective import Objective, Outcome
+from chainrule.train.step import RuleStep, describe_failure
+
+MakeRule = Callable[[Iterable[nn.Parameter]], Rule]
+
+
+class DenseStep(RuleStep):
+    """Chains of dense layers: no autograd graph, and no memory taken while training.
+
+    The model's parameters become views of one tensor, their gradients of another; `make_rule` is given that tensor as
+    one parameter, or the weights and biases of each layer where the rule decays weights alone. Noise is drawn as while
+    training, whatever the model's mode. The outputs of an outcome are overwritten by the next call.
+    Raises: SettingError for a network that is no such chain; TrainingFailed naming update and layer
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        make_rule: MakeRule,
+        *,
+        seed: int = 0,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        penalty: Penalty | None = None,
+        decay_with_loss: bool = False,
+    ) -> None:
+        self._memory = DenseMemory(check_dense(objective))
+        super().__init__(
+            objective,
+            rule_for(self._memory, make_rule),
+            seed=seed,
+            clip_norm=clip_norm,
+            clip_value=clip_value,
+            penalty=penalty,
+            decay_with_loss=decay_with_loss,
+        )
+        self._passes: dict[torch.Size, DensePass] = {}
+
+    def __call__(self, inputs: Tensor, targets: Tensor) -> Outcome:
+        found = self._passes.get(inputs.shape) or self._new_pass(inputs)
+        found.inputs.copy_(inputs if inputs.dim() == 2 else inputs.flatten(1))
+        for operation in found.forward:
+            operation()
+        loss = found.end(targets)
+        value = loss.item()
+        if not math.isfinite(value):
+            raise TrainingFailed(describe_failure(self.objective.model, inputs, self.number))
+        if self.decay_with_loss:
+            self._scale_decay(value)
+        for operation in found.backward:
+            operation()
+        if self.penalty is not None:
+            self._memory.bind_gradients_()  # others may have taken them away
+        self._clip_and_update_()
+        return Outcome(loss, loss, found.outputs)
+
+    def _new_pass(self, inputs: Tensor) -> DensePass:
+        """Make the memory and operations for batches of another shape. Raises: ShapeError for rows that do not fit"""
+        chain = self._memory.chain
+        fits = inputs.dim() == 2 or (inputs.dim() > 2 and flattens(self.objective.model))
+        if not fits or not len(inputs) or inputs[0].numel() != chain[0].inputs:
+            raise ShapeError(
+                f"the first layer takes {chain[0].inputs} values per row; got a batch of the shape {tuple(inputs.shape)}"
+            )
+        if inputs.dtype != self._memory.flat.dtype:
+            raise ShapeError(f"the weights are {self._memory.flat.dtype}; got inputs of {inputs.dtype}")
+        found = self._passes[inputs.shape] = DensePass(self._memory, self.objective.task, len(inputs))
+        return found
+
+
+def rule_for(memory: DenseMemory, make_rule: MakeRule) -> Rule:
+    """Return the update rule of a chain: over all weights and biases at once, unless it decays weights alone."""
+    apart = make_rule(memory.as_parts())
+    decays = any(group["weight_decay"] for group in apart.param_groups)
+    return apart if decays else make_rule(memory.as_one())

@@ -1,6 +1,6 @@
 """Kill a training run with SIGKILL at moments spread over its wall time, resume it, and compare the bits.
 
-Command:  python scripts/kills.py [--kills 30] [--data iris] [--model mlp]
+Command:  python scripts/kills.py [--kills 30] [--data iris] [--model mlp] [--plan auto]
 The network is large for its data, so that most of the time goes into checkpoints, which are written after every
 update. Every run starts afresh, is killed once (every fifth one twice) and is resumed to its end. Its weights, optimizer
 state, losses and history must equal those of the undisturbed run bit for bit; times do not count. Every third kill
@@ -36,10 +36,11 @@ class Work:
     epochs: int
     checkpoint_seconds: float
     folder: Path
+    plan: str = "auto"
 
     def start(self, name: str) -> subprocess.Popen[bytes]:
         command = [
-            *FIT, self.data, "--model", self.model, "--epochs", str(self.epochs), "--patience", str(self.epochs),
+            *FIT, self.data, "--model", self.model, "--epochs", str(self.epochs), "--patience", str(self.epochs), "--plan", self.plan,
             "--set", "hidden=1024,256", "--runs", str(self.folder), "--name", name, "--checkpoint-seconds", str(self.checkpoint_seconds), "--quiet",
         ]  # fmt: skip
         return subprocess.Popen(command)
@@ -84,11 +85,14 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--data", default="iris")
     parser.add_argument("--model", default="mlp")
+    parser.add_argument("--plan", default="auto")
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--checkpoint-seconds", type=float, default=0.0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        work = Work(options.data, options.model, options.epochs, options.checkpoint_seconds, Path(name))
+        work = Work(
+            options.data, options.model, options.epochs, options.checkpoint_seconds, Path(name), options.plan
+        )
         return run(work, options.kills)
 
 

@@ -40,8 +40,9 @@ def wait_for(process: subprocess.Popen[str], event: str) -> dict:
 
 
 @pytest.mark.slow
-def test_killed_and_resumed_runs_have_the_bits_of_the_undisturbed_one(tmp_path):
-    work = Work("iris", "mlp", 60, 0.0, tmp_path)
+@pytest.mark.parametrize("plan", ["plain", "dense"])
+def test_killed_and_resumed_runs_have_the_bits_of_the_undisturbed_one(tmp_path, plan):
+    work = Work("iris", "mlp", 60, 0.0, tmp_path, plan)
     began = time.perf_counter()
     assert work.start("undisturbed").wait() == 0
     wall = time.perf_counter() - began

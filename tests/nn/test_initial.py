@@ -79,3 +79,13 @@ def test_layers_without_bias() -> None:
     model = nn.Sequential(nn.Linear(4, 4, bias=False))
     initialise_(model, 0)
     assert model[0].bias is None
+
+
+@pytest.mark.parametrize("start", ["standard", "he", "orthogonal"])
+def test_weights_are_the_same_however_they_lie_in_memory(start: str) -> None:
+    plain, turned = nn.Linear(4, 3), nn.Linear(4, 3)
+    turned.weight.data = torch.empty(4, 3).t()
+    for layer in (plain, turned):
+        initialise_(layer, 5, start)
+    assert torch.equal(plain.weight, turned.weight)
+    assert turned.weight.stride() == (1, 3)

@@ -127,7 +127,9 @@ def _check_settings(recipe: Recipe) -> None:
     for given in recipe.given:
         raise RunError(f"its {given} was handed over as an object, whose code the run does not hold")
     if recipe.plan.device != "cpu" or recipe.plan.step != "autograd" or recipe.plan.precision != "float32":
-        raise RunError(f"its plan is {recipe.plan}; scripts are written for the processor in float32")
+        raise RunError(
+            f"its plan is {recipe.plan}; scripts are written for plain execution on the processor in float32"
+        )
     standard = Settings()
     for item in fields(Settings):
         value = getattr(recipe.settings, item.name)

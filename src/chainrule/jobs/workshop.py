@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -22,14 +22,16 @@ from chainrule.jobs.separation import is_perceptron, margin_watch
 from chainrule.models import build
 from chainrule.nn.initial import STANDARD, initialise_
 from chainrule.optim.penalties import penalty_of
-from chainrule.optim.rules import HYPERPARAMETERS, optimizer
+from chainrule.optim.rules import HYPERPARAMETERS, Rule, optimizer
 from chainrule.optim.schedules import Plateau, Schedule, schedule
+from chainrule.train.dense_chain import why_not_dense
+from chainrule.train.dense_step import DenseStep
 from chainrule.train.metrics import metric_named
 from chainrule.train.objective import Objective, check_outputs, check_smallest_batch
 from chainrule.train.pretraining import check_can_pretrain, pretrain_
 from chainrule.train.recipe import Recipe
 from chainrule.train.settings import Settings
-from chainrule.train.step import AutogradStep
+from chainrule.train.step import AutogradStep, RuleStep
 from chainrule.train.stopping import Stopping
 from chainrule.train.task import Classification, LossFunction, Regression, Task, build_task
 from chainrule.train.training import Training
@@ -141,8 +143,11 @@ def make_training(
     )
 
 
-def _make_step(recipe: Recipe, objective: Objective) -> AutogradStep:
-    """Bind update rule, penalties, clipping and noise to a network on its device."""
+def _make_step(recipe: Recipe, objective: Objective) -> RuleStep:
+    """Bind update rule, penalties, clipping and noise to a network on its device, in the step that the plan names.
+
+    Raises: SettingError for a plan that does not apply
+    """
     settings, network = recipe.settings, objective.model
     assert settings.optimizer and settings.learning_rate
     penalty, weight_decay = penalty_of(
@@ -152,22 +157,26 @@ def _make_step(recipe: Recipe, objective: Objective) -> AutogradStep:
         weight_decay=settings.weight_decay or 0.0,
         penalty=settings.penalty,
     )
-    rule = optimizer(
-        settings.optimizer,
-        network.parameters(),
-        learning_rate=settings.learning_rate,
-        weight_decay=weight_decay,
-        **hyperparameters(settings),
-    )
+    name, rate = settings.optimizer, settings.learning_rate
+
+    def make_rule(parameters: Iterable[nn.Parameter]) -> Rule:
+        return optimizer(
+            name, parameters, learning_rate=rate, weight_decay=weight_decay, **hyperparameters(settings)
+        )
+
+    around: dict[str, Any] = {
+        "seed": settings.seed,
+        "clip_norm": settings.clip_norm,
+        "clip_value": settings.clip_value,
+        "penalty": penalty,
+        "decay_with_loss": bool(settings.decay_with_loss),
+    }
+    if recipe.plan.step == "dense":
+        if reason := why_not_dense(objective):
+            raise SettingError(f"--plan dense does not apply: {reason}; --plan plain runs any network")
+        return DenseStep(objective, make_rule, **around)
     return AutogradStep(
-        objective,
-        rule,
-        seed=settings.seed,
-        clip_norm=settings.clip_norm,
-        clip_value=settings.clip_value,
-        penalty=penalty,
-        decay_with_loss=bool(settings.decay_with_loss),
-        reseeds=not is_of_catalogue(recipe),
+        objective, make_rule(network.parameters()), reseeds=not is_of_catalogue(recipe), **around
     )
 
 

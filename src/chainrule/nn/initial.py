@@ -34,7 +34,15 @@ def initialise_(model: nn.Module, seed: int, initial: str = STANDARD) -> None:
         for place, layer in enumerate(layers):
             if layer.bias is not None:
                 layer.bias.zero_()
-            draw(layer, generator(seed, "initial", place))
+            _draw_in_order(layer, draw, generator(seed, "initial", place))
+
+
+def _draw_in_order(layer: Layer, draw: Callable[[Layer, Generator], None], source: Generator) -> None:
+    """Draw a layer's weights by rows: torch draws by places in memory, and weights may lie there otherwise."""
+    weights = layer.weight.data
+    layer.weight.data = weights.contiguous()
+    draw(layer, source)
+    layer.weight.data = weights.copy_(layer.weight)
 
 
 def find_initial(text: str) -> Callable[[Layer, Generator], None]:

@@ -46,7 +46,7 @@ def _go_back(activation: Activation, z: Tensor, a: Tensor, delta: Tensor) -> Non
 def _relu(a: Tensor, delta: Tensor) -> Hidden:
     slope = torch.zeros_like(a)
     # The sign of max(0, z) is its derivative: two calls of 0.9 µs, where threshold_backward takes one of 2.2.
-    back = [partial(torch.sign, a, out=slope), partial(torch.mul, delta, slope, out=delta)]
+    back: list[Operation] = [partial(torch.sign, a, out=slope), partial(torch.mul, delta, slope, out=delta)]
     return Hidden(a, [partial(torch.relu_, a)], back)
 
 

@@ -80,7 +80,7 @@ def dense_chain(model: nn.Module) -> tuple[DenseLayer, ...]:
 
 def _layers(model: nn.Sequential) -> Iterator[DenseLayer]:
     """Read dense layers with what follows each."""
-    places = list(model.named_children())[flattens(model) :]
+    places = list(model._modules.items())[flattens(model) :]  # named_children leaves out what comes twice
     if not places or type(places[-1][1]) is not nn.Linear:
         raise SettingError("its last layer is not a dense one (Linear)")
     while places:
@@ -89,22 +89,24 @@ def _layers(model: nn.Sequential) -> Iterator[DenseLayer]:
             raise SettingError(
                 f"layer {name} ({type(linear).__name__}) is none of Linear, then an activation, then dropout"
             )
-        activation = dropout = None
-        if places and type(places[0][1]) is Activate:
-            activation = _trained_through(*places.pop(0))
-        if places and type(places[0][1]) is Dropout:
-            dropout = places.pop(0)[1]
-            assert isinstance(dropout, Dropout)
-            if dropout.members is not None:
-                raise SettingError("its dropout has a rate per member of a stack")
-        yield DenseLayer(linear=linear, activation=activation, dropout=dropout)
+        activation = places.pop(0) if places and type(places[0][1]) is Activate else (name, None)
+        dropout = places.pop(0)[1] if places and type(places[0][1]) is Dropout else None
+        assert dropout is None or isinstance(dropout, Dropout)
+        if dropout is not None and dropout.members is not None:
+            raise SettingError("its dropout has a rate per member of a stack")
+        yield DenseLayer(linear=linear, activation=_trained_through(*activation), dropout=dropout)
 
 
-def _trained_through(name: str, layer: nn.Module) -> Activation | None:
+def _trained_through(name: str, layer: nn.Module | None) -> Activation | None:
+    """Return an activation, None for the identity. Raises: SettingError for one that backprop is not written for"""
+    if layer is None:
+        return None
     assert isinstance(layer, Activate)
     found = layer.activation
     if not found.is_element_wise:
-        raise SettingError(f"the activation of layer {name} ({found.name}) is not one of each value by itself")
+        raise SettingError(
+            f"the activation of layer {name} ({found.name}) is not one of each value by itself"
+        )
     if not found.is_trainable:
         raise SettingError(f"the activation of layer {name} ({found.name}) passes no gradient back")
     return None if found.name == "identity" else found
@@ -174,7 +176,7 @@ def _weights_and_bias(layer: DenseLayer, matrix: Tensor) -> list[Tensor]:
 def _parts(layer: DenseLayer, matrix: Tensor) -> list[tuple[nn.Parameter, Tensor]]:
     """Return each parameter of a layer with its part of the matrix, in the parameter's own shape."""
     weights, *bias = _weights_and_bias(layer, matrix)
-    return [(layer.linear.weight, weights.t()), *[(layer.linear.bias, part) for part in bias]]
+    return list(zip(layer.linear.parameters(), [weights.t(), *bias], strict=True))
 
 
 def _with_gradient(values: Tensor, gradient: Tensor) -> nn.Parameter:

@@ -52,7 +52,9 @@ class CrossEntropy:
     def __init__(self, task: MultiClass, outputs: Tensor, delta: Tensor) -> None:
         units, rows = outputs.shape
         weights = torch.ones(units) if task.class_weights is None else task.class_weights
-        true = torch.eye(units, dtype=torch.float64) * (1 - task.label_smoothing) + task.label_smoothing / units
+        true = (
+            torch.eye(units, dtype=torch.float64) * (1 - task.label_smoothing) + task.label_smoothing / units
+        )
         self._minus_targets = (-true * weights / rows).to(outputs.dtype)
         self._picked = torch.empty_like(outputs)
         self._logs = torch.empty_like(outputs)

@@ -55,7 +55,7 @@ class DensePass:
                 hidden = through_layer(layer, following[:-1], here)
                 z = hidden.z
             self.forward.append(partial(torch.mm, weights.t(), x, out=z))
-            back = [partial(torch.mm, x, here.t(), out=gradients)]
+            back: list[Operation] = [partial(torch.mm, x, here.t(), out=gradients)]
             if before is not None:
                 back += [partial(torch.mm, weights[: layer.inputs], here, out=before), *way_back]
             backward.append(back)

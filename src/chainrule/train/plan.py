@@ -1,4 +1,4 @@
-"""How a model runs on this machine. For now: the device, and plain execution."""
+"""How a model runs on this machine. For now: the device, and the kind of step."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from chainrule.core.errors import SettingError
 
 PROCESSORS = os.cpu_count() or 1  # more threads than these only wait for each other
 MOST_THREADS = 4096  # of a plan in a file; torch starts as many as it is told to
-PLANS = ("auto", "plain")
+PLANS = ("auto", "plain", "dense")
+STEPS = ("autograd", "dense")
 # Multiply-adds a batch. 64-256-10 at batch 64 has 1.2 million and takes 0.4 ms on one thread.
 ONE_THREAD_BELOW = 4_000_000
 
@@ -40,7 +41,7 @@ class Plan:
             if self.device != "cpu"
             else f"cpu, {self.threads} thread{'s' if self.threads != 1 else ''}"
         )
-        return f"plain ({where}, {self.precision})"
+        return f"{'plain' if self.step == 'autograd' else self.step} ({where}, {self.precision})"
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as it stands in a recipe."""
@@ -49,6 +50,8 @@ class Plan:
     def __post_init__(self) -> None:
         if not 1 <= self.threads <= MOST_THREADS:
             raise ValueError(f"plan.threads should be 1 to {MOST_THREADS}; got {self.threads}")
+        if self.step not in STEPS:
+            raise ValueError(f"plan.step should be {' or '.join(STEPS)}; got {self.step!r}")
 
     @contextmanager
     def applied(self) -> Iterator[torch.device]:
@@ -62,27 +65,26 @@ class Plan:
 
 
 def make_plan(name: str, device: str, multiply_adds: int | None = None) -> Plan:
-    """Decide how to run. `auto` is `plain` until candidates are measured.
+    """Decide how to run. `auto` is `plain` until candidates are measured; `dense` is explicit backprop.
 
     `multiply_adds` is the work of one forward pass over a batch. Below a limit one thread serves best: starting and
     joining others costs as much as the work, and twenty times it where another program wants the processor.
+    Raises: SettingError
     """
     if name not in PLANS:
-        raise SettingError(f"--plan takes {' or '.join(PLANS)}; got {name!r}")
-    chosen, threads = choose_device(device), min(torch.get_num_threads(), PROCESSORS)
-    reason = "plain execution in torch's default precision"
+        raise SettingError(f"--plan takes {', '.join(PLANS[:-1])} or {PLANS[-1]}; got {name!r}")
+    is_dense = name == "dense"
+    chosen = choose_device("cpu" if is_dense and device == "auto" else device)
+    threads = min(torch.get_num_threads(), PROCESSORS)
+    reason = "explicit backprop, as was asked" if is_dense else "plain execution in torch's default precision"
     if (
         chosen.type == "cpu"
         and threads > 1
         and multiply_adds is not None
         and multiply_adds < ONE_THREAD_BELOW
     ):
-        return Plan(
-            device="cpu",
-            threads=1,
-            reason=f"{reason}; one thread, since {multiply_adds:,} multiply-adds are few",
-        )
-    return Plan(device=chosen.type, threads=threads, reason=reason)
+        threads, reason = 1, f"{reason}; one thread, since {multiply_adds:,} multiply-adds are few"
+    return Plan(device=chosen.type, threads=threads, step="dense" if is_dense else "autograd", reason=reason)
 
 
 def multiply_adds(model: nn.Module, inputs: torch.Tensor) -> int:

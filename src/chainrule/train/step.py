@@ -117,6 +117,7 @@ class RuleStep:
         if self.penalty is not None:
             self.penalty.factor = min(1.0, self.running_loss)
 
+
 class AutogradStep(RuleStep):
     """Any model: forward, backward, clip, optimizer with the penalties around it.
 

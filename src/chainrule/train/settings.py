@@ -215,7 +215,10 @@ class Settings:
         0, "seed of all chance: split, starting weights, order, dropout, augmentation", low=0
     )
     device: str = _setting("auto", "where to run: auto (the default), cpu, cuda or mps")
-    plan: str = _setting("auto", "how to run: auto (the default), plain, or dense: explicit backprop, for chains of dense layers")
+    plan: str = _setting(
+        "auto",
+        "how to run: auto (the default), plain, or dense: explicit backprop, for chains of dense layers",
+    )
 
     def __post_init__(self) -> None:
         for item in fields(self):

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from chainrule.apps import output
-from chainrule.apps.flags import JSON, RUNS
+from chainrule.apps.flags import JSON, RUNS, to_file
 from chainrule.catalog import NETWORKS
 from chainrule.core.errors import SettingError
 from chainrule.core.text import visible
@@ -55,11 +55,8 @@ def explain(
     ] = None,
     output_file: Annotated[
         Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            help="File to write: .html a page, .svg a slide, .json the values, .txt the text; .toml a copy of a network.",
-            metavar="FILE",
+        to_file(
+            "File to write: .html a page, .svg a slide, .json the values, .txt the text; .toml a copy of a network."
         ),
     ] = None,
     runs: RUNS = Path("runs"),

@@ -32,3 +32,9 @@ def of_setting(name: str, metavar: str | None = None, panel: str = TRAINING) -> 
         rich_help_panel=panel,
     )
     return option
+
+
+def to_file(text: str, metavar: str = "FILE") -> typer.models.OptionInfo:
+    """Return the flag for the file that a command writes."""
+    option: typer.models.OptionInfo = typer.Option("--output", "-o", help=text, metavar=metavar)
+    return option

@@ -9,7 +9,7 @@ import typer
 
 from chainrule.apps import output
 from chainrule.apps.fit import hints_of
-from chainrule.apps.flags import DATA, JSON, RUNS, of_setting
+from chainrule.apps.flags import DATA, JSON, RUNS, of_setting, to_file
 from chainrule.core.files import output_ending
 from chainrule.train.settings import Settings, parse_settings
 
@@ -40,12 +40,7 @@ def lr_range(
     steps: Annotated[int, typer.Option(help="Updates from one to the other.", metavar="N")] = 300,
     output_file: Annotated[
         Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            help="File to write: .html a page, .png or .svg a picture, .json the values.",
-            metavar="FILE",
-        ),
+        to_file("File to write: .html a page, .png or .svg a picture, .json the values."),
     ] = None,
     runs: RUNS = Path("runs"),
     json: JSON = False,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from chainrule.apps import output
-from chainrule.apps.flags import JSON
+from chainrule.apps.flags import JSON, to_file
 from chainrule.core.errors import SettingError
 
 EXAMPLES = {
@@ -72,12 +72,7 @@ def datasets(
     ] = None,
     output_file: Annotated[
         Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            help="File to draw into, .png or .svg; without it NAME.png here (--draw).",
-            metavar="FILE",
-        ),
+        to_file("File to draw into, .png or .svg; without it NAME.png here (--draw)."),
     ] = None,
     json: JSON = False,
 ) -> None:

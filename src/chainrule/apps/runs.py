@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from chainrule.apps import output
-from chainrule.apps.flags import ENCODING, JSON, QUIET, RUNS, SHEET
+from chainrule.apps.flags import ENCODING, JSON, QUIET, RUNS, SHEET, to_file
 
 EXAMPLES = {
     "predict": (
@@ -40,11 +40,8 @@ def predict(
     ],
     output_file: Annotated[
         Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            help="File to write: CSV, or what its ending says (.parquet, .json). Without it: CSV on standard output.",
-            metavar="FILE",
+        to_file(
+            "File to write: CSV, or what its ending says (.parquet, .json). Without it: CSV on standard output."
         ),
     ] = None,
     encoding: ENCODING = None,
@@ -104,9 +101,7 @@ def code(
     run: Annotated[str, typer.Argument(help="A run folder, or the name of one under --runs.")],
     output_file: Annotated[
         Path | None,
-        typer.Option(
-            "--output", "-o", help="File to write. Without it: on standard output.", metavar="FILE.py"
-        ),
+        to_file("File to write. Without it: on standard output.", metavar="FILE.py"),
     ] = None,
     runs: RUNS = Path("runs"),
 ) -> None:

@@ -132,7 +132,8 @@ def stretch(name: str, seconds: float, work: Path) -> dict[str, Any]:
         "executions": max(map(int, re.findall(r"^#(\d+)", text, re.MULTILINE)), default=0),
         "coverage": max(map(int, re.findall(r" cov: (\d+)", text)), default=0),
         "findings": [
-            told(name, path) for path in sorted(set(kept.iterdir()) - before)
+            told(name, path)
+            for path in sorted(set(kept.iterdir()) - before)
             if path.name.startswith(f"{name}-") and is_finding(name, path)
         ],
     }

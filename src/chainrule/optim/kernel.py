@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -53,6 +55,26 @@ class Kernel:
             torch.zeros(len(g["params"]), dtype=torch.float32, device=g["params"][0].device) for g in groups
         ]
         self._views = [list(counts.unbind()) for counts in self._counts]
+        self._bound: list[tuple[Callable[[], object], Update]] = []
+
+    def bind_(self) -> None:
+        """Settle on the gradients that the parameters have: from now on they are filled anew, never replaced.
+
+        What an update works on is then put together once. The parameters no longer ask for a graph.
+        """
+        for group in self._groups:
+            for parameter in group["params"]:
+                assert parameter.grad is not None
+                parameter.requires_grad_(False)
+        self._bound = [
+            (
+                partial(counts.add_, torch.ones_like(counts[0])),
+                Update(group["params"], [p.grad for p in group["params"]], state, views, group),
+            )
+            for group, state, counts, views in zip(
+                self._groups, self._state, self._counts, self._views, strict=True
+            )
+        ]
 
     def start(self, name: str, parameter: Tensor) -> Tensor:
         """Return the state of a parameter before the first update."""
@@ -65,6 +87,11 @@ class Kernel:
 
     def step(self) -> None:
         """Update the parameters in place from their gradients; one without a gradient stays."""
+        if self._bound:
+            for count, update in self._bound:
+                count()
+                self.kernel(update)
+            return
         for group, state, counts, views in zip(
             self._groups, self._state, self._counts, self._views, strict=True
         ):

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from chainrule.core.errors import ShapeError, TrainingFailed
+from chainrule.optim.kernel import Kernel
 from chainrule.optim.penalties import Penalty
 from chainrule.optim.rules import Rule
 from chainrule.train.dense_chain import DenseMemory, check_dense, flattens
@@ -85,6 +86,9 @@ class DenseStep(RuleStep):
 
 def rule_for(memory: DenseMemory, make_rule: MakeRule) -> Rule:
     """Return the update rule of a chain: over all weights and biases at once, unless it decays weights alone."""
-    apart = make_rule(memory.as_parts())
-    decays = any(group["weight_decay"] for group in apart.param_groups)
-    return apart if decays else make_rule(memory.as_one())
+    rule = make_rule(memory.as_parts())
+    if not any(group["weight_decay"] for group in rule.param_groups):
+        rule = make_rule(memory.as_one())
+    if isinstance(rule, Kernel):
+        rule.bind_()
+    return rule

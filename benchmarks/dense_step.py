@@ -98,7 +98,9 @@ def plain_side(work: Work, **settings: Any) -> Callable[[], object]:
     return update
 
 
-def measure(sides: dict[str, Callable[[], object]], updates: int, rounds: int) -> dict[str, dict[str, list[float]]]:
+def measure(
+    sides: dict[str, Callable[[], object]], updates: int, rounds: int
+) -> dict[str, dict[str, list[float]]]:
     """Return the seconds of an update, by round: those of the clock, and those of the processor."""
     found: dict[str, dict[str, list[float]]] = {name: {"clock": [], "processor": []} for name in sides}
     for number in range(rounds + 1):  # the first warms up
@@ -115,7 +117,9 @@ def measure(sides: dict[str, Callable[[], object]], updates: int, rounds: int) -
 
 def report(work: Work, found: dict[str, dict[str, list[float]]]) -> dict[str, Any]:
     """Print one network's figures and return them."""
-    print(f"\n{work.name}: microseconds an update (median by the clock, least of the processor), dense / side")
+    print(
+        f"\n{work.name}: microseconds an update (median by the clock, least of the processor), dense / side"
+    )
     result: dict[str, Any] = {}
     for name, kinds in found.items():
         ratio, low, high = ratio_interval(found["dense"]["clock"], kinds["clock"])

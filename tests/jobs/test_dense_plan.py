@@ -58,6 +58,15 @@ def test_repeated_and_taken_up_runs_have_the_same_bits(data: str) -> None:
         assert all(torch.equal(found[name], tensor) for name, tensor in wanted.items())
 
 
+def test_the_updates_are_counted() -> None:
+    """A checkpoint has their number, whether or not the rule's formula needs it."""
+    for rule in ("momentum", "adam"):
+        state = trained("iris", "dense", epochs=2, optimizer=rule).tensors()
+        made = [tensor for name, tensor in state.items() if name.endswith("/updates")]
+        assert made
+        assert all(tensor.eq(state["losses"].numel()).all() for tensor in made)
+
+
 def test_is_kept_in_the_recipe_and_used_again(tmp_path: Path) -> None:
     run = cr.fit("iris", epochs=3, settings={"plan": "dense"}, runs=tmp_path, quiet=True)
     assert run.recipe.plan.step == "dense"

@@ -36,6 +36,7 @@ class FusedSGD(Kernel):
     """θ ← θ − α g; with momentum V ← μ V + g and θ ← θ − α V."""
 
     is_nesterov = False
+    uses_counts = False
 
     def kernel(self, update: Update) -> None:
         group = update.group

@@ -44,6 +44,7 @@ class Kernel:
     """A rule that updates one group at a time. State is one tensor per parameter and name, zero at the start."""
 
     names: tuple[str, ...] = ()
+    uses_counts = True  # whether the formula has the number of updates in it
 
     def __init__(self, groups: Groups) -> None:
         self._groups = groups
@@ -55,7 +56,8 @@ class Kernel:
             torch.zeros(len(g["params"]), dtype=torch.float32, device=g["params"][0].device) for g in groups
         ]
         self._views = [list(counts.unbind()) for counts in self._counts]
-        self._bound: list[tuple[Callable[[], object], Update]] = []
+        self._bound: list[tuple[Callable[[], object] | None, Update]] = []
+        self._late = 0  # updates that the counts do not hold yet
 
     def bind_(self) -> None:
         """Settle on the gradients that the parameters have: from now on they are filled anew, never replaced.
@@ -68,7 +70,7 @@ class Kernel:
                 parameter.requires_grad_(False)
         self._bound = [
             (
-                partial(counts.add_, torch.ones_like(counts[0])),
+                partial(counts.add_, torch.ones_like(counts[0])) if self.uses_counts else None,
                 Update(group["params"], [p.grad for p in group["params"]], state, views, group),
             )
             for group, state, counts, views in zip(
@@ -88,8 +90,10 @@ class Kernel:
     def step(self) -> None:
         """Update the parameters in place from their gradients; one without a gradient stays."""
         if self._bound:
+            self._late += not self.uses_counts
             for count, update in self._bound:
-                count()
+                if count is not None:
+                    count()
                 self.kernel(update)
             return
         for group, state, counts, views in zip(
@@ -120,6 +124,10 @@ class Kernel:
 
     def tensors(self) -> dict[str, Tensor]:
         """Return all state by name."""
+        if self._late:
+            for counts in self._counts:
+                counts += self._late
+            self._late = 0
         named = {
             f"{place}/{number}/{name}": tensor
             for place, state in enumerate(self._state)

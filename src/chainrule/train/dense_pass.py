@@ -1,14 +1,14 @@
 """Forward and backward through a chain of dense layers for batches of one size, written out in memory made once.
 
-The course's derivation, for the mean loss of the B rows of a batch. A row is a column here: so memory lies unit by unit,
-and an element-wise operation or a softmax goes through it from end to end.
+The course's derivation, for the mean loss of the B rows of a batch x; W is transposed here, as one row is one line of x:
 
-    z = (W b) · (x; 1)       a = f(z)          layer by layer; a is the next layer's x
+    z = (x 1) · (W; b)       a = f(z)          layer by layer; a is the next layer's x
     δ = ∂loss/∂z of the outputs                as the loss declares it
-    ∂loss/∂(W b) = δ · (x; 1)ᵀ                 for every layer, from the last to the first
-    δ ← (Wᵀ · δ) ⊙ f′(z)                       one layer back
+    ∂loss/∂(W; b) = (x 1)ᵀ · δ                 for every layer, from the last to the first
+    δ ← (δ · Wᵀ) ⊙ f′(z)                       one layer back
 
-Every line is an operation with its tensors bound to it: a pass calls one after the other.
+Every line is an operation with its tensors bound to it: a pass calls one after the other. In memory a, z and δ lie unit by
+unit: a softmax then goes over all rows at once, and the products of the narrow last layer take half the time.
 """
 
 from __future__ import annotations
@@ -33,12 +33,11 @@ class DensePass:
 
     def __init__(self, memory: DenseMemory, task: Task, rows: int) -> None:
         new = partial(torch.zeros, dtype=memory.flat.dtype)
-        arriving = new(rows, memory.chain[0].inputs + 1)  # row by row as inputs come: 1 µs to copy, not 3
-        arriving[:, -1] = 1
-        x = arriving.t()
+        x = new(rows, memory.chain[0].inputs + 1)  # row by row, as inputs come: copied in 1 µs, not 3
+        x[:, -1] = 1
         last = memory.chain[-1]
         outputs, delta = new(last.units, rows), new(last.units, rows)
-        self.inputs = arriving[:, :-1]
+        self.inputs = x[:, :-1]
         self.outputs = outputs.t()
         self.end = make_ending(task, outputs, delta)
         self.forward: list[Operation] = []
@@ -46,40 +45,33 @@ class DensePass:
         way_back: list[Operation] = []
         before: Tensor | None = None  # δ of the layer before
         for layer, weights, gradients in zip(memory.chain, memory.weights, memory.gradients, strict=True):
-            x = x[: layer.rows]
-            if layer is last:
-                here, z, following = delta, outputs, x
-            else:
-                here, following = new(layer.units, rows), new(layer.units + 1, rows)
-                following[-1] = 1
-                hidden = through_layer(layer, following[:-1], here)
-                z = hidden.z
-            self.forward.append(partial(torch.mm, weights.t(), x, out=z))
-            back: list[Operation] = [partial(torch.mm, x, here.t(), out=gradients)]
+            x = x[:, : layer.rows]
+            here = delta.t() if layer is last else new(layer.units, rows).t()
+            back: list[Operation] = [partial(torch.mm, x.t(), here, out=gradients)]
             if before is not None:
-                back += [partial(torch.mm, weights[: layer.inputs], here, out=before), *way_back]
+                back += [partial(torch.mm, here, weights[: layer.inputs].t(), out=before), *way_back]
             backward.append(back)
-            if layer is not last:
-                self.forward += hidden.forward
-                way_back = hidden.backward
-            x, before = following, here
+            if layer is last:
+                self.forward.append(partial(torch.mm, weights.t(), x.t(), out=outputs))
+                break
+            following = new(layer.units + 1, rows).t()
+            following[:, -1] = 1
+            hidden = through_layer(layer, following[:, :-1], here)
+            self.forward += [partial(torch.mm, x, weights, out=hidden.z), *hidden.forward]
+            way_back, x, before = hidden.backward, following, here
         self.backward = [operation for back in reversed(backward) for operation in back]
 
 
 def through_layer(layer: DenseLayer, a: Tensor, delta: Tensor) -> Hidden:
-    """Return the operations of a hidden layer after its product: f and dropout. Shapes: a, delta (units, B)."""
+    """Return the operations of a hidden layer after its product: f and dropout. Shapes: a, delta (B, units)."""
     dropout = layer.dropout
     if dropout is None or not dropout.rate:
         return through_activation(layer.activation, a, delta)
-    before = torch.zeros_like(a)
-    kept = a.new_zeros(a.t().shape)  # drawn row by row, as nn/noise.py draws it
-    found = through_activation(layer.activation, before, delta)
-    draw = partial(_draw_, dropout, kept)
-    return Hidden(
-        found.z,
-        [*found.forward, draw, partial(torch.mul, before, kept.t(), out=a)],
-        [partial(delta.mul_, kept.t()), *found.backward],
-    )
+    whole = torch.zeros_like(delta)
+    kept = delta.new_zeros(delta.shape)  # row by row, as nn/noise.py draws
+    found = through_activation(layer.activation, whole, delta)
+    drop: list[Operation] = [partial(_draw_, dropout, kept), partial(torch.mul, whole, kept, out=a)]
+    return Hidden(found.z, [*found.forward, *drop], [partial(delta.mul_, kept), *found.backward])
 
 
 def _draw_(dropout: Dropout, kept: Tensor) -> None:

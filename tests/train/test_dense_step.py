@@ -140,3 +140,21 @@ def test_the_plan_says_its_step() -> None:
     assert str(Plan(device="cpu", threads=1, step="dense")) == "dense (cpu, 1 thread, float32)"
     with pytest.raises(ValueError, match=r"plan\.step should be autograd or dense; got 'loop'"):
         Plan(device="cpu", threads=1, step="loop")
+
+
+def test_products_in_bfloat16_follow_float32() -> None:
+    """At the same weights: the loss, the direction of the gradient, and weights that stay float32."""
+    steps = [cr.DenseStep(chain(), RULE, precision=precision) for precision in (None, torch.bfloat16)]
+    inputs = torch.randn(64, 4, generator=torch.Generator().manual_seed(0))
+    targets = torch.arange(64) % 3
+    losses, gradients = [], []
+    for step in steps:
+        step.prepare(0, 1.0)
+        losses.append(step(inputs, targets).loss.item())
+        gradients.append(
+            torch.cat([p.grad.reshape(-1) for p in step.objective.parameters() if p.grad is not None])
+        )
+        assert {p.dtype for p in step.objective.parameters()} == {torch.float32}
+    assert losses[1] == pytest.approx(losses[0], rel=0.01)
+    assert torch.cosine_similarity(*gradients, dim=0) > 0.999
+    assert not torch.equal(*gradients)

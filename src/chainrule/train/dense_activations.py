@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from chainrule.nn.activations import Activation
-
-Operation = Callable[[], object]
+from chainrule.train.dense_chain import Operation
 
 
 class Hidden(NamedTuple):

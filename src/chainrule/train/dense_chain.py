@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from chainrule.nn.losses import Loss
 from chainrule.nn.noise import Dropout
 from chainrule.train.objective import Objective
 
+Operation = Callable[[], object]
 ALIGNED = 64  # bytes; vector instructions load whole lines of the cache
 
 
@@ -123,10 +125,12 @@ class DenseMemory:
 
     W transposed and b, as a row below it, are one matrix, so that a product with inputs that end in ones is the whole
     layer. The model's own parameters, and their gradients, become views: whatever reads or loads them goes on as before.
+    With a lower `precision` products take the weights rounded to it and give gradients in it: `before` a pass rounds the
+    weights, `after` it widens the gradient. What is kept and updated stays as it is.
     Shapes: weights and gradients of a layer (inputs + 1, units)
     """
 
-    def __init__(self, chain: tuple[DenseLayer, ...]) -> None:
+    def __init__(self, chain: tuple[DenseLayer, ...], precision: torch.dtype | None = None) -> None:
         first = chain[0].linear.weight
         step = ALIGNED // first.element_size()
         places = [0]
@@ -135,17 +139,28 @@ class DenseMemory:
         self.chain = chain
         self.flat = torch.zeros(places[-1], dtype=first.dtype, device=first.device)
         self.flat_gradient = torch.zeros_like(self.flat)
-        self.weights = [_matrix(self.flat, *each) for each in zip(places, chain, strict=False)]
-        self.gradients = [_matrix(self.flat_gradient, *each) for each in zip(places, chain, strict=False)]
-        for layer, weights in zip(chain, self.weights, strict=True):
+        self._own = [_matrix(self.flat, *each) for each in zip(places, chain, strict=False)]
+        self._own_gradients = [
+            _matrix(self.flat_gradient, *each) for each in zip(places, chain, strict=False)
+        ]
+        for layer, weights in zip(chain, self._own, strict=True):
             for parameter, view in _parts(layer, weights):
                 view.copy_(parameter.detach())
                 parameter.data = view
         self.bind_gradients_()
+        self.weights, self.gradients = self._own, self._own_gradients
+        self.before: list[Operation] = []
+        self.after: list[Operation] = []
+        if precision not in (None, first.dtype):
+            lower, lower_gradient = (torch.zeros_like(self.flat, dtype=precision) for _ in range(2))
+            self.weights = [_matrix(lower, *each) for each in zip(places, chain, strict=False)]
+            self.gradients = [_matrix(lower_gradient, *each) for each in zip(places, chain, strict=False)]
+            self.before = [partial(lower.copy_, self.flat)]
+            self.after = [partial(self.flat_gradient.copy_, lower_gradient)]
 
     def bind_gradients_(self) -> None:
         """Make the gradients of the model's parameters views of the gradient in one piece."""
-        for layer, gradients in zip(self.chain, self.gradients, strict=True):
+        for layer, gradients in zip(self.chain, self._own_gradients, strict=True):
             for parameter, view in _parts(layer, gradients):
                 parameter.grad = view
 
@@ -157,7 +172,7 @@ class DenseMemory:
         """Return weights and biases apart, for a rule that decays the weights alone."""
         return [
             _with_gradient(part, gradient)
-            for layer, weights, gradients in zip(self.chain, self.weights, self.gradients, strict=True)
+            for layer, weights, gradients in zip(self.chain, self._own, self._own_gradients, strict=True)
             for part, gradient in zip(
                 _weights_and_bias(layer, weights), _weights_and_bias(layer, gradients), strict=True
             )

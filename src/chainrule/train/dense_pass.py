@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 from chainrule.nn.noise import Dropout
-from chainrule.train.dense_activations import Hidden, Operation, through_activation
-from chainrule.train.dense_chain import DenseLayer, DenseMemory
+from chainrule.train.dense_activations import Hidden, through_activation
+from chainrule.train.dense_chain import DenseLayer, DenseMemory, Operation
 from chainrule.train.dense_losses import make_ending
 from chainrule.train.task import Task
 
@@ -32,15 +32,19 @@ class DensePass:
     """
 
     def __init__(self, memory: DenseMemory, task: Task, rows: int) -> None:
-        new = partial(torch.zeros, dtype=memory.flat.dtype)
+        new = partial(torch.zeros, dtype=memory.weights[0].dtype)
         x = new(rows, memory.chain[0].inputs + 1)  # row by row, as inputs come: copied in 1 µs, not 3
         x[:, -1] = 1
         last = memory.chain[-1]
         outputs, delta = new(last.units, rows), new(last.units, rows)
         self.inputs = x[:, :-1]
-        self.outputs = outputs.t()
-        self.end = make_ending(task, outputs, delta)
-        self.forward: list[Operation] = []
+        wide, wide_delta = (
+            outputs.to(memory.flat.dtype),
+            delta.to(memory.flat.dtype),
+        )  # where the loss is taken
+        self.outputs = wide.t()
+        self.end = make_ending(task, wide, wide_delta)
+        self.forward: list[Operation] = [*memory.before]
         backward: list[list[Operation]] = []  # layer by layer, each up to the δ of the layer before
         way_back: list[Operation] = []
         before: Tensor | None = None  # δ of the layer before
@@ -59,7 +63,10 @@ class DensePass:
             hidden = through_layer(layer, following[:, :-1], here)
             self.forward += [partial(torch.mm, x, weights, out=hidden.z), *hidden.forward]
             way_back, x, before = hidden.backward, following, here
-        self.backward = [operation for back in reversed(backward) for operation in back]
+        self.backward = [*(operation for back in reversed(backward) for operation in back), *memory.after]
+        if wide is not outputs:
+            self.forward.append(partial(wide.copy_, outputs))
+            self.backward.insert(0, partial(delta.copy_, wide_delta))
 
 
 def through_layer(layer: DenseLayer, a: Tensor, delta: Tensor) -> Hidden:

@@ -39,8 +39,10 @@ class DenseStep(RuleStep):
         clip_value: float | None = None,
         penalty: Penalty | None = None,
         decay_with_loss: bool = False,
+        precision: torch.dtype | None = None,
     ) -> None:
-        self._memory = DenseMemory(check_dense(objective))
+        """`precision` is that of the products, torch.bfloat16 for instance; weights and updates keep their own."""
+        self._memory = DenseMemory(check_dense(objective), precision)
         super().__init__(
             objective,
             rule_for(self._memory, make_rule),

@@ -314,7 +314,7 @@ def test_outputs_that_cannot_be_written(refused, tmp_path, trained):
             "--test 0.6 and --validation 0.4 leave no rows to train on",
         ),
         (("--device", "tpu"), "--device takes auto, cpu, cuda, mps; got 'tpu'"),
-        (("--plan", "fast"), "--plan takes auto, plain or dense; got 'fast'"),
+        (("--plan", "fast"), "--plan takes auto, plain, dense or dense-bfloat16; got 'fast'"),
         (("--metric", "auk"), "no metric is called 'auk'; did you mean 'auc'"),
         (("--metric", "auc"), "the metric auc is not for regression; those that are: r2, mae, rmse"),
         (("--class-weight", "balanced"), "--class-weight is for classes; this target holds values"),

@@ -40,15 +40,16 @@ def test_a_run_is_that_of_autograd_to_the_precision_of_float32(data: str) -> Non
         torch.testing.assert_close(weights, theirs[name], rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("plan", ["dense", "dense-bfloat16"])
 @pytest.mark.parametrize("data", RUNS)
-def test_repeated_and_taken_up_runs_have_the_same_bits(data: str) -> None:
-    whole, again = (trained(data, "dense", **RUNS[data]) for _ in range(2))
+def test_repeated_and_taken_up_runs_have_the_same_bits(data: str, plan: str) -> None:
+    whole, again = (trained(data, plan, **RUNS[data]) for _ in range(2))
     with Plan(device="cpu", threads=1).applied():
-        first = make_training(data, plan="dense", **RUNS[data])
+        first = make_training(data, plan=plan, **RUNS[data])
         for _ in zip(range(len(first.batches) * 3 // 2), first.reports(), strict=False):
             pass
         saved = {name: tensor.clone() for name, tensor in first.tensors().items()}, first.state()
-        second = make_training(data, plan="dense", **RUNS[data])
+        second = make_training(data, plan=plan, **RUNS[data])
         second.restore(*saved)
         for _ in second.reports():
             pass
@@ -56,6 +57,14 @@ def test_repeated_and_taken_up_runs_have_the_same_bits(data: str) -> None:
     for found in (again.tensors(), second.tensors()):
         assert found.keys() == wanted.keys()
         assert all(torch.equal(found[name], tensor) for name, tensor in wanted.items())
+
+
+def test_products_in_bfloat16_reach_the_same_accuracy() -> None:
+    runs = [trained("digits", plan, epochs=8) for plan in ("dense", "dense-bfloat16")]
+    first, second = (run.history[-1] for run in runs)
+    assert second["train_loss"] == pytest.approx(first["train_loss"], rel=0.02)
+    assert second["validation_accuracy"] == pytest.approx(first["validation_accuracy"], abs=0.03)
+    assert runs[0].losses != runs[1].losses
 
 
 def test_the_updates_are_counted() -> None:

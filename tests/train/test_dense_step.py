@@ -138,8 +138,13 @@ def test_the_plan_says_its_step() -> None:
     plan = make_plan("dense", "auto", 1000)
     assert (plan.device, plan.step) == ("cpu", "dense")
     assert str(Plan(device="cpu", threads=1, step="dense")) == "dense (cpu, 1 thread, float32)"
-    with pytest.raises(ValueError, match=r"plan\.step should be autograd or dense; got 'loop'"):
+    assert str(make_plan("dense-bfloat16", "cpu", 1000)) == "dense (cpu, 1 thread, bfloat16)"
+    with pytest.raises(
+        ValueError, match=r"plan\.step and plan\.precision should be .*; got 'loop' in 'float32'"
+    ):
         Plan(device="cpu", threads=1, step="loop")
+    with pytest.raises(ValueError, match=r"got 'autograd' in 'bfloat16'"):
+        Plan(device="cpu", threads=1, precision="bfloat16")
 
 
 def test_products_in_bfloat16_follow_float32() -> None:

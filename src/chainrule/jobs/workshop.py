@@ -171,10 +171,11 @@ def _make_step(recipe: Recipe, objective: Objective) -> RuleStep:
         "penalty": penalty,
         "decay_with_loss": bool(settings.decay_with_loss),
     }
+    lower = torch.bfloat16 if recipe.plan.precision == "bfloat16" else None
     if recipe.plan.step == "dense":
         if reason := why_not_dense(objective):
             raise SettingError(f"--plan dense does not apply: {reason}; --plan plain runs any network")
-        return DenseStep(objective, make_rule, **around)
+        return DenseStep(objective, make_rule, precision=lower, **around)
     return AutogradStep(
         objective, make_rule(network.parameters()), reseeds=not is_of_catalogue(recipe), **around
     )

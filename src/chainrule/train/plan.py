@@ -16,8 +16,12 @@ from chainrule.core.errors import SettingError
 
 PROCESSORS = os.cpu_count() or 1  # more threads than these only wait for each other
 MOST_THREADS = 4096  # of a plan in a file; torch starts as many as it is told to
-PLANS = ("auto", "plain", "dense")
-STEPS = ("autograd", "dense")
+PLANS = ("auto", "plain", "dense", "dense-bfloat16")
+WAYS = (
+    ("autograd", "float32"),
+    ("dense", "float32"),
+    ("dense", "bfloat16"),
+)  # step, precision of its products
 # Multiply-adds a batch. 64-256-10 at batch 64 has 1.2 million and takes 0.4 ms on one thread.
 ONE_THREAD_BELOW = 4_000_000
 
@@ -50,8 +54,11 @@ class Plan:
     def __post_init__(self) -> None:
         if not 1 <= self.threads <= MOST_THREADS:
             raise ValueError(f"plan.threads should be 1 to {MOST_THREADS}; got {self.threads}")
-        if self.step not in STEPS:
-            raise ValueError(f"plan.step should be {' or '.join(STEPS)}; got {self.step!r}")
+        if (self.step, self.precision) not in WAYS:
+            known = ", ".join(" in ".join(way) for way in WAYS)
+            raise ValueError(
+                f"plan.step and plan.precision should be one of {known}; got {self.step!r} in {self.precision!r}"
+            )
 
     @contextmanager
     def applied(self) -> Iterator[torch.device]:
@@ -65,7 +72,8 @@ class Plan:
 
 
 def make_plan(name: str, device: str, multiply_adds: int | None = None) -> Plan:
-    """Decide how to run. `auto` is `plain` until candidates are measured; `dense` is explicit backprop.
+    """Decide how to run. `auto` is `plain` until candidates are measured; `dense` is explicit backprop, in float32 or with
+    products in bfloat16.
 
     `multiply_adds` is the work of one forward pass over a batch. Below a limit one thread serves best: starting and
     joining others costs as much as the work, and twenty times it where another program wants the processor.
@@ -73,7 +81,7 @@ def make_plan(name: str, device: str, multiply_adds: int | None = None) -> Plan:
     """
     if name not in PLANS:
         raise SettingError(f"--plan takes {', '.join(PLANS[:-1])} or {PLANS[-1]}; got {name!r}")
-    is_dense = name == "dense"
+    is_dense = name.startswith("dense")
     chosen = choose_device("cpu" if is_dense and device == "auto" else device)
     threads = min(torch.get_num_threads(), PROCESSORS)
     reason = "explicit backprop, as was asked" if is_dense else "plain execution in torch's default precision"
@@ -84,7 +92,13 @@ def make_plan(name: str, device: str, multiply_adds: int | None = None) -> Plan:
         and multiply_adds < ONE_THREAD_BELOW
     ):
         threads, reason = 1, f"{reason}; one thread, since {multiply_adds:,} multiply-adds are few"
-    return Plan(device=chosen.type, threads=threads, step="dense" if is_dense else "autograd", reason=reason)
+    return Plan(
+        device=chosen.type,
+        threads=threads,
+        step="dense" if is_dense else "autograd",
+        precision="bfloat16" if name == "dense-bfloat16" else "float32",
+        reason=reason,
+    )
 
 
 def multiply_adds(model: nn.Module, inputs: torch.Tensor) -> int:

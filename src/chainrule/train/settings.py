@@ -217,7 +217,7 @@ class Settings:
     device: str = _setting("auto", "where to run: auto (the default), cpu, cuda or mps")
     plan: str = _setting(
         "auto",
-        "how to run: auto (the default), plain, or dense: explicit backprop, for chains of dense layers",
+        "how to run: auto (the default), plain, dense (explicit backprop, for chains of dense layers) or dense-bfloat16",
     )
 
     def __post_init__(self) -> None:

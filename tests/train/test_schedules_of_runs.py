@@ -111,9 +111,9 @@ def test_epochs_of_a_loop_of_ones_own_follow_a_plateau() -> None:
             "first drop after 20 epochs, but the run has 8",
         ),
         ({"decay_rate": 0.1}, {"schedule": "step"}, "decay_rate goes with the schedule exponential"),
-        ({"drop_factor": -0.5}, {}, "--drop-factor must be above 0; got -0.5"),
-        ({"decay_rate": -1.0}, {}, "--decay-rate must be above 0; got -1"),
-        ({"lowest_rate": -1.0}, {}, "--lowest-rate must be at least 0; got -1"),
+        ({"drop_factor": -0.5}, {}, "drop_factor must be above 0; got -0.5"),
+        ({"decay_rate": -1.0}, {}, "decay_rate must be above 0; got -1"),
+        ({"lowest_rate": -1.0}, {}, "lowest_rate must be at least 0; got -1"),
         ({"lowest_rate": 1.0}, {"schedule": "linear"}, "lowest_rate must be below the learning rate"),
         ({}, {"schedule": "plateau", "epochs": 5}, "a plateau is seen after 1 \\+ 10 epochs at the soonest"),
         (

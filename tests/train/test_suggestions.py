@@ -11,7 +11,7 @@ from hypothesis import given
 
 from chainrule import schedule
 from chainrule.catalog import MODELS, OPTIMIZERS, SCHEDULES
-from chainrule.core.errors import SettingError
+from chainrule.core.errors import SettingError, UnknownNameError
 from chainrule.data.read import read
 from chainrule.jobs.preparation import prepare_run
 from chainrule.jobs.request import Request
@@ -196,3 +196,9 @@ def test_label_smoothing_is_for_cross_entropy_alone() -> None:
         request = Request(data=data, settings=Settings(loss=loss, label_smoothing=0.1))
         with pytest.raises(SettingError, match=rf"label_smoothing 0\.1 moves .* this run has {named}: leave"):
             prepare_run(request, read(data))
+
+
+def test_an_optimizer_that_does_not_exist_gets_the_nearest() -> None:
+    question = Question(kind="binary", rows=100, inputs=4, is_pictures=False)
+    with pytest.raises(UnknownNameError, match="did you mean 'sgd'"):
+        suggest("mlp", question, Settings(optimizer="sgdd"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 
+from chainrule.core.errors import unknown_name
 from chainrule.optim.penalties import is_coupled
 
 RATES = {
@@ -51,6 +52,8 @@ def suggest_rate(
     """
     if rule in DIVIDING_RULES:
         return _rounded(RATES[rule] * scale)
+    if rule not in RATES:
+        raise unknown_name("optimizer", rule, RATES)
     rate = RATES[rule] * min(scale, 1.0) * min(math.sqrt(batches), MOST_TIMES)
     if rule in WITH_MOMENTUM:
         return _rounded(rate if momentum is None else rate * (1 - momentum) / (1 - MOMENTUM))

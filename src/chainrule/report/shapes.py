@@ -103,8 +103,9 @@ def inline(drawing: Drawing, description: str) -> Markup:
     """Return a drawing for a figure of a page; it must have been drawn with the colours ON_PAGE."""
     shown = visible(description, 2000)
     look = {
-        "viewBox": f"0 0 {_number(drawing.width)} {_number(drawing.height)}",
-        "width": f"{drawing.width / FONT:.2f}rem",
+        # two pixels more on each side: lines around the outermost shapes are as wide as that
+        "viewBox": f"-2 -2 {_number(drawing.width + 4)} {_number(drawing.height + 4)}",
+        "width": f"{(drawing.width + 4) / FONT:.2f}rem",
         "role": "img",
         "aria-label": shown,
     }

@@ -79,12 +79,7 @@ def explain(
             model_settings=_model_settings(subject, set_ or []),
             runs=runs,
         )
-        if output_file is not None:
-            found.save(output_file)
-        values, text = found.values(), found.text(out.width)
-        if output_file is not None:
-            values, text = {**values, "written": str(output_file)}, f"{text}\n\nwritten: {output_file}"
-        out.record("explained", values, text)
+        output.say_and_save(out, "explained", found, output_file)
 
 
 def _model_settings(subject: str, pairs: list[str]) -> dict[str, object]:

@@ -70,9 +70,4 @@ def lr_range(
         found = find_range(
             request, lowest=lowest, highest=highest, steps=steps, command=command_of([*data, *words])
         )
-        if output_file is not None:
-            found.save(output_file)
-        values, text = found.values(), found.text(out.width)
-        if output_file is not None:
-            values, text = {**values, "written": str(output_file)}, f"{text}\n\nwritten: {output_file}"
-        out.record("rate-range", values, text)
+        output.say_and_save(out, "rate-range", found, output_file)

@@ -8,6 +8,7 @@ import json as json_module
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any, Protocol
 
 from chainrule.core.errors import ChainruleError
@@ -43,6 +44,15 @@ def printer(*, json: bool, quiet: bool) -> Iterator[Printer]:
             say_error(str(error), error.exit_code)
         print_error(error)
         raise Ended(error.exit_code) from None
+
+
+def say_and_save(out: Printer, event: str, found: Any, path: Path | None) -> None:
+    """Print a result that has text, values and a way to save it, and write it to a file if one is named."""
+    values, text = found.values(), found.text(out.width)
+    if path is not None:
+        found.save(path)
+        values, text = {**values, "written": str(path)}, f"{text}\n\nwritten: {path}"
+    out.record(event, values, text)
 
 
 class Ended(SystemExit):

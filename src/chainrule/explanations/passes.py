@@ -164,11 +164,6 @@ class PassExplanation:
         return plain and weights <= MOST_SCALARS and widest <= MOST_UNITS and len(self.walk.inputs) <= 16
 
     @property
-    def weight_count(self) -> int:
-        """How many weights were explained."""
-        return sum(g.numel() for g in self.walk.gradients.values())
-
-    @property
     def rise(self) -> str:
         """What to think where the update makes the loss larger; empty where it does not."""
         if self.end is None or self.cost_after is None or self.cost_after <= self.end.cost:

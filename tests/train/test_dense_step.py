@@ -163,3 +163,20 @@ def test_products_in_bfloat16_follow_float32() -> None:
     assert losses[1] == pytest.approx(losses[0], rel=0.01)
     assert torch.cosine_similarity(*gradients, dim=0) > 0.999
     assert not torch.equal(*gradients)
+
+
+def test_a_gradient_can_be_taken_without_an_update() -> None:
+    """It stands in the model's own parameters, whoever took the gradients away before."""
+    objective = chain()
+    x, y = torch.randn(6, 4), torch.randint(0, 3, (6,))
+    step = step_of(objective)
+    before = [p.detach().clone() for p in objective.parameters()]
+    for taken_away in (False, True):
+        if taken_away:
+            objective.zero_grad()
+        loss = step.differentiate(x, y).loss
+        wanted = torch.autograd.grad(objective(x, y).loss, list(objective.parameters()))
+        torch.testing.assert_close(loss, objective(x, y).loss.detach())
+        for parameter, kept, gradient in zip(objective.parameters(), before, wanted, strict=True):
+            assert torch.equal(parameter, kept)
+            torch.testing.assert_close(parameter.grad, gradient)

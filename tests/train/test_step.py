@@ -32,6 +32,15 @@ def test_an_update_is_the_rate_times_the_gradient() -> None:
     assert model.weight[0].tolist() == pytest.approx([1 - 0.3, 2 + 0.1])
 
 
+def test_a_gradient_can_be_taken_without_an_update() -> None:
+    model, x, y = linear([1, 2]), torch.tensor([[3.0, -1.0]]).double(), torch.tensor([[0.0]]).double()
+    step = step_for(model, decay_with_loss=True)
+    for _ in range(2):
+        assert step.differentiate(x, y).loss.item() == 0.5
+    assert model.weight.grad is not None and model.weight.grad.tolist() == [[3.0, -1.0]]
+    assert model.weight.tolist() == [[1.0, 2.0]] and step.running_loss is None
+
+
 def test_gradients_do_not_pile_up() -> None:
     x, y = torch.tensor([[1.0]]).double(), torch.tensor([[0.0]]).double()
     model = linear([1])

@@ -163,6 +163,11 @@ class DenseMemory:
         for layer, gradients in zip(self.chain, self._own_gradients, strict=True):
             for parameter, view in _parts(layer, gradients):
                 parameter.grad = view
+        self._bound, self._view = parameter, view
+
+    def has_bound_gradients(self) -> bool:
+        """Whether they still are: one is looked at, as whoever takes one away takes all."""
+        return self._bound.grad is self._view
 
     def as_one(self) -> list[nn.Parameter]:
         """Return all weights and biases as one parameter, for a rule that treats all alike."""

@@ -54,22 +54,18 @@ class DenseStep(RuleStep):
         )
         self._passes: dict[torch.Size, DensePass] = {}
 
-    def __call__(self, inputs: Tensor, targets: Tensor) -> Outcome:
+    def differentiate(self, inputs: Tensor, targets: Tensor) -> Outcome:
         found = self._passes.get(inputs.shape) or self._new_pass(inputs)
         found.inputs.copy_(inputs if inputs.dim() == 2 else inputs.flatten(1))
         for operation in found.forward:
             operation()
         loss = found.end(targets)
-        value = loss.item()
-        if not math.isfinite(value):
+        if not math.isfinite(loss.item()):
             raise TrainingFailed(describe_failure(self.objective.model, inputs, self.number))
-        if self.decay_with_loss:
-            self._scale_decay(value)
         for operation in found.backward:
             operation()
-        if self.penalty is not None:
-            self._memory.bind_gradients_()  # others may have taken them away
-        self._clip_and_update_()
+        if not self._memory.has_bound_gradients():
+            self._memory.bind_gradients_()  # others have taken them away
         return Outcome(loss, loss, found.outputs)
 
     def _new_pass(self, inputs: Tensor) -> DensePass:

@@ -73,6 +73,17 @@ class RuleStep:
         self._decays = [group["weight_decay"] for group in self.optimizer.param_groups]
 
     def __call__(self, inputs: Tensor, targets: Tensor) -> Outcome:
+        outcome = self.differentiate(inputs, targets)
+        if self.decay_with_loss:
+            self._scale_decay(outcome.loss.item())
+        self._clip_and_update_()
+        return outcome
+
+    def differentiate(self, inputs: Tensor, targets: Tensor) -> Outcome:
+        """Take loss and gradient and move nothing: the gradient stands in `grad` of the objective's parameters.
+
+        Raises: TrainingFailed naming update and layer
+        """
         raise NotImplementedError
 
     @property
@@ -126,16 +137,13 @@ class AutogradStep(RuleStep):
     Raises: TrainingFailed naming update and layer
     """
 
-    def __call__(self, inputs: Tensor, targets: Tensor) -> Outcome:
+    def differentiate(self, inputs: Tensor, targets: Tensor) -> Outcome:
         outcome: Outcome = self.objective(inputs, targets)
         if self._checks and not math.isfinite(outcome.loss.item()):
             raise TrainingFailed(describe_failure(self.objective.model, inputs, self.number))
-        if self.decay_with_loss:
-            self._scale_decay(outcome.loss.item())
         for parameter in self._parameters:
             parameter.grad = None
         outcome.loss.backward()  # type: ignore[no-untyped-call]
-        self._clip_and_update_()
         return outcome
 
     @property

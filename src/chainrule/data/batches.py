@@ -12,6 +12,9 @@ from chainrule.core.seeds import generator
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.prepared import PreparedRows
 
+PIECE_BYTES = 1 << 20  # of inputs gathered at once: some fit in a cache, and more saves nothing
+ALIGNMENT = 64  # bytes; where a product finds its factors elsewhere, its last bits may differ
+
 
 class Batches:
     """Rows shuffled anew each epoch, or always in their own order: all of them, or those whose numbers are in `rows`.
@@ -69,12 +72,27 @@ class Batches:
         ]
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """Give the batches of an epoch from the `start`-th on."""
+        """Give the batches of an epoch from the `start`-th on.
+
+        Small ones are views of a larger piece that was gathered at once.
+        """
         order = self.order(epoch).to(self.inputs.device)
-        for place in range(start, len(self)):
+        at_once = self._at_once()
+        for place in range(start, len(self), at_once):
             number = place * self.world_size + self.rank
-            rows = order[number * self.batch_size : (number + 1) * self.batch_size]
-            inputs = self.inputs.index_select(0, rows)
+            rows = order[number * self.batch_size : (number + at_once) * self.batch_size]
+            # not split: a model that changes its inputs in place may not change those of a view
+            inputs = self.inputs.index_select(0, rows).unsafe_split(self.batch_size)
+            targets = self.targets.index_select(0, rows).unsafe_split(self.batch_size)
             if self.augmentation is not None:
-                inputs = self.augmentation(inputs, epoch, number)
-            yield inputs, self.targets.index_select(0, rows)
+                inputs = [self.augmentation(x, epoch, k) for k, x in enumerate(inputs, number)]
+            yield from zip(inputs, targets, strict=True)
+
+    def _at_once(self) -> int:
+        """Return how many batches are gathered at once: as many as fit in a piece, if each begins where tensors do."""
+        if isinstance(self.inputs, PreparedRows) or self.world_size > 1:
+            return 1
+        sizes = [self.batch_size * t[0].numel() * t.element_size() for t in (self.inputs, self.targets)]
+        if any(size % ALIGNMENT for size in sizes):
+            return 1
+        return max(1, PIECE_BYTES // max(1, *sizes))

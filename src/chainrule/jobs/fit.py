@@ -255,19 +255,20 @@ def _updates(
     request: Request, training: Training, material: Material, folder: RunFolder, stop: signals.Stop
 ) -> Iterator[Event]:
     """Train, save now and then, and stop at a safe point when asked to."""
-    saved_at, told_at, cost = time.perf_counter(), 0.0, 0.0
+    save_at, tell_at = time.perf_counter() + request.checkpoint_seconds, 0.0
     with closing(training.reports()) as reports:
         try:
             for report in reports:
-                now = time.perf_counter()
-                if stop or now - saved_at >= max(request.checkpoint_seconds, cost / CHECKPOINT_SHARE):
+                now, asked = time.perf_counter(), stop.number
+                if asked or now >= save_at:
                     _save(folder, training, material)
-                    saved_at = time.perf_counter()
-                    cost = saved_at - now if request.checkpoint_seconds else 0.0
-                if stop:
-                    raise Interrupted(_how_to_resume(folder, training, stop.number), stop.number)
-                if now - told_at >= TELL_SECONDS:
-                    told_at = now
+                    saved = time.perf_counter()
+                    rarely = (saved - now) / CHECKPOINT_SHARE if request.checkpoint_seconds else 0.0
+                    save_at = saved + max(request.checkpoint_seconds, rarely)
+                if asked:
+                    raise Interrupted(_how_to_resume(folder, training, asked), asked)
+                if now >= tell_at:
+                    tell_at = now + TELL_SECONDS
                     yield Stepped(report.step, report.epoch)
                 if report.ends_epoch:
                     yield EpochEnded(row=training.history[-1], is_best=training.best_epoch == report.epoch)

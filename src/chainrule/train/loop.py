@@ -67,9 +67,10 @@ def updates(
         rate = schedule.after(losses)
         for inputs, targets in batches.epoch(epoch, start=place):
             step.prepare(number, rate(number))
-            outcome = step(inputs, targets)
+            loss = step(inputs, targets).loss
             number += 1
-            yield Report(number, epoch + 1, outcome.loss.detach(), len(targets), number % per_epoch == 0)
+            held = loss.detach() if loss.requires_grad else loss
+            yield Report(number, epoch + 1, held, len(targets), number % per_epoch == 0)
             if number == schedule.steps:
                 return
 

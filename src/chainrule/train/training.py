@@ -120,12 +120,13 @@ class Training:
         if self.is_finished:
             return
         began = time.perf_counter()
+        read_every = 1 if self.batches.inputs.device.type == "cpu" else READ_EVERY
         if self.start is not None and self.number == 0:
             self.start()
         for report in self._updates():
             self.number = report.step
             self._unread.append(report.loss)
-            if report.ends_epoch or len(self._unread) >= READ_EVERY or report.loss.device.type == "cpu":
+            if report.ends_epoch or len(self._unread) >= read_every:
                 self._read(report.epoch)
             if report.ends_epoch:
                 self._end_epoch(report.epoch, time.perf_counter() - began)

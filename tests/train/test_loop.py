@@ -29,11 +29,15 @@ def weights(step: cr.AutogradStep | cr.DenseStep) -> list[torch.Tensor]:
     return [p.detach().clone() for p in step.objective.parameters()]
 
 
-def losses_of_loop(step: cr.AutogradStep | cr.DenseStep, batches: cr.Batches, made: cr.Schedule) -> list[float]:
+def losses_of_loop(
+    step: cr.AutogradStep | cr.DenseStep, batches: cr.Batches, made: cr.Schedule
+) -> list[float]:
     return [report.loss.item() for report in cr.updates(step, batches, made)]
 
 
-def losses_of_training(step: cr.AutogradStep | cr.DenseStep, batches: cr.Batches, made: cr.Schedule) -> list[float]:
+def losses_of_training(
+    step: cr.AutogradStep | cr.DenseStep, batches: cr.Batches, made: cr.Schedule
+) -> list[float]:
     training = Training(step, batches, None, made, None)
     for report in training.reports():
         assert len(training.losses) == report.step, "every loss is known when its update is reported"
@@ -43,7 +47,9 @@ def losses_of_training(step: cr.AutogradStep | cr.DenseStep, batches: cr.Batches
 @pytest.mark.parametrize("kind", ["autograd", "dense"])
 @pytest.mark.parametrize("batch_size", [16, 17])
 @pytest.mark.parametrize("way", [losses_of_loop, losses_of_training])
-def test_same_bits_as_the_straightforward_loop(kind: str, batch_size: int, way: Callable[..., list[float]]) -> None:
+def test_same_bits_as_the_straightforward_loop(
+    kind: str, batch_size: int, way: Callable[..., list[float]]
+) -> None:
     random = torch.Generator().manual_seed(0)
     inputs, targets = torch.randn(190, 20, generator=random), torch.randint(0, 3, (190,), generator=random)
     batches, made = cr.Batches(inputs, targets, batch_size), cr.schedule("cosine", steps=STEPS)

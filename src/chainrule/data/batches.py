@@ -85,7 +85,7 @@ class Batches:
             inputs = self.inputs.index_select(0, rows).unsafe_split(self.batch_size)
             targets = self.targets.index_select(0, rows).unsafe_split(self.batch_size)
             if self.augmentation is not None:
-                inputs = [self.augmentation(x, epoch, k) for k, x in enumerate(inputs, number)]
+                inputs = tuple(self.augmentation(x, epoch, k) for k, x in enumerate(inputs, number))
             yield from zip(inputs, targets, strict=True)
 
     def _at_once(self) -> int:

@@ -4,6 +4,7 @@
 # make rows    which rows of docs/curriculum.md are proven by tests that ran and passed
 # make breaks  break sixty features on purpose; the tests marked with their rows must notice
 # make bench   every benchmark, with records (takes long)
+# make table   steps and whole jobs against other libraries (extra `bench`), as the README shows them
 # make fuzz    fuzz every reader and every file of a run (FORMAT=csv SECONDS=60; without FORMAT all of them)
 # make kills   thirty kills of a training run, each resumed to equal bits
 
@@ -12,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check rows breaks bench fuzz kills clean
+.PHONY: demo test check rows breaks bench table fuzz kills clean
 
 demo: $(VENV)/.installed
 	$(BIN)/chainrule fit digits
@@ -36,6 +37,11 @@ breaks: $(VENV)/.developing
 
 bench: $(VENV)/.developing
 	for claim in benchmarks/[a-z]*.py; do $(BIN)/python $$claim || exit 1; done
+
+table: $(VENV)/.developing
+	@$(PIP) --editable '.[bench]'
+	$(BIN)/python benchmarks/steps_against_peers.py
+	$(BIN)/python benchmarks/jobs_against_peers.py
 
 FORMAT ?=
 SECONDS ?= 20

@@ -38,7 +38,10 @@ class Objective(nn.Module):
         self.task = task
 
     def forward(self, inputs: Tensor, targets: Tensor) -> Outcome:
-        outputs = self.model(inputs)
+        return self.outcome(self.model(inputs), targets)
+
+    def outcome(self, outputs: Tensor, targets: Tensor) -> Outcome:
+        """Take the loss of outputs that the model gave."""
         losses = self.task.losses(outputs, targets).mean(-1)
         return Outcome(losses if losses.dim() == 0 else losses.sum(), losses, outputs)
 

@@ -15,6 +15,9 @@ from chainrule.nn.visits import visits
 from chainrule.optim.clipping import clip_norm_, clip_value_
 from chainrule.optim.penalties import Penalty
 from chainrule.optim.rules import FromTorch, Rule
+from chainrule.train.compiled import CompiledForward, Forward
+from chainrule.train.layout import channels_last as with_channels_last
+from chainrule.train.layout import lay_out_
 from chainrule.train.objective import Objective, Outcome
 
 RUNNING = 0.98  # share of the past in the running loss: it looks back some 50 updates
@@ -50,7 +53,6 @@ class RuleStep:
         decay_with_loss: bool = False,
         reseeds: bool = False,
     ) -> None:
-        """`reseeds` re-seeds torch's global generator before each update, for layers that draw from it."""
         for name, limit in (("clip_norm", clip_norm), ("clip_value", clip_value)):
             if limit is not None and not 0 < limit < math.inf:
                 raise SettingError(f"{name} must be a positive number; got {limit:g}")
@@ -132,19 +134,75 @@ class RuleStep:
 class AutogradStep(RuleStep):
     """Any model: forward, backward, clip, optimizer with the penalties around it.
 
+    With a lower `precision`, torch.bfloat16, the products of the forward and the backward pass are taken in it
+    (torch.autocast); weights, buffers, the loss, gradients and updates stay float32. `channels_last` lays out weights,
+    buffers, the rule's state and inputs that have four axes with their channels last in memory; `compiled_rows` says of
+    how many rows the batches are that run compiled. All of them combine.
+
     On the CPU the loss is checked before it is used, so that the weights which gave a loss that is not finite still
     stand when the layer is looked for. Elsewhere reading it would stall the device: the loop checks later.
-    Raises: TrainingFailed naming update and layer
+    Raises: SettingError for weights that are not float32 beside a precision; TrainingFailed naming update and layer;
+    PlanError at the first batch where the compiler is missing or fails
     """
 
+    def __init__(
+        self,
+        objective: Objective,
+        optimizer: Rule | torch.optim.Optimizer,
+        *,
+        seed: int = 0,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        penalty: Penalty | None = None,
+        decay_with_loss: bool = False,
+        reseeds: bool = False,
+        precision: torch.dtype | None = None,
+        channels_last: bool = False,
+        compiled_rows: int | None = None,
+    ) -> None:
+        """`reseeds` re-seeds torch's global generator before each update, for layers that draw from it."""
+        super().__init__(
+            objective,
+            optimizer,
+            seed=seed,
+            clip_norm=clip_norm,
+            clip_value=clip_value,
+            penalty=penalty,
+            decay_with_loss=decay_with_loss,
+            reseeds=reseeds,
+        )
+        self.precision = precision
+        self.channels_last = channels_last
+        self._forward: Forward = objective
+        if precision is not None:
+            if any(p.dtype != torch.float32 for p in self._parameters):
+                raise SettingError(f"products in {precision} are for weights in float32; these are not all")
+            self._forward = self._in_precision
+        if channels_last:
+            lay_out_(objective, self.optimizer, torch.channels_last)
+        if compiled_rows is not None:
+            self._forward = CompiledForward(self._forward, objective, compiled_rows)
+
     def differentiate(self, inputs: Tensor, targets: Tensor) -> Outcome:
-        outcome: Outcome = self.objective(inputs, targets)
+        if self.channels_last:
+            inputs = with_channels_last(inputs)
+        outcome = self._forward(inputs, targets)
         if self._checks and not math.isfinite(outcome.loss.item()):
-            raise TrainingFailed(describe_failure(self.objective.model, inputs, self.number))
+            with self._lowered():
+                raise TrainingFailed(describe_failure(self.objective.model, inputs, self.number))
         for parameter in self._parameters:
             parameter.grad = None
         outcome.loss.backward()  # type: ignore[no-untyped-call]
         return outcome
+
+    def _in_precision(self, inputs: Tensor, targets: Tensor) -> Outcome:
+        with self._lowered():
+            outputs = self.objective.model(inputs)
+        return self.objective.outcome(outputs.float(), targets)
+
+    def _lowered(self) -> torch.autocast:
+        device = self._parameters[0].device.type
+        return torch.autocast(device, self.precision, enabled=self.precision is not None)
 
     @property
     def _checks(self) -> bool:

@@ -4,11 +4,13 @@ import io
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageEnhance
 from sklearn.datasets import load_sample_images
+from torch.nn import functional
 
 from chainrule.data.builtin import digits
-from chainrule.data.picture_copies import picture_groups
+from chainrule.data.picture_copies import SIDE, _pooled, picture_groups
 
 
 @pytest.fixture(scope="module")
@@ -98,3 +100,23 @@ def test_few_pictures_of_which_none_looks_like_another():
     """No candidates at all for a near copy: six ramps of grey that begin elsewhere."""
     ramps = (np.arange(6 * 3072) % 253).astype(np.uint8).reshape(6, 3, 32, 32)
     assert len(picture_groups(ramps)) == 6
+
+
+@pytest.mark.parametrize(
+    "shape", [(3, 1, 28, 28), (2, 3, 8, 8), (4, 3, 33, 50), (1, 1, 128, 128), (2, 1, 1, 200)], ids=str
+)
+def test_products_pool_whole_pixels_to_the_same_bits(shape):
+    """Which pictures are copies, and so how a run's rows are divided, does not depend on the faster way."""
+    numbers = torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(0)).float()
+    for pixels in (numbers, torch.full(shape, 255.0)):
+        assert torch.equal(_pooled(pixels, is_whole=True), functional.adaptive_avg_pool2d(pixels, SIDE))
+
+
+def test_the_threads_that_others_use_are_put_back():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        picture_groups(np.random.default_rng(0).integers(0, 256, (40, 1, 8, 8)).astype(np.uint8))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

@@ -18,6 +18,7 @@ _PUBLIC = {
     "explain": "chainrule.jobs.explain",
     "check_gradients": "chainrule.explanations.gradient_check",
     "lr_range": "chainrule.jobs.lr_range",
+    "bench": "chainrule.jobs.bench",
     "build": "chainrule.models",
     "ChainruleError": "chainrule.core.errors",
     "Batches": "chainrule.data.batches",
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from chainrule.data.batches import Batches as Batches
     from chainrule.data.reading import Divided as Divided
     from chainrule.explanations.gradient_check import check_gradients as check_gradients
+    from chainrule.jobs.bench import bench as bench
     from chainrule.jobs.explain import explain as explain
     from chainrule.jobs.fit import fit as fit
     from chainrule.jobs.lr_range import lr_range as lr_range

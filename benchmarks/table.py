@@ -15,13 +15,15 @@ from harness import RECORDS
 def step_table(result: dict[str, Any]) -> str:
     """Write the updates of one network as a Markdown table."""
     lines = [
-        f"\nOne update, {result['network']}, batch {result['rows']}, plan {result['plan']}\n",
-        "| side | µs an update | chainrule takes |",
-        "|--|--|--|",
+        f"\nOne update, {result['network']}, batch {result['rows']}, plan {result['plan']}, at most {result['threads']} threads\n",
+        "| side | µs an update, median | least | chainrule takes |",
+        "|--|--|--|--|",
     ]
     for side, found in result["sides"].items():
-        lines.append(f"| {side} | {_round(found['microseconds'])} | {_share(side, found)} |")
-    lines += [f"| {side} | {why} | |" for side, why in result["skipped"].items()]
+        lines.append(
+            f"| {side} | {_round(found['microseconds'])} | {_round(found['least'])} | {_share(side, found)} |"
+        )
+    lines += [f"| {side} | {why} | | |" for side, why in result["skipped"].items()]
     reached = [_judged(result["sides"].get(side), side, goal) for side, goal in result["goals"].items()]
     return "\n".join([*lines, "", *filter(None, reached)])
 

@@ -63,3 +63,23 @@ def test_a_peer_that_is_not_installed_is_named() -> None:
     assert "| Other | package_of_nobody not installed | | |" in shown
     assert "| loop | 1.00 | 0.900 | 1/2.50 (1/3.33 to 1/2.00) |" in shown
     assert "Goal: at most 1/2.00 of loop, the fastest peer: reached (1/2.50)." in shown
+
+
+def test_a_run_is_opened_and_not_trained() -> None:
+    """The benchmarks take the plan, the recipe and the data of a run at its first update."""
+    networks, side = importlib.import_module("peers.networks"), importlib.import_module("peers.chainrule_side")
+    x, y = np.random.default_rng(0).standard_normal((32, 4), dtype=np.float32), np.arange(32) % 3
+    run, plan = side.updates(networks.mlp(4, 5, 3), x, y, 0.01, 2, plan="plain")
+    with run.stack:
+        run()
+    assert plan.startswith("plain (")
+
+
+def test_the_interval_of_two_one_sided_tests() -> None:
+    """A 90 % interval of the paired t statistic, as SciPy has it."""
+    from scipy.stats import ttest_1samp
+
+    differences = [0.004, -0.002, 0.0, 0.001, 0.003]
+    found = importlib.import_module("plans_agree").interval(differences)
+    expected = ttest_1samp(differences, 0).confidence_interval(0.9)
+    assert found[1:] == pytest.approx((expected.low, expected.high))

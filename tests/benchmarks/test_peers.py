@@ -67,7 +67,10 @@ def test_a_peer_that_is_not_installed_is_named() -> None:
 
 def test_a_run_is_opened_and_not_trained() -> None:
     """The benchmarks take the plan, the recipe and the data of a run at its first update."""
-    networks, side = importlib.import_module("peers.networks"), importlib.import_module("peers.chainrule_side")
+    networks, side = (
+        importlib.import_module("peers.networks"),
+        importlib.import_module("peers.chainrule_side"),
+    )
     x, y = np.random.default_rng(0).standard_normal((32, 4), dtype=np.float32), np.arange(32) % 3
     run, plan = side.updates(networks.mlp(4, 5, 3), x, y, 0.01, 2, plan="plain")
     with run.stack:

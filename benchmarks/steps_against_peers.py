@@ -7,7 +7,7 @@ Work:     one update on a prepared batch, gradient descent with momentum, cross-
 Sides:    chainrule      the step of a run of 100,000 updates, as `fit` sets it up with its plan; the loss is checked
           plain PyTorch  nn.Sequential, nn.CrossEntropyLoss, torch.optim.SGD: zero_grad, forward, backward, step
           fused          plain with torch.optim.SGD(fused=True)
-          JAX            an update compiled by jit, one call each; and all updates of a round in one scan
+          JAX            an update compiled by jit, one call each; and all updates of a round in one scan (dense layers alone)
           Every side stays in a process of its own and is timed in turn, some updates at a time.
 Expected: chainrule / plain <= 1/6 and chainrule / JAX jit <= 1/2 (small), chainrule / plain <= 1/1.6 (wide),
           chainrule / plain <= 1/3.5 (convolutions)
@@ -78,7 +78,7 @@ def work_off(side: Side, update: Update, plan: str) -> None:
 def measure(name: str, plan: str, rounds: int, threads: int) -> dict[str, Any]:
     """Time every side in turn."""
     update = UPDATES[name]
-    present, skipped = sides.split_by_presence(sides.STEPS)
+    present, skipped = sides.split_by_presence(sides.STEPS, update.network)
     seconds: dict[str, list[float]] = {side.name: [] for side in (CHAINRULE, *present)}
     with ExitStack() as stack:
         workers = {side.name: _start(stack, side, name, plan, threads) for side in (CHAINRULE, *present)}

@@ -14,6 +14,8 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
+from .networks import Network
+
 
 @dataclass(frozen=True)
 class Side:
@@ -46,19 +48,23 @@ JOBS = (
     Side("skorch", "skorch_peer", ("torch", "skorch")),
     Side("scikit-learn MLPClassifier", "sklearn_peer", ("sklearn",), is_dense_only=True),
     Side("JAX, jit", "jax_peer", JAX),
-    Side("JAX, scan", "jax_peer", JAX, {"scan": True}),
+    Side("JAX, scan", "jax_peer", JAX, {"scan": True}, is_dense_only=True),
 )
 STEPS = (
     Side("plain PyTorch", "plain_loop"),
     Side("plain PyTorch, fused optimizer", "plain_loop", ("torch",), {"fused": True}),
     Side("JAX, jit", "jax_peer", JAX),
-    Side("JAX, scan", "jax_peer", JAX, {"scan": True}),
+    Side("JAX, scan", "jax_peer", JAX, {"scan": True}, is_dense_only=True),
 )
 
 
-def split_by_presence(sides: tuple[Side, ...]) -> tuple[list[Side], dict[str, str]]:
-    """Return the sides that can run here, and for each other one what it lacks."""
+def split_by_presence(
+    sides: tuple[Side, ...], network: Network | None = None
+) -> tuple[list[Side], dict[str, str]]:
+    """Return the sides that can run here, and for each other one why it does not."""
     skipped = {side.name: f"{', '.join(side.missing)} not installed" for side in sides if side.missing}
+    if network is not None and not network.is_dense:
+        skipped |= {side.name: "dense layers alone" for side in sides if side.is_dense_only}
     return [side for side in sides if side.name not in skipped], skipped
 
 

@@ -10,6 +10,7 @@ import difflib
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -106,3 +107,11 @@ def _worse(earlier: str | None, outcome: str) -> str:
 def fixtures() -> Path:
     """The folder of the decks' tables."""
     return Path(__file__).parent / "fixtures"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep plans and compiled code of the tests apart from the user's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield

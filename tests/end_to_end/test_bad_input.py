@@ -314,7 +314,15 @@ def test_outputs_that_cannot_be_written(refused, tmp_path, trained):
             "--test 0.6 and --validation 0.4 leave no rows to train on",
         ),
         (("--device", "tpu"), "--device takes auto, cpu, cuda, mps; got 'tpu'"),
-        (("--plan", "fast"), "--plan takes auto, plain, dense or dense-bfloat16; got 'fast'"),
+        (
+            ("--plan", "fast"),
+            "--plan takes auto, a run whose plan is wanted, or some of plain, dense, bfloat16, channels-last, compiled",
+        ),
+        (("--plan", "plain,dense"), "--plan plain stands alone; got 'plain,dense'"),
+        (
+            ("--plan", "dense,channels-last"),
+            "--plan dense goes with bfloat16 only; got 'dense,channels-last'",
+        ),
         (("--metric", "auk"), "no metric is called 'auk'; did you mean 'auc'"),
         (("--metric", "auc"), "the metric auc is not for regression; those that are: r2, mae, rmse"),
         (("--class-weight", "balanced"), "--class-weight is for classes; this target holds values"),

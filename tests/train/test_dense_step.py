@@ -14,7 +14,6 @@ from chainrule.core.errors import SettingError, ShapeError, TrainingFailed
 from chainrule.nn.activations import Activate
 from chainrule.nn.noise import Dropout
 from chainrule.train.dense_chain import why_not_dense
-from chainrule.train.plan import Plan, make_plan
 
 RULE = functools.partial(cr.optimizer, "momentum", learning_rate=0.1)
 
@@ -132,19 +131,6 @@ def test_weights_that_explode_are_named_before_they_move() -> None:
 def test_rows_that_do_not_fit(rows: torch.Tensor, said: str) -> None:
     with pytest.raises(ShapeError, match=said):
         step_of(chain())(rows, torch.tensor([0, 1]))
-
-
-def test_the_plan_says_its_step() -> None:
-    plan = make_plan("dense", "auto", 1000)
-    assert (plan.device, plan.step) == ("cpu", "dense")
-    assert str(Plan(device="cpu", threads=1, step="dense")) == "dense (cpu, 1 thread, float32)"
-    assert str(make_plan("dense-bfloat16", "cpu", 1000)) == "dense (cpu, 1 thread, bfloat16)"
-    with pytest.raises(
-        ValueError, match=r"plan\.step and plan\.precision should be .*; got 'loop' in 'float32'"
-    ):
-        Plan(device="cpu", threads=1, step="loop")
-    with pytest.raises(ValueError, match=r"got 'autograd' in 'bfloat16'"):
-        Plan(device="cpu", threads=1, precision="bfloat16")
 
 
 def test_products_in_bfloat16_follow_float32() -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from chainrule.apps import output
-from chainrule.apps.flags import DATA, JSON, QUIET, RUN, RUNS, TRAINING, of_setting
+from chainrule.apps.flags import DATA, JSON, QUIET, RUN, RUNS, TRAINING, VERBOSE, of_setting
 from chainrule.core.errors import SettingError
 from chainrule.train.settings import Settings, parse_settings, parse_training, parse_value
 
@@ -92,7 +92,7 @@ def fit(
     by: Annotated[str | None, of_setting("by", "COLUMN", DATA)] = None,
     seed: Annotated[int | None, of_setting("seed", "N")] = None,
     device: Annotated[str | None, of_setting("device", "NAME", RUN)] = None,
-    plan: Annotated[str | None, of_setting("plan", "NAME", RUN)] = None,
+    plan: Annotated[str | None, of_setting("plan", "WAY,…", RUN)] = None,
     memory: Annotated[str | None, of_setting("memory", "AMOUNT", DATA)] = None,
     runs: RUNS = Path("runs"),
     name: Annotated[str | None, typer.Option(help="Name of the run folder.", rich_help_panel=RUN)] = None,
@@ -111,6 +111,7 @@ def fit(
     ] = 1.0,
     json: JSON = False,
     quiet: QUIET = False,
+    verbose: VERBOSE = False,
 ) -> None:
     """Train a network on DATA, judge it on rows that it never saw, and keep it."""
     flags = {
@@ -135,7 +136,7 @@ def fit(
         named = data[0] if data and len(data) == 1 else data or None
         request = Request(
             data=divided(named, settings, validation_data, test_data), target=target, settings=settings, model_settings=of_model, runs=runs, name=name, resume=resume,
-            checkpoint_seconds=checkpoint_seconds, track=out.track, command=output.command_line(),
+            checkpoint_seconds=checkpoint_seconds, track=out.track, command=output.command_line(), verbose=verbose,
         )  # fmt: skip
         for _ in out.show(run_fit(request)):
             pass

@@ -12,6 +12,14 @@ from chainrule.train.settings import help_text
 TRAINING, DATA, RUN = "Training", "Data and question", "Run"
 JSON = Annotated[bool, typer.Option("--json", help="One JSON object per line instead of text.")]
 QUIET = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+VERBOSE = Annotated[
+    bool,
+    typer.Option(
+        "--verbose",
+        help="Say which ways to run were tried, what each took and what was saved.",
+        rich_help_panel=RUN,
+    ),
+]
 ENCODING = Annotated[
     str | None, typer.Option(help="Encoding of the table, if not that of training.", metavar="NAME")
 ]

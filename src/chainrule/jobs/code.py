@@ -109,9 +109,13 @@ def write_script(recipe: Recipe, folder: Any) -> str:
 
 def _title(recipe: Recipe) -> str:
     ours, torch_version = (_plain_version(recipe.versions.get(name, "")) for name in ("chainrule", "torch"))
+    whose = "the same weights" if recipe.plan.is_plain else "the weights of --plan plain"
+    went = (
+        "" if recipe.plan.is_plain else f"The run went by the plan {recipe.plan.way}; this is plain PyTorch. "
+    )
     said = (
-        f"Written by chainrule {ours}. On the machine of the run, with torch {torch_version}, it "
-        "ends with the same weights bit for bit; it saves them beside itself. From the top: settings, data, network, judging, "
+        f"Written by chainrule {ours}. {went}On the machine of the run, with torch {torch_version}, it "
+        f"ends with {whose} bit for bit; it saves them beside itself. From the top: settings, data, network, judging, "
         "training, chance."
     )
     return f"{describe(recipe)}\n\n{textwrap.fill(said, WIDTH)}\n"
@@ -126,10 +130,8 @@ def _check_settings(recipe: Recipe) -> None:
     """Refuse what no part of a script knows."""
     for given in recipe.given:
         raise RunError(f"its {given} was handed over as an object, whose code the run does not hold")
-    if recipe.plan.device != "cpu" or recipe.plan.step != "autograd" or recipe.plan.precision != "float32":
-        raise RunError(
-            f"its plan is {recipe.plan}; scripts are written for plain execution on the processor in float32"
-        )
+    if recipe.plan.device != "cpu":
+        raise RunError(f"its plan is {recipe.plan}; scripts are written for the processor")
     standard = Settings()
     for item in fields(Settings):
         value = getattr(recipe.settings, item.name)

@@ -22,12 +22,22 @@ from chainrule.jobs.events import EpochEnded, Event, Finished, Opened, Said, Ste
 from chainrule.jobs.folder import RunFolder
 from chainrule.jobs.held_out import Train
 from chainrule.jobs.material import Material, make_material, read_again, reading_of
-from chainrule.jobs.preparation import about_untrained_layers, prepare_run, settled_plan
+from chainrule.jobs.planning import (
+    Planned,
+    about_saving,
+    about_slowness,
+    check_plan,
+    is_elsewhere,
+    plan_anew,
+    plan_for,
+)
+from chainrule.jobs.preparation import about_untrained_layers, prepare_run
 from chainrule.jobs.request import Request, called, check_initial, check_names, divided
 from chainrule.jobs.run import Run
 from chainrule.jobs.show import consume
 from chainrule.jobs.workshop import draw_start_, make_training
 from chainrule.train.checkpoint import load_checkpoint, save_checkpoint, under
+from chainrule.train.plan import make_plan
 from chainrule.train.recipe import Recipe, versions_here
 from chainrule.train.settings import Settings, parse_value, with_named
 from chainrule.train.task import LossFunction
@@ -159,6 +169,7 @@ def run_fit(request: Request) -> Iterator[Event]:
         yield from _resume(request)
         return
     check_names(request.settings)
+    check_plan(request.settings, request.runs)
     check_initial(request)
     folders.check_place(request.runs, request.name)
     yield Said(text=f"reading {visible(called(request.data))}")
@@ -173,15 +184,20 @@ def run_fit(request: Request) -> Iterator[Event]:
     training = make_training(recipe, material, device, model=request.model, loss=request.loss)
     untrained = about_untrained_layers(training.step.objective.model)
     yield from (Warned(text=warning) for warning in untrained)
-    recipe = replace(recipe, plan=settled_plan(recipe, training), notes=(*recipe.notes, *untrained))
+    started = recipe.plan
+    planned = plan_for(recipe, training, request.runs)
+    recipe = replace(recipe, plan=planned.plan, notes=(*recipe.notes, *untrained))
+    yield from (Said(text=detail) for detail in planned.details if request.verbose)
     with recipe.plan.applied():
+        if recipe.plan.way != started.way:
+            training = make_training(recipe, material, device, model=request.model, loss=request.loss)
         # Again, now that the number of threads is settled: the bits of orthogonal weights depend on it.
         draw_start_(training.step.objective.model, recipe)
         folder = folders.create(request.runs, request.name, stem, recipe.to_json())
         with folder.locked():
             if recipe.given:
                 _save(folder, training, material)
-            yield from _train(request, recipe, material, training, folder, began)
+            yield from _train(request, recipe, material, training, folder, began, planned)
 
 
 def _resume(request: Request) -> Iterator[Event]:
@@ -196,6 +212,15 @@ def _resume(request: Request) -> Iterator[Event]:
         changed = {k: (v, w) for k, v in recipe.versions.items() if (w := versions_here().get(k)) != v}
         for package, (then, now) in changed.items():
             yield Said(text=f"{package} was {then} when the run was started and is {now}: bits may differ")
+        planned = Planned(plan=recipe.plan)
+        if is_elsewhere(recipe.plan) and recipe.settings.plan == "auto":
+            planned = _plan_here(request, recipe, material)
+            yield Said(
+                text=f"the plan {recipe.plan.way} was made on {recipe.plan.machine}; on this machine the run goes on by "
+                f"{planned.plan}, and its bits may differ from those that the other would have given"
+            )
+            recipe = replace(recipe, plan=planned.plan)
+            folder.write_recipe(recipe.to_json())
         with recipe.plan.applied() as device:
             training = make_training(recipe, material, device, model=request.model, loss=request.loss)
             if folder.checkpoint.exists():
@@ -204,11 +229,25 @@ def _resume(request: Request) -> Iterator[Event]:
                 raise RunError(
                     f"{folder.checkpoint} is missing: the start of a model that was handed over is lost"
                 )
-            yield from _train(request, recipe, material, training, folder, began)
+            yield from _train(request, recipe, material, training, folder, began, planned)
+
+
+def _plan_here(request: Request, recipe: Recipe, material: Material) -> Planned:
+    """Return the plan of a run that was begun on another machine."""
+    plain = replace(recipe, plan=make_plan("plain", recipe.settings.device))
+    device = choose_device(plain.plan.device)
+    training = make_training(plain, material, device, model=request.model, loss=request.loss)
+    return plan_anew(recipe, training)
 
 
 def _train(
-    request: Request, recipe: Recipe, material: Material, training: Training, folder: RunFolder, began: float
+    request: Request,
+    recipe: Recipe,
+    material: Material,
+    training: Training,
+    folder: RunFolder,
+    began: float,
+    planned: Planned,
 ) -> Iterator[Event]:
     settings = recipe.settings
     assert settings.epochs is not None and settings.model is not None
@@ -226,7 +265,13 @@ def _train(
     )
     before = sum(row["seconds"] for row in training.history)  # of a run that is taken up again
     with signals.held_back() as stop:
-        yield from _updates(request, training, material, folder, stop)
+        for event in _updates(request, training, material, folder, stop):
+            yield event
+            if isinstance(event, EpochEnded) and event.row["epoch"] == 1:
+                said = about_slowness(planned, event.row["seconds"], len(training.batches))
+                yield from (Said(text=said) for said in [said] if said)
+        if request.verbose and (said := about_saving(planned, training)):
+            yield Said(text=said)
         if training.reason is not None:
             yield Said(text=f"stopped after epoch {len(training.history)}: {training.reason}")
         _save(folder, training, material)

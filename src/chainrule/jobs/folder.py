@@ -44,6 +44,10 @@ class RunFolder:
         """Read recipe.json. Raises: RunError naming the file if it is missing or damaged."""
         return read_json(self.path / RECIPE)
 
+    def write_recipe(self, recipe: Any) -> None:
+        """Write recipe.json anew. Raises: StorageError"""
+        write_json(self.path / RECIPE, recipe)
+
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Be the only writer of this run while the block runs."""
@@ -97,7 +101,7 @@ def create(runs: Path, name: str | None, stem: str, recipe: Any) -> RunFolder:
     else:
         path = _next(runs, re.sub(r"[^\w.-]+", "-", stem).strip("-.") or "run")
     folder = RunFolder(path)
-    write_json(path / RECIPE, recipe)
+    folder.write_recipe(recipe)
     return folder
 
 

@@ -18,7 +18,8 @@ from chainrule.core.text import visible
 from chainrule.core.units import show_number
 from chainrule.data.read import read
 from chainrule.jobs.material import reading_of
-from chainrule.jobs.preparation import prepare_run, settled_plan
+from chainrule.jobs.planning import unmeasured_plan
+from chainrule.jobs.preparation import prepare_run
 from chainrule.jobs.request import Request, called, check_names
 from chainrule.jobs.workshop import make_training
 from chainrule.report.canvas import show_tick
@@ -161,7 +162,7 @@ def find_range(
     swept = replace(recipe, settings=with_named(recipe.settings, {"learning_rate": highest, **_NO_SCHEDULE}))
     device = choose_device(recipe.plan.device)
     training = make_training(swept, material, device, model=request.model, loss=request.loss)
-    with settled_plan(recipe, training).applied():
+    with unmeasured_plan(recipe, training).applied():
         measured = list(_tracked(sweep(training.step, training.batches, lowest, steps), steps, request.track))
     if not measured:
         raise SettingError(

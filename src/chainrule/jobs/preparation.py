@@ -18,17 +18,16 @@ from chainrule.diagnose.before import warnings
 from chainrule.jobs.groups import check_column
 from chainrule.jobs.held_out import check_rows, hold_back, way_announced
 from chainrule.jobs.material import Material, make_material
+from chainrule.jobs.planning import check_plan
 from chainrule.jobs.request import Request
 from chainrule.jobs.workshop import check_settings, hyperparameters
 from chainrule.models import model_settings
 from chainrule.nn.activations import Activate
 from chainrule.optim.rules import check_hyperparameters
-from chainrule.train.plan import Plan, make_plan, multiply_adds
 from chainrule.train.recipe import Recipe, versions_here
 from chainrule.train.settings import Settings
 from chainrule.train.suggestions import Question, suggest, suggest_model
 from chainrule.train.task import Task, build_task
-from chainrule.train.training import Training
 
 EPOCHS_OF_ONE_UPDATE = 200  # at least, where each makes a single update
 
@@ -80,7 +79,7 @@ def prepare_run(request: Request, source: Source) -> tuple[Recipe, Material]:
         settings=filled,
         model_settings=check_settings(filled, kept, accepted) if name else kept,
         inputs=inputs,
-        plan=make_plan(settings.plan, settings.device),
+        plan=check_plan(settings, request.runs),
         versions=versions_here(),
         notes=(
             *source.notes,
@@ -149,13 +148,6 @@ def _about_patience(settings: Settings, material: Material) -> tuple[str, ...]:
         f"--patience {settings.patience} stops nothing: no rows validate, so that all epochs are made "
         "(--validation 0.1 keeps a tenth of the rows for it)",
     )
-
-
-def settled_plan(recipe: Recipe, training: Training) -> Plan:
-    """Return the plan, now that the network is known."""
-    batches = training.batches
-    work = multiply_adds(training.step.objective.model, batches.inputs[:1]) * batches.batch_size
-    return make_plan(recipe.settings.plan, recipe.settings.device, work)
 
 
 def about_untrained_layers(model: nn.Module) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from chainrule.jobs.workshop import hyperparameters
 from chainrule.nn.initial import find_initial
 from chainrule.nn.losses import loss
 from chainrule.optim.rules import check_hyperparameters
-from chainrule.train.plan import make_plan
+from chainrule.train.plan import make_plan, names_a_way
 from chainrule.train.settings import Settings
 from chainrule.train.task import LossFunction
 
@@ -43,6 +43,7 @@ class Request:
     checkpoint_seconds: float = CHECKPOINT_SECONDS
     track: Callable[..., Any] | None = None
     command: str | None = None
+    verbose: bool = False
 
 
 def divided(data: Any, settings: Settings, validation_data: Any, test_data: Any) -> Any:
@@ -102,7 +103,8 @@ def check_names(settings: Settings) -> None:
     check_augmentation(settings.augment)
     if settings.optimizer is not None:
         check_hyperparameters(settings.optimizer, hyperparameters(settings))
-    make_plan(settings.plan, settings.device)
+    if names_a_way(settings.plan):
+        make_plan(settings.plan, settings.device)
     parse_split(settings.split)
 
 

@@ -90,7 +90,8 @@ class Terminal:
 
     def _open(self, event: Opened) -> None:
         rows = ", ".join(f"{count:,} {part}" for part, count in event.rows.items() if count)
-        self.line(f"{event.model}, {event.parameters:,} parameters · rows: {rows} · plan: {event.plan}")
+        self.line(f"{event.model}, {event.parameters:,} parameters · rows: {rows}")
+        self.line(f"plan: {event.plan}")
         self._opened = event
         validated = (
             f" {'validation':>11} {event.metric:>{width(event.metric)}}" if event.rows["validation"] else ""

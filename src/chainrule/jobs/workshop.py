@@ -129,7 +129,7 @@ def make_training(
     check_smallest_batch(network, len(train.rows), train.batch_size, material.inputs[:1])
     objective = Objective(network, task).to(device)
     return Training(
-        _make_step(recipe, objective),
+        make_step(recipe, objective),
         train,
         validation,
         make_schedule(settings, len(train)),
@@ -143,7 +143,7 @@ def make_training(
     )
 
 
-def _make_step(recipe: Recipe, objective: Objective) -> RuleStep:
+def make_step(recipe: Recipe, objective: Objective) -> RuleStep:
     """Bind update rule, penalties, clipping and noise to a network on its device, in the step that the plan names.
 
     Raises: SettingError for a plan that does not apply

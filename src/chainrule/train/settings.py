@@ -217,7 +217,9 @@ class Settings:
     device: str = _setting("auto", "where to run: auto (the default), cpu, cuda or mps")
     plan: str = _setting(
         "auto",
-        "how to run: auto (the default), plain, dense (explicit backprop, for chains of dense layers) or dense-bfloat16",
+        "how to run: auto (the default) tries what applies and takes the fastest that computes the same; plain; dense "
+        "(explicit backprop, for chains of dense layers); bfloat16, channels-last, compiled or several with commas between; "
+        "or a run, whose plan is taken",
     )
 
     def __post_init__(self) -> None:

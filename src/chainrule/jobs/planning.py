@@ -1,0 +1,152 @@
+"""Which plan a run goes by: the one that was asked for, that of another run, one measured before, or one measured now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+from chainrule.core.errors import ChainruleError
+from chainrule.data.batches import Batches
+from chainrule.jobs import folder as folders
+from chainrule.jobs.workshop import make_step
+from chainrule.train import plan_cache
+from chainrule.train.agreement import Batch
+from chainrule.train.candidates import candidates
+from chainrule.train.plan import Plan, make_plan, multiply_adds, names_a_way
+from chainrule.train.recipe import Recipe
+from chainrule.train.settings import Settings
+from chainrule.train.training import Training
+from chainrule.train.trials import choose
+
+TRIED = 4  # batches that trials go over
+LEAST_UPDATES = (
+    40  # of the run, for every way that is tried: with fewer, measuring costs more than it can save
+)
+SLOWER = 1.5  # times the predicted time of the first epoch, from which on a plan is measured anew
+UNSEEN_SECONDS = 0.05  # of an epoch that no prediction holds: validation, history, the terminal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """The plan of a run, the name under which it is kept, and how it came about, a sentence each."""
+
+    plan: Plan
+    key: str = ""
+    details: tuple[str, ...] = ()
+
+
+def check_plan(settings: Settings, runs: Path) -> Plan:
+    """Return the plan that a run starts from, before its network is known. Raises: SettingError, RunError"""
+    if names_a_way(settings.plan):
+        return make_plan(settings.plan, settings.device)
+    return _plan_of(settings, runs)
+
+
+def plan_for(recipe: Recipe, training: Training, runs: Path) -> Planned:
+    """Return the plan of a run, now that its network is known; measured, where nothing was asked for."""
+    settings = recipe.settings
+    if not names_a_way(settings.plan):
+        return Planned(plan=_plan_of(settings, runs))
+    asked = unmeasured_plan(recipe, training)
+    return Planned(plan=asked) if settings.plan != "auto" else _measured(recipe, training, asked)
+
+
+def unmeasured_plan(recipe: Recipe, training: Training) -> Plan:
+    """Return the plan that was asked for, with as many threads as the work of a batch is worth."""
+    plan = make_plan(recipe.settings.plan, recipe.settings.device, _work(training))
+    return replace(plan, machine=plan_cache.machine())
+
+
+def _work(training: Training) -> int:
+    batches = training.batches
+    return multiply_adds(training.step.objective.model, batches.inputs[:1]) * batches.batch_size
+
+
+def is_elsewhere(plan: Plan) -> bool:
+    """Whether a plan was made on another machine."""
+    return plan.machine not in ("", plan_cache.machine())
+
+
+def plan_anew(recipe: Recipe, training: Training) -> Planned:
+    """Return the plan of a run that was moved here. The kind of step stays: what is saved of the optimizer depends on it."""
+    before = replace(unmeasured_plan(recipe, training), step=recipe.plan.step)
+    return (
+        Planned(plan=before) if before.step == "dense" else _measured(recipe, training, before, is_moved=True)
+    )
+
+
+def _plan_of(settings: Settings, runs: Path) -> Plan:
+    """Return the plan of another run. Raises: SettingError where there is no such run"""
+    try:
+        folder = folders.find(Path(settings.plan), runs)
+    except ChainruleError:
+        make_plan(settings.plan, settings.device)  # says what --plan takes
+        raise
+    return Recipe.from_json(folder.recipe(), str(folder.path / folders.RECIPE)).plan
+
+
+def _measured(recipe: Recipe, training: Training, plain: Plan, *, is_moved: bool = False) -> Planned:
+    objective, updates = training.step.objective, training.schedule.steps
+    some = _some(training.batches)
+    settings = recipe.settings
+    about = {
+        name: getattr(settings, name)
+        for name in (
+            "optimizer", "l1", "weight_decay", "penalty", "clip_norm", "clip_value", "decay_with_loss", "device",
+        )
+    }  # fmt: skip
+    key = plan_cache.key_of(objective, some, about, recipe.versions["chainrule"])
+    kept = plan_cache.find(key)
+    if kept is not None and (not is_moved or kept.step == plain.step):
+        return Planned(plan=replace(kept, reason="measured in an earlier run"), key=key)
+    ways = [
+        way for way in candidates(objective, plain, _work(training)) if not is_moved or way.step == plain.step
+    ]
+    if len(ways) == 1 or updates < LEAST_UPDATES * len(ways):
+        return Planned(
+            plan=replace(plain, reason=f"{plain.reason}; {updates:,} updates are too few to try others")
+        )
+    choice = choose(
+        objective, ways, lambda plan, copy: make_step(replace(recipe, plan=plan), copy), some, updates
+    )
+    failed = plan_cache.keep(key, choice.plan)
+    return Planned(
+        plan=choice.plan,
+        key=key,
+        details=(
+            f"tried {len(choice.trials)} ways to run in {choice.seconds:.2f} s:",
+            *(f"  {trial}" for trial in choice.trials),
+            *([failed] if failed else []),
+        ),
+    )
+
+
+def _some(batches: Batches) -> list[Batch]:
+    """Return some whole batches of the first epoch."""
+    return list(islice(batches.epoch(0), min(TRIED, max(1, len(batches) - 1))))
+
+
+def about_slowness(planned: Planned, seconds: float, updates: int) -> str | None:
+    """Say that an epoch took much longer than was measured, and forget the plan then."""
+    predicted = updates * (planned.plan.update_seconds or 0.0) + UNSEEN_SECONDS
+    if not planned.key or seconds <= SLOWER * predicted:
+        return None
+    plan_cache.drop(planned.key)
+    return (
+        f"the first epoch took {seconds:.2f} s, and {predicted:.2f} s were to be expected of this plan: another program may "
+        "have wanted the machine. The plan is not kept: the next run measures anew"
+    )
+
+
+def about_saving(planned: Planned, training: Training) -> str:
+    """Say what a measured plan was to save, and what the run took."""
+    plan = planned.plan
+    if plan.speed is None or plan.update_seconds is None:
+        return f"plan {plan.way}: {plan.reason}"
+    made = training.number
+    took = sum(row["seconds"] for row in training.history)
+    return (
+        f"plan {plan.way} ({plan.reason}): {made:,} updates in {took:.2f} s with validation; predicted were "
+        f"{made * plan.update_seconds:.2f} s, and {made * plan.update_seconds * plan.speed:.2f} s of plain execution"
+    )

@@ -1,0 +1,47 @@
+"""The ways in which a network could run here: what is tried before a plan is chosen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from chainrule.train.dense_chain import why_not_dense
+from chainrule.train.objective import Objective
+from chainrule.train.plan import ONE_THREAD_BELOW, PROCESSORS, Plan
+
+WORTH_THREADS = ONE_THREAD_BELOW // 2
+
+_CONVOLUTIONS = nn.Conv2d | nn.ConvTranspose2d
+
+
+def candidates(objective: Objective, plain: Plan, multiply_adds: int) -> list[Plan]:
+    """Return the plans that apply to a network on this machine, plain execution first, each without measurements.
+
+    `multiply_adds` is the work of one forward pass over a batch: below a limit no second thread is tried, which waits a
+    hundred times as long as it works where another program wants the processor.
+    Explicit backprop where the network is a chain of dense layers, bfloat16 where the device multiplies in it, channels
+    last where pictures are convolved, and plain execution with the other number of threads.
+    """
+    found = [plain]
+    if multiply_adds >= WORTH_THREADS:
+        found += [replace(plain, threads=n, reason="") for n in other_threads(plain)]
+    lower = has_fast_bfloat16(plain.device)
+    if why_not_dense(objective) is None:
+        found += [replace(plain, step="dense", precision=each) for each in ("float32", *["bfloat16"] * lower)]
+    return found
+
+
+def other_threads(plan: Plan) -> tuple[int, ...]:
+    """Return the number of threads that a plan could have in place of its own: one, or one for each core."""
+    if plan.device != "cpu" or PROCESSORS == 1:
+        return ()
+    return (PROCESSORS if plan.threads == 1 else 1,)
+
+
+def has_fast_bfloat16(device: str) -> bool:
+    """Whether a device multiplies matrices of bfloat16 faster than of float32, as far as it says so itself."""
+    if device == "cpu":
+        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    return device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)

@@ -1,0 +1,138 @@
+"""Plans of whole runs: measured once, kept, taken from another run, and chosen anew on another machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+import chainrule as cr
+from chainrule.core.errors import RunError, SettingError, StorageError
+from chainrule.core.user_cache import user_cache_folder
+from chainrule.jobs.events import Said
+from chainrule.jobs.fit import run_fit
+from chainrule.jobs.planning import Planned, about_slowness
+from chainrule.jobs.request import Request
+from chainrule.train import plan_cache
+from chainrule.train.plan import Plan
+from chainrule.train.settings import Settings
+
+ENOUGH = {"epochs": 20, "settings": {"batch_size": 16}}  # updates for trials on iris
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "chainrule" / "plans"
+
+
+def said(data: str, tmp_path: Path, **settings: object) -> list[str]:
+    request = Request(data=data, settings=Settings(**settings), runs=tmp_path / "runs", verbose=True)  # type: ignore[arg-type]
+    return [event.text for event in run_fit(request) if isinstance(event, Said)]
+
+
+def fit(tmp_path: Path, **settings: object) -> cr.Run:
+    return cr.fit("digits", epochs=10, runs=tmp_path / "runs", quiet=True, settings=settings)
+
+
+def test_is_measured_once_and_then_read(tmp_path: Path, cache: Path) -> None:
+    first = said("digits", tmp_path, epochs=10)
+    assert any(line.startswith("tried ") for line in first)
+    assert any("dense" in line for line in first)
+    again = said("digits", tmp_path, epochs=10)
+    assert not any(line.startswith("tried ") for line in again)
+    plans = [cr.load(path).recipe.plan for path in sorted((tmp_path / "runs").glob("digits*"))]
+    assert plans[0].way == plans[1].way != "plain"
+    assert plans[1].reason == "measured in an earlier run"
+    assert stat.S_IMODE(cache.stat().st_mode) == 0o700
+    assert cr.verify(tmp_path / "runs" / "digits-mlp-1").outcome == "equal bits"
+
+
+def test_few_updates_are_not_measured(tmp_path: Path) -> None:
+    run = cr.fit("iris", epochs=2, runs=tmp_path, quiet=True)
+    assert run.recipe.plan.is_plain
+    assert "too few to try others" in run.recipe.plan.reason
+
+
+def test_the_plan_of_another_run_is_taken(tmp_path: Path) -> None:
+    first = fit(tmp_path, plan="dense")
+    second = fit(tmp_path, plan=str(first.path))
+    assert second.recipe.plan == first.recipe.plan
+    third = fit(tmp_path, plan=first.path.name)
+    assert third.recipe.plan == first.recipe.plan
+
+
+def test_a_run_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="--plan takes auto, a run"):
+        fit(tmp_path, plan="digits-mlp-9")
+    (tmp_path / "runs").mkdir()
+    assert not list((tmp_path / "runs").iterdir())
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{", b'{"a": 1}', b"\xff" * 50])
+def test_a_damaged_cache_is_measured_over(tmp_path: Path, cache: Path, content: bytes) -> None:
+    cache.mkdir(parents=True)
+    (cache / plan_cache.FILE).write_bytes(content)
+    assert any(line.startswith("tried ") for line in said("digits", tmp_path, epochs=10))
+    assert len(json.loads((cache / plan_cache.FILE).read_text())) >= 1
+
+
+def test_a_cache_that_cannot_be_written_stops_nothing(tmp_path: Path, cache: Path) -> None:
+    cache.parent.mkdir(parents=True)
+    cache.write_text("a file where the folder should be")
+    lines = said("digits", tmp_path, epochs=10)
+    assert any("the plan is not kept for later runs" in line for line in lines)
+
+
+def test_another_users_cache_is_refused(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: Path.home().stat().st_uid + 1)
+    with pytest.raises(StorageError, match="is another user's"):
+        user_cache_folder("plans")
+
+
+def test_a_folder_that_others_may_enter_is_closed(cache: Path) -> None:
+    cache.mkdir(parents=True)
+    cache.chmod(0o777)
+    assert stat.S_IMODE(user_cache_folder("plans").stat().st_mode) == 0o700
+
+
+def test_a_slow_first_epoch_drops_the_plan() -> None:
+    plan = Plan(device="cpu", threads=1, step="dense", speed=5.0, update_seconds=0.001)
+    plan_cache.keep("name", plan)
+    planned = Planned(plan=plan, key="name")
+    assert about_slowness(planned, 1.2, 1000) is None
+    assert plan_cache.find("name") == plan
+    text = about_slowness(planned, 1.8, 1000)
+    assert text is not None and "1.80 s, and 1.05 s were to be expected" in text
+    assert plan_cache.find("name") is None
+
+
+def test_a_run_on_another_machine_chooses_anew(tmp_path: Path) -> None:
+    run = fit(tmp_path, plan="auto")
+    recipe = run.folder.recipe()
+    recipe["plan"]["machine"] = "another processor"
+    run.folder.write_recipe(recipe)
+    lines = [
+        event.text
+        for event in run_fit(Request(resume=run.path, runs=tmp_path / "runs"))
+        if isinstance(event, Said)
+    ]
+    assert any("was made on another processor; on this machine the run goes on by" in line for line in lines)
+    assert cr.load(run.path).recipe.plan.machine == plan_cache.machine()
+
+
+def test_a_resumed_run_keeps_its_plan(tmp_path: Path) -> None:
+    run = fit(tmp_path, plan="dense,bfloat16")
+    assert cr.fit(resume=run.path, quiet=True).recipe.plan == run.recipe.plan
+
+
+def test_a_run_whose_plan_is_damaged(tmp_path: Path) -> None:
+    run = fit(tmp_path, plan="dense")
+    recipe = run.folder.recipe()
+    recipe["plan"]["step"] = "loop"
+    run.folder.write_recipe(recipe)
+    with pytest.raises(RunError, match=r"plan\.step should be autograd or dense; got 'loop'"):
+        fit(tmp_path, plan=str(run.path))

@@ -1,0 +1,209 @@
+"""Plans: what they are called, what is refused, and which way to run is chosen."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+
+import pytest
+import torch
+from torch import nn
+
+from chainrule.core.errors import SettingError
+from chainrule.models import build
+from chainrule.nn.activations import Activate
+from chainrule.optim.rules import optimizer
+from chainrule.train import trials
+from chainrule.train.agreement import Slope, agreement, slopes
+from chainrule.train.candidates import candidates
+from chainrule.train.dense_step import DenseStep
+from chainrule.train.objective import Objective
+from chainrule.train.plan import Plan, make_plan
+from chainrule.train.step import AutogradStep, RuleStep
+from chainrule.train.task import build_task
+from chainrule.train.trials import choose
+
+PLAIN = Plan(device="cpu", threads=1)
+Batch = tuple[torch.Tensor, torch.Tensor]
+
+
+def objective_of(*layers: nn.Module) -> Objective:
+    torch.manual_seed(0)
+    layers = layers or (nn.Linear(8, 16), Activate("relu"), nn.Linear(16, 3))
+    return Objective(nn.Sequential(*layers), build_task("multi-class", ("a", "b", "c")))
+
+
+def batches() -> list[Batch]:
+    generator = torch.Generator().manual_seed(1)
+    return [
+        (torch.randn(32, 8, generator=generator), torch.randint(3, (32,), generator=generator))
+        for _ in range(3)
+    ]
+
+
+def make_step(plan: Plan, objective: Objective) -> RuleStep:
+    if plan.step == "dense":
+        return DenseStep(objective, lambda p: optimizer("momentum", p, learning_rate=0.1))
+    return AutogradStep(objective, optimizer("momentum", objective.parameters(), learning_rate=0.1))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("plain", "plain (cpu, 1 thread)"),
+        ("dense", "dense (cpu, 1 thread)"),
+        ("dense,bfloat16", "dense,bfloat16 (cpu, 1 thread)"),
+        ("bfloat16, channels-last", "bfloat16,channels-last (cpu, 1 thread)"),
+    ],
+)
+def test_is_called_by_what_is_not_plain(name: str, text: str) -> None:
+    plan = make_plan(name, "cpu", 1000)
+    assert str(plan) == text
+    assert make_plan(plan.way, "cpu", 1000) == plan
+
+
+def test_says_what_was_measured() -> None:
+    measured = dataclasses.replace(PLAIN, step="dense", speed=5.13, loss_difference=0.0041)
+    assert str(measured) == "dense (cpu, 1 thread) — 5.1 × plain, loss agrees to 0.41 %"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"step": "loop"}, {"precision": "half"}, {"layout": "rows"}, {"threads": 0}, {"step": "dense", "compiled": True}],
+)  # fmt: skip
+def test_a_plan_in_a_file_is_checked(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"plan\."):
+        dataclasses.replace(PLAIN, **wrong)  # type: ignore[arg-type]
+
+
+def test_a_way_that_is_not_there_is_refused() -> None:
+    with pytest.raises(SettingError, match="--plan takes auto, a run"):
+        make_plan("fast", "cpu")
+
+
+def test_chains_of_dense_layers_may_go_by_explicit_backprop() -> None:
+    ways = {plan.way for plan in candidates(objective_of(), PLAIN, 1000)}
+    assert {"plain", "dense"} <= ways
+    assert not any("channels-last" in way for way in ways)
+
+
+def test_the_fastest_that_agrees_is_chosen_and_the_network_is_untouched() -> None:
+    objective = objective_of()
+    before = {name: t.clone() for name, t in objective.state_dict().items()}
+    choice = choose(
+        objective, [PLAIN, dataclasses.replace(PLAIN, step="dense")], make_step, batches(), 10_000
+    )
+    assert choice.plan.step == "dense"
+    assert choice.plan.speed is not None and choice.plan.speed > 1.5
+    assert choice.plan.loss_difference == pytest.approx(0, abs=1e-5)
+    assert all(torch.equal(before[name], t) for name, t in objective.state_dict().items())
+    assert all(parameter.grad is None for parameter in objective.parameters())
+
+
+class Cheating(DenseStep):
+    """Fast, and wrong: it does nothing with the gradients of the first layer."""
+
+    def differentiate(self, inputs: torch.Tensor, targets: torch.Tensor):  # type: ignore[no-untyped-def]
+        outcome = super().differentiate(inputs, targets)
+        next(self.objective.parameters()).grad.zero_()  # type: ignore[union-attr]
+        return outcome
+
+
+class Failing(AutogradStep):
+    """A way that crashes."""
+
+    def differentiate(self, inputs: torch.Tensor, targets: torch.Tensor):  # type: ignore[no-untyped-def]
+        raise RuntimeError("could not create a primitive\nat line 1")
+
+
+class NotFinite(DenseStep):
+    """A way whose loss is not a number."""
+
+    def differentiate(self, inputs: torch.Tensor, targets: torch.Tensor):  # type: ignore[no-untyped-def]
+        outcome = super().differentiate(inputs, targets)
+        return outcome._replace(loss=outcome.loss * torch.nan)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (Cheating, "it computes something else: loss differs by"),
+        (Failing, "it fails (could not create a primitive)"),
+        (NotFinite, "it computes something else: loss differs by inf %"),
+    ],
+)
+def test_what_is_wrong_or_fails_is_left_out(kind: type, said: str) -> None:
+    def make(plan: Plan, objective: Objective) -> RuleStep:
+        def rule(parameters):  # type: ignore[no-untyped-def]
+            return optimizer("momentum", parameters, learning_rate=0.1)
+
+        if plan.step == "autograd":
+            return make_step(plan, objective)
+        return kind(objective, rule(objective.parameters()) if kind is Failing else rule)  # type: ignore[no-any-return]
+
+    choice = choose(objective_of(), [PLAIN, dataclasses.replace(PLAIN, step="dense")], make, batches(), 1000)
+    assert choice.plan.is_plain
+    assert said in str(choice.trials[1])
+
+
+def test_memory_that_runs_out_leaves_a_way_out() -> None:
+    def make(plan: Plan, objective: Objective) -> RuleStep:
+        if plan.step == "dense":
+            raise MemoryError("no memory")
+        return make_step(plan, objective)
+
+    choice = choose(objective_of(), [PLAIN, dataclasses.replace(PLAIN, step="dense")], make, batches(), 1000)
+    assert choice.plan.is_plain
+    assert "it fails (no memory)" in choice.trials[1].refused
+
+
+def test_a_network_that_fails_plainly_is_left_to_the_run() -> None:
+    objective = objective_of(nn.Linear(9, 3))
+    choice = choose(objective, [PLAIN, dataclasses.replace(PLAIN, step="dense")], make_step, batches(), 1000)
+    assert choice.plan == PLAIN
+
+
+def test_a_plainer_way_stands_where_another_is_hardly_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trials, "MARGIN", 0.0)
+    choice = choose(
+        objective_of(), [PLAIN, dataclasses.replace(PLAIN, step="dense")], make_step, batches(), 1000
+    )
+    assert choice.plan.is_plain
+
+
+def test_trials_keep_to_their_share_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three turns each at least; beyond, a twentieth of what plain execution would take."""
+    monkeypatch.setattr(trials, "SLOW", float("inf"))
+    ways = [PLAIN, dataclasses.replace(PLAIN, step="dense")]
+    few, many = (choose(objective_of(), ways, make_step, batches(), updates) for updates in (1, 4000))
+    assert all(3 <= len(trial.seconds) <= 8 for trial in few.trials)
+    assert many.seconds < 0.05 * 4000 * many.trials[0].median + 0.1
+    assert len(many.trials[0].seconds) > 10
+
+
+def test_agreement_is_that_of_the_worst_batch() -> None:
+    one = Slope(loss=1.0, gradient=torch.tensor([1.0, 0.0], dtype=torch.float64))
+    off = Slope(loss=1.02, gradient=torch.tensor([1.0, 1.0], dtype=torch.float64))
+    found = agreement([one, off], [one, one])
+    assert found.loss_difference == pytest.approx(0.02)
+    assert found.cosine == pytest.approx(0.5**0.5)
+    assert not found.is_close
+    assert agreement([one], [one]).is_close
+
+
+def test_slopes_are_taken_at_the_same_weights() -> None:
+    objective = objective_of()
+    step = make_step(PLAIN, objective)
+    before = [p.clone() for p in objective.parameters()]
+    first, second = slopes(step, batches()[:1]), slopes(step, batches()[:1])
+    assert first[0].loss == second[0].loss
+    assert all(map(torch.equal, before, objective.parameters()))
+
+
+def test_a_model_of_the_catalogue_with_dropout_agrees_in_its_noise() -> None:
+    model = build("mlp", inputs=8, units=3, hidden=(16,), dropout=0.5)
+    objective = Objective(model, build_task("multi-class", ("a", "b", "c")))
+    began = time.perf_counter()
+    choice = choose(objective, [PLAIN, dataclasses.replace(PLAIN, step="dense")], make_step, batches(), 1000)
+    assert not choice.trials[1].refused
+    assert choice.seconds <= time.perf_counter() - began

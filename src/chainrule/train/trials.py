@@ -96,12 +96,13 @@ def choose(
     plain.agreement = Agreement(loss_difference=0.0, cosine=1.0)
     _turn(plain, itertools.cycle(batches), 1)
     share = SHARE * updates * plain.median
-    _take_turns(trials, batches, lambda: time.perf_counter() - began < share / 2)
+    knows_threads = len({plan.threads for plan in plans}) == 1
+    first = share if knows_threads else share / 2
+    _take_turns(trials, batches, lambda: time.perf_counter() - began < first)
     best = _best(trials)
-    others = [
-        replace(best.plan, threads=n) for n in other_threads(best.plan) if len({p.threads for p in plans}) > 1
-    ]
-    more = [Trial(plan=plan, agreement=best.agreement) for plan in others if plan not in plans]
+    others = () if knows_threads else other_threads(best.plan)
+    more = [Trial(plan=replace(best.plan, threads=n), agreement=best.agreement) for n in others]
+    more = [trial for trial in more if trial.plan not in plans]
     if more:
         for trial in more:
             _open(trial, objective, make_step)

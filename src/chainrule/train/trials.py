@@ -95,10 +95,14 @@ def choose(
         _admit(trial, reference, batches)
     plain.agreement = Agreement(loss_difference=0.0, cosine=1.0)
     _turn(plain, itertools.cycle(batches), 1)
+    if plain.refused:
+        return Choice(plan=plans[0], trials=tuple(trials), seconds=time.perf_counter() - began)
     share = SHARE * updates * plain.median
     knows_threads = len({plan.threads for plan in plans}) == 1
     first = share if knows_threads else share / 2
     _take_turns(trials, batches, lambda: time.perf_counter() - began < first)
+    if plain.refused:
+        return Choice(plan=plans[0], trials=tuple(trials), seconds=time.perf_counter() - began)
     best = _best(trials)
     others = () if knows_threads else other_threads(best.plan)
     more = [Trial(plan=replace(best.plan, threads=n), agreement=best.agreement) for n in others]

@@ -149,7 +149,7 @@ def make_step(recipe: Recipe, objective: Objective) -> RuleStep:
     Raises: SettingError for a plan that does not apply
     """
     settings, network = recipe.settings, objective.model
-    assert settings.optimizer and settings.learning_rate
+    assert settings.optimizer and settings.learning_rate and isinstance(settings.batch_size, int)
     penalty, weight_decay = penalty_of(
         network.parameters(),
         settings.optimizer,
@@ -177,7 +177,13 @@ def make_step(recipe: Recipe, objective: Objective) -> RuleStep:
             raise SettingError(f"--plan dense does not apply: {reason}; --plan plain runs any network")
         return DenseStep(objective, make_rule, precision=lower, **around)
     return AutogradStep(
-        objective, make_rule(network.parameters()), reseeds=not is_of_catalogue(recipe), **around
+        objective,
+        make_rule(network.parameters()),
+        reseeds=not is_of_catalogue(recipe),
+        precision=lower,
+        channels_last=recipe.plan.layout == "channels-last",
+        compiled_rows=settings.batch_size if recipe.plan.compiled else None,
+        **around,
     )
 
 

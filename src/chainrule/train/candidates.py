@@ -30,7 +30,9 @@ def candidates(objective: Objective, plain: Plan, multiply_adds: int) -> list[Pl
     lower = has_fast_bfloat16(plain.device)
     if why_not_dense(objective) is None:
         found += [replace(plain, step="dense", precision=each) for each in ("float32", *["bfloat16"] * lower)]
-    return found
+    layouts = ("standard", *["channels-last"] * _convolves(objective.model))
+    ways = [(each, layout) for each in ("float32", *["bfloat16"] * lower) for layout in layouts]
+    return found + [replace(plain, precision=each, layout=layout) for each, layout in ways[1:]]
 
 
 def other_threads(plan: Plan) -> tuple[int, ...]:
@@ -45,3 +47,7 @@ def has_fast_bfloat16(device: str) -> bool:
     if device == "cpu":
         return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
     return device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def _convolves(model: nn.Module) -> bool:
+    return any(isinstance(layer, _CONVOLUTIONS) for layer in model.modules())

@@ -95,13 +95,13 @@ def choose(
         _admit(trial, reference, batches)
     plain.agreement = Agreement(loss_difference=0.0, cosine=1.0)
     _turn(plain, itertools.cycle(batches), 1)
-    if plain.refused:
+    if not plain.seconds:
         return Choice(plan=plans[0], trials=tuple(trials), seconds=time.perf_counter() - began)
     share = SHARE * updates * plain.median
     knows_threads = len({plan.threads for plan in plans}) == 1
     first = share if knows_threads else share / 2
     _take_turns(trials, batches, lambda: time.perf_counter() - began < first)
-    if plain.refused:
+    if not any(_usable(trials)):
         return Choice(plan=plans[0], trials=tuple(trials), seconds=time.perf_counter() - began)
     best = _best(trials)
     others = () if knows_threads else other_threads(best.plan)
@@ -168,7 +168,7 @@ def _take_turns(trials: Sequence[Trial], batches: Sequence[Batch], has_time: Cal
         if turn >= LEAST_TURNS and not has_time():
             return
         for trial in trials:
-            if turn == 0 or trial.refused or trial.median < SLOW * plain:
+            if turn < 2 or trial.refused or min(trial.seconds) < SLOW * plain:
                 _turn(trial, endless, count if turn else 1)
 
 
@@ -201,12 +201,16 @@ def _synchronise(plan: Plan) -> None:
 
 def _best(trials: Sequence[Trial]) -> Trial:
     """Return the fastest; a plainer one, which stands before it, if that is nearly as fast."""
-    usable = [trial for trial in trials if not trial.refused and trial.seconds]
+    usable = _usable(trials)
     best = usable[0]
     for trial in usable[1:]:
         if trial.median < MARGIN * best.median:
             best = trial
     return best
+
+
+def _usable(trials: Sequence[Trial]) -> list[Trial]:
+    return [trial for trial in trials if not trial.refused and trial.seconds]
 
 
 def _time(seconds: float) -> str:

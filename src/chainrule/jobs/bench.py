@@ -21,13 +21,14 @@ from chainrule.data.read import read
 from chainrule.explanations.costs import ModelCosts, explain_costs
 from chainrule.explanations.step_parts import BATCH, Part, StepParts, parts_of
 from chainrule.jobs.material import Material, reading_of
-from chainrule.jobs.preparation import prepare_run, settled_plan
+from chainrule.jobs.planning import unmeasured_plan, ways_of
+from chainrule.jobs.preparation import prepare_run
 from chainrule.jobs.request import Request, called, check_names
 from chainrule.jobs.workshop import make_training
 from chainrule.report.bench_text import PlanTime, about_machine, table_of_parts, table_of_plans
 from chainrule.train.layer_times import LayerWatch
 from chainrule.train.machine import Machine, machine_of, measurements
-from chainrule.train.plan import PLANS, make_plan
+from chainrule.train.plan import make_plan
 from chainrule.train.recipe import Recipe
 from chainrule.train.settings import Settings, with_named
 from chainrule.train.step import AutogradStep, RuleStep
@@ -162,8 +163,10 @@ def run_bench(request: Request, plans: tuple[str, ...] = ()) -> Bench:
     recipe, material = prepare_run(request, read(request.data, reading))
     device = choose_device(recipe.plan.device)
     training = make_training(recipe, material, device, model=request.model, loss=request.loss)
-    others, left_out = _other_steps(request, recipe, material, device, plans)
-    plan = settled_plan(recipe, training)
+    others, left_out = _other_steps(
+        request, recipe, material, device, plans, ["dense", *ways_of(recipe, training)]
+    )
+    plan = unmeasured_plan(recipe, training)
     with torch.random.fork_rng(devices=[]), plan.applied():
         machine = _machine(device, request)
         timed, watch = _measure(training, others, device, request)
@@ -179,12 +182,17 @@ def run_bench(request: Request, plans: tuple[str, ...] = ()) -> Bench:
 
 
 def _other_steps(
-    request: Request, recipe: Recipe, material: Material, device: torch.device, plans: tuple[str, ...]
+    request: Request,
+    recipe: Recipe,
+    material: Material,
+    device: torch.device,
+    plans: tuple[str, ...],
+    ways: list[str],
 ) -> tuple[dict[str, RuleStep], dict[str, str]]:
     """Return the step of every other plan that applies; of the rest why not, unless they were asked for by name."""
     steps: dict[str, RuleStep] = {}
     left_out: dict[str, str] = {}
-    for name in plans or PLANS:
+    for name in plans or dict.fromkeys(ways):
         if name in ("auto", PLAIN):
             continue
         try:

@@ -63,6 +63,12 @@ def _work(training: Training) -> int:
     return multiply_adds(training.step.objective.model, batches.inputs[:1]) * batches.batch_size
 
 
+def ways_of(recipe: Recipe, training: Training) -> list[str]:
+    """Return the ways to run that apply to a network here, as `--plan` takes them."""
+    plain = unmeasured_plan(recipe, training)
+    return [plan.way for plan in candidates(training.step.objective, plain, _work(training))]
+
+
 def is_elsewhere(plan: Plan) -> bool:
     """Whether a plan was made on another machine."""
     return plan.machine not in ("", plan_cache.machine())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -89,6 +91,10 @@ def test_what_bounds_a_step() -> None:
     said = step_of(products, maps).sentence(HERE)
     assert "convolution layers take 60.0 % of it, at 50.0 % of this machine's float32 peak" in said
     assert "2.5 times that peak" in said
+    slow_bfloat16 = step_of(products, maps).sentence(replace(HERE, bfloat16=90e9))
+    assert "bfloat16" not in slow_bfloat16 and slow_bfloat16.endswith(
+        "Fewer units or channels, or more cores, help."
+    )
     larger = Part(name="activation", calls=2, forward=4e-3, backward=4e-3, bytes=40_000_000)
     assert step_of(products, larger).bound(HERE) == "memory"
     assert "activation takes 80.0 % of it" in step_of(products, larger).sentence(HERE)

@@ -29,6 +29,7 @@ KINDS: tuple[tuple[str, tuple[type, ...]], ...] = (
     ("flatten", (nn.Flatten,)),
 )  # fmt: skip
 OTHER_LAYERS, UPDATE, BATCH, REST = "other layers", "update rule", "batch", "other (Python, autograd)"
+WORTH_IT = 1.2  # times the peak in float32, from which on bfloat16 is worth a word
 MOST = 0.5  # share of a step from which on something bounds it
 
 
@@ -114,10 +115,15 @@ class StepParts:
                 "moves. Fewer or smaller maps and weights help; more cores hardly do."
             )
         reached = show_share(min(1.0, longest.operation_rate / machine.float32))
+        gain = machine.bfloat16 / machine.float32
+        lower = (
+            f"Products in bfloat16 have {gain:.1f} times that peak here; fewer"
+            if gain >= WORTH_IT
+            else "Fewer"
+        )
         return (
             f"Arithmetic bounds this step: {longest.name} layers take {share} of it, at {reached} of this machine's float32 "
-            f"peak. Products in bfloat16 have {machine.bfloat16 / machine.float32:.1f} times that peak here; fewer units or "
-            "channels, or more cores, help too."
+            f"peak. {lower} units or channels, or more cores, help{' too' if gain >= WORTH_IT else ''}."
         )
 
     def values(self) -> dict[str, Any]:

@@ -54,9 +54,13 @@ def bench(
 ) -> None:  # fmt: skip
     """Measure what this machine can do and what a training step reaches of it: see why a model is slow.
 
-    First the machine: products in float32 and bfloat16 (GFLOP/s, a multiply-add is two operations) and memory (GB/s).
-    Then one training step: what each kind of layer takes of it, at which share of those peaks. Layers that take long at
-    a small share wait for calls or for memory. Last the whole step under each plan that applies, and what bounds it.
+    The machine: products in GFLOP/s (a multiply-add is two), memory in GB/s.
+
+    A step: the time of each kind of layer, and its share of those peaks.
+
+    Long at a small share means waiting, for calls or for memory.
+
+    The plans: the whole step under each that applies, and what bounds it.
     """
     flags = {
         "model": model,

@@ -58,7 +58,10 @@ class CompiledForward:
         """Compile, and try forward and backward once, so that all that can fail fails here."""
         if any(isinstance(layer, Dropout) for layer in self.model.modules()):
             keep_noise_out()
-        found = torch.compile(self._loss_and_outputs, dynamic=False, options=SETTINGS)
+        # isolated: torch otherwise counts all networks of a process together, and compiles no more than eight
+        found = torch.compile(
+            self._loss_and_outputs, dynamic=False, isolate_recompiles=True, options=SETTINGS
+        )
         with untouched(self.model):
             found(inputs, targets)[0].backward()  # type: ignore[no-untyped-call]
         return found

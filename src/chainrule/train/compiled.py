@@ -59,7 +59,7 @@ class CompiledForward:
         if any(isinstance(layer, Dropout) for layer in self.model.modules()):
             keep_noise_out()
         # isolated: torch otherwise counts all networks of a process together, and compiles no more than eight
-        found = torch.compile(
+        found: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] = torch.compile(  # type: ignore[call-overload]
             self._loss_and_outputs, dynamic=False, isolate_recompiles=True, options=SETTINGS
         )
         with untouched(self.model):

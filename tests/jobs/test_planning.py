@@ -10,6 +10,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.core.errors import RunError, SettingError
+from chainrule.jobs import planning
 from chainrule.jobs.events import Said
 from chainrule.jobs.fit import run_fit
 from chainrule.jobs.planning import Planned, about_slowness
@@ -18,11 +19,10 @@ from chainrule.train import plan_cache
 from chainrule.train.plan import Plan
 from chainrule.train.settings import Settings
 
-ENOUGH = {"epochs": 20, "settings": {"batch_size": 16}}  # updates for trials on iris
-
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(planning, "LEAST_UPDATES", 40)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path / "cache" / "chainrule" / "plans"
 

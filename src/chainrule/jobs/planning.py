@@ -94,7 +94,6 @@ def _plan_of(settings: Settings, runs: Path) -> Plan:
 
 def _measured(recipe: Recipe, training: Training, plain: Plan, *, is_moved: bool = False) -> Planned:
     objective, updates = training.step.objective, training.schedule.steps
-    some = _some(training.batches)
     settings = recipe.settings
     about = {
         name: getattr(settings, name)
@@ -102,7 +101,7 @@ def _measured(recipe: Recipe, training: Training, plain: Plan, *, is_moved: bool
             "optimizer", "l1", "weight_decay", "penalty", "clip_norm", "clip_value", "decay_with_loss", "device",
         )
     }  # fmt: skip
-    key = plan_cache.key_of(objective, some, about, recipe.versions["chainrule"])
+    key = plan_cache.key_of(objective, training.batches, about, recipe.versions["chainrule"])
     kept = plan_cache.find(key)
     if kept is not None and (not is_moved or kept.step == plain.step):
         return Planned(plan=replace(kept, reason="measured in an earlier run"), key=key)
@@ -113,6 +112,7 @@ def _measured(recipe: Recipe, training: Training, plain: Plan, *, is_moved: bool
         return Planned(
             plan=replace(plain, reason=f"{plain.reason}; {updates:,} updates are too few to try others")
         )
+    some = _some(training.batches)
     choice = choose(
         objective, ways, lambda plan, copy: make_step(replace(recipe, plan=plan), copy), some, updates
     )

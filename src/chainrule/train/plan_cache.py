@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from chainrule.core.errors import ChainruleError
 from chainrule.core.files import write_json
 from chainrule.core.typed_json import typed
 from chainrule.core.user_cache import user_cache_folder
-from chainrule.train.agreement import Batch
+from chainrule.data.batches import Batches
 from chainrule.train.objective import Objective
 from chainrule.train.plan import PROCESSORS, Plan
 
@@ -43,15 +42,15 @@ def machine() -> str:
     return f"{processor}, {PROCESSORS} cores{''.join(f', {name}' for name in lower)}{gpu}"
 
 
-def key_of(objective: Objective, batches: Sequence[Batch], about: dict[str, Any], version: str) -> str:
+def key_of(objective: Objective, batches: Batches, about: dict[str, Any], version: str) -> str:
     """Return the name under which a plan is kept: model, task, shape of a batch, what is done with gradients, machine."""
-    inputs, targets = batches[0]
+    row, targets = batches.inputs[:1], batches.targets
     loss = objective.task.loss
     said = [
         repr(objective.model),
         [(name, list(p.shape), str(p.dtype)) for name, p in objective.named_parameters()],
         getattr(loss, "name", type(loss).__name__),
-        [list(inputs.shape), str(inputs.dtype), list(targets.shape), str(inputs.device)],
+        [batches.batch_size, list(row.shape), str(row.dtype), list(targets.shape[1:]), str(row.device)],
         about,
         [machine(), torch.__version__, version],
     ]

@@ -16,6 +16,7 @@ import numpy as np
 from chainrule.core.errors import DataError, StorageError
 from chainrule.core.files import make_folder, write_parts_atomic
 from chainrule.core.text import visible
+from chainrule.core.typed_json import typed
 from chainrule.data.class_folders import FoundPictures
 from chainrule.data.decoding import DECODER_VERSION
 from chainrule.data.store import OpenFile, Store, StoredRows, parts_of
@@ -109,8 +110,8 @@ def _load(path: Path, key: str, store: Store | None) -> Decoded | None:
             pixels = pixels[:]
         if about["checksum"] != _checksum(pixels, key, about["notes"]):
             raise ValueError("its checksum differs")
-        return Decoded(pixels, tuple(json.loads(about["notes"])))
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        return Decoded(pixels, typed(tuple[str, ...], json.loads(about["notes"]), "notes"))
+    except (SafetensorError, OSError, KeyError, ValueError, RecursionError) as error:
         raise DataError(f"the cache {shown(path)} is damaged ({visible(error)})") from error
 
 

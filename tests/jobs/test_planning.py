@@ -93,7 +93,7 @@ def test_a_slow_first_epoch_drops_the_plan() -> None:
     assert about_slowness(planned, 1.2, 1000) is None
     assert plan_cache.find("name") == plan
     text = about_slowness(planned, 1.8, 1000)
-    assert text is not None and "1.80 s, and 1.05 s were to be expected" in text
+    assert text is not None and "1.80 s, and 1.07 s were to be expected" in text
     assert plan_cache.find("name") is None
 
 

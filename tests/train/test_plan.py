@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 
 import pytest
 import torch
@@ -202,7 +201,5 @@ def test_slopes_are_taken_at_the_same_weights() -> None:
 def test_a_model_of_the_catalogue_with_dropout_agrees_in_its_noise() -> None:
     model = build("mlp", inputs=8, units=3, hidden=(16,), dropout=0.5)
     objective = Objective(model, build_task("multi-class", ("a", "b", "c")))
-    began = time.perf_counter()
     choice = choose(objective, [PLAIN, dataclasses.replace(PLAIN, step="dense")], make_step, batches(), 1000)
     assert not choice.trials[1].refused
-    assert choice.seconds <= time.perf_counter() - began

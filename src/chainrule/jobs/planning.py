@@ -24,6 +24,7 @@ LEAST_UPDATES = (
     40  # of the run, for every way that is tried: with fewer, measuring costs more than it can save
 )
 SLOWER = 1.5  # times the predicted time of the first epoch, from which on a plan is measured anew
+AROUND_SECONDS = 20e-6  # of an update: its batch, the schedule and the report
 UNSEEN_SECONDS = 0.05  # of an epoch that no prediction holds: validation, history, the terminal
 
 
@@ -135,7 +136,7 @@ def _some(batches: Batches) -> list[Batch]:
 
 def about_slowness(planned: Planned, seconds: float, updates: int) -> str | None:
     """Say that an epoch took much longer than was measured, and forget the plan then."""
-    predicted = updates * (planned.plan.update_seconds or 0.0) + UNSEEN_SECONDS
+    predicted = updates * ((planned.plan.update_seconds or 0.0) + AROUND_SECONDS) + UNSEEN_SECONDS
     if not planned.key or seconds <= SLOWER * predicted:
         return None
     plan_cache.drop(planned.key)

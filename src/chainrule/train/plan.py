@@ -28,7 +28,7 @@ class Plan:
 
     The number of threads changes the order in which sums are taken and so their last bits: it is in the plan.
     What was measured stands beside it: `speed` in multiples of plain execution, `loss_difference` from it at equal weights
-    (0.004: 0.4 %), `update_seconds` of one update with its batch, and the machine.
+    (0.004: 0.4 %), `update_seconds` of one update, and the machine.
     """
 
     device: str

@@ -101,7 +101,7 @@ def choose(
     knows_threads = len({plan.threads for plan in plans}) == 1
     first = share if knows_threads else share / 2
     _take_turns(trials, batches, lambda: time.perf_counter() - began < first)
-    if not any(_usable(trials)):
+    if not _usable(trials):
         return Choice(plan=plans[0], trials=tuple(trials), seconds=time.perf_counter() - began)
     best = _best(trials)
     others = () if knows_threads else other_threads(best.plan)

@@ -16,6 +16,7 @@ from chainrule.catalog import load, names
 from chainrule.nn.activations import Activate
 from chainrule.optim.penalties import penalty_of
 from chainrule.train.step import RuleStep
+from chainrule.train.task import Classification
 
 ROWS, INPUTS, VALUES, CLASSES = 12, 6, 3, 4
 EXACT = 1e-12  # in float64
@@ -67,13 +68,13 @@ def both_steps(
     return by_autograd, written_out
 
 
-def agree(by_autograd: RuleStep, written_out: RuleStep, batches: list[tuple[Tensor, Tensor]]) -> None:
+def agree(by_autograd: RuleStep, written_out: RuleStep, batches: list[tuple[Tensor, ...]]) -> None:
     """Make the same updates with both, and compare losses, gradients and weights after each in float64."""
-    for number, (inputs, targets) in enumerate(batches):
+    for number, batch in enumerate(batches):
         found = []
         for step in (by_autograd, written_out):
             step.prepare(number, 1.0 - 0.1 * number)
-            found.append(step(inputs, targets))
+            found.append(step(*batch))
         theirs, ours = found
         torch.testing.assert_close(ours.loss, theirs.loss.detach(), rtol=0, atol=EXACT)
         torch.testing.assert_close(ours.outputs, theirs.outputs.detach(), rtol=0, atol=EXACT)
@@ -90,6 +91,19 @@ def test_gradients_are_those_of_autograd(activation: str, kind: str, loss: str) 
     task = make_task(kind, loss)
     steps = both_steps(task, make_network(task.units, activation).double())
     agree(*steps, [make_rows(kind)] * 2)
+
+
+@pytest.mark.parametrize(("kind", "loss"), LOSSES)
+@pytest.mark.parametrize("are_weighed", [False, True])
+def test_rows_with_weights(kind: str, loss: str, are_weighed: bool) -> None:
+    """Beside weights of classes or without; a batch without weights after one with some is plain again."""
+    task = make_task(kind, loss)
+    inputs, targets = make_rows(kind)
+    if are_weighed and isinstance(task, Classification):
+        task.weigh_(targets.numpy())
+    steps = both_steps(task, make_network(task.units).double())
+    weights = torch.linspace(0, 3, ROWS, dtype=torch.float64)
+    agree(*steps, [(inputs, targets, weights), (inputs, targets), (inputs, targets, weights.flip(0))])
 
 
 @pytest.mark.parametrize(("kind", "loss"), LOSSES)

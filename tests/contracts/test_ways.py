@@ -86,6 +86,18 @@ def test_the_noise_is_the_same(way: str) -> None:
 
 
 @each_way
+def test_weights_of_rows_count_as_they_do_plainly(way: str) -> None:
+    model = started("mlp", (16,), 3)
+    x, y = learnable(rows("mlp", (16,), 64), 3)
+    weights = torch.linspace(0, 6, 64)
+    plain, its = (step_of(model, 3, **settings) for settings in ({}, WAYS[way]))
+    wanted = plain.differentiate(x, y, weights).loss.item()
+    assert its.differentiate(x, y, weights).loss.item() == pytest.approx(wanted, rel=LOSS_APART)
+    assert torch.cosine_similarity(flat_gradient(plain), flat_gradient(its), dim=0) >= COSINE
+    assert plain.differentiate(x, y).loss.item() != pytest.approx(wanted, rel=10 * LOSS_APART)
+
+
+@each_way
 @pytest.mark.parametrize("rule", OPTIMIZERS)
 def test_every_rule_makes_the_updates_that_it_makes_plainly(rule: str, way: str) -> None:
     """Above all its state must lie in memory as the weights do."""

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 import chainrule as cr
+from chainrule.core.errors import ShapeError
 from chainrule.data import batches as module
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.batches import ALIGNMENT, Batches
@@ -59,6 +60,22 @@ def test_every_batch_begins_where_a_tensor_of_its_own_would(batch_size: int, fea
     """Matrix products may sum in another order elsewhere: a run's last bits would then depend on the pieces."""
     batches = Batches(torch.randn(200, features), torch.arange(200), batch_size)
     assert all(inputs.data_ptr() % ALIGNMENT == 0 for inputs, _ in batches.epoch(0))
+
+
+@pytest.mark.parametrize("piece_bytes", [1, 1 << 20])
+@pytest.mark.parametrize("members", [(), (3,)], ids=["one network", "a stack"])
+def test_weights_go_with_their_rows(members: tuple[int, ...], piece_bytes: int, monkeypatch) -> None:
+    monkeypatch.setattr(module, "PIECE_BYTES", piece_bytes)
+    weights = torch.rand(*members, 100)
+    batches = Batches(torch.randn(100, 8), torch.arange(100), 16, weights=weights, rows=torch.arange(5, 95))
+    for inputs, targets, drawn in batches.epoch(1, start=2):
+        assert torch.equal(inputs, batches.inputs[targets])
+        assert torch.equal(drawn, weights[..., targets])
+
+
+def test_weights_of_another_number_of_rows() -> None:
+    with pytest.raises(ShapeError, match=r"weights must be one per row, 10 in all; got the shape \(9,\)"):
+        Batches(torch.randn(10, 2), torch.arange(10), 4, weights=torch.ones(9))
 
 
 class Shifting(nn.Module):

@@ -65,3 +65,35 @@ def test_same_bits_as_the_straightforward_loop(
     step = step_of(kind)
     assert way(step, batches, made) == expected
     assert all(torch.equal(ours, theirs) for ours, theirs in zip(weights(step), weights(plain), strict=True))
+
+
+def network(depth: tuple[int, ...]) -> torch.nn.Module:
+    torch.manual_seed(1)
+    return cr.build("mlp", inputs=4, units=2, hidden=depth).double()
+
+
+@pytest.mark.parametrize("kind", ["autograd", "dense"])
+def test_rows_of_weight_k_train_as_rows_that_stand_there_k_times(kind: str) -> None:
+    """All rows at once, so that the order of batches has no say; weights have the mean 1 over the rows."""
+    inputs, targets = torch.randn(12, 4).double(), torch.randn(12, 2).double()
+    counts = torch.tensor([0, 1, 2, 3] * 3)
+    repeated = torch.arange(12).repeat_interleave(counts)
+    ends = []
+    for batches in (
+        cr.Batches(inputs, targets, 12, weights=counts.double() * 12 / counts.sum()),
+        cr.Batches(inputs[repeated], targets[repeated], len(repeated)),
+    ):
+        objective = cr.Objective(network((5,)), cr.Regression(["u", "v"]))
+        make_rule = functools.partial(cr.optimizer, "adam", learning_rate=0.01)
+        step = (
+            cr.DenseStep(objective, make_rule)
+            if kind == "dense"
+            else cr.AutogradStep(objective, make_rule(objective.parameters()))
+        )
+        reports = list(cr.epochs(step, batches, batches, cr.schedule("constant", steps=30)))
+        ends.append((objective, reports[-1]))
+    (ours, our_report), (theirs, their_report) = ends
+    for mine, its in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(mine, its, rtol=0, atol=1e-12)
+    assert our_report.validation == pytest.approx(their_report.validation, rel=1e-9), "judged alike as well"
+    assert our_report.train_loss == pytest.approx(their_report.train_loss, rel=1e-6)

@@ -38,6 +38,23 @@ def test_members_are_added_up_so_that_none_feels_another() -> None:
     torch.testing.assert_close(weights.grad[1], alone.grad)
 
 
+def test_a_row_of_weight_two_counts_as_two_rows() -> None:
+    objective = Objective(nn.Linear(4, 3), MultiClass(["a", "b", "c"]))
+    x, y = torch.randn(3, 4), torch.tensor([0, 1, 2])
+    weighted = objective(x, y, torch.tensor([2.0, 1.0, 0.0])).loss
+    torch.testing.assert_close(weighted, objective(x[[0, 0, 1]], y[[0, 0, 1]]).loss)
+
+
+def test_members_of_a_stack_weigh_rows_each_in_their_own_way() -> None:
+    outputs, targets = torch.randn(2, 5, 1), torch.randn(5, 1)
+    weights = torch.rand(2, 5)
+    objective = Objective(nn.Identity(), Regression(["v"]))
+    found = objective.outcome(outputs, targets.expand(2, 5, 1), weights)
+    for k in range(2):
+        alone = objective.outcome(outputs[k], targets, weights[k])
+        torch.testing.assert_close(found.losses[k], alone.loss)
+
+
 def test_parameters_of_the_model_are_the_objectives() -> None:
     objective = Objective(nn.Linear(4, 3), MultiClass(["a", "b", "c"]))
     assert [name for name, _ in objective.named_parameters()] == ["model.weight", "model.bias"]

@@ -13,6 +13,8 @@ from chainrule.data.augmentation import Augmentation
 from chainrule.data.prepared import PreparedRows
 
 PIECE_BYTES = 1 << 20  # of inputs gathered at once: some fit in a cache, and more saves nothing
+Batch = tuple[Tensor, ...]  # inputs and targets; a third tensor where rows have weights
+
 ALIGNMENT = 64  # bytes; where a product finds its factors elsewhere, its last bits may differ
 
 
@@ -21,8 +23,10 @@ class Batches:
 
     Inputs that are `PreparedRows` are read batch by batch: they can be larger than memory.
     `augmentation` changes the inputs of the batches; `inputs` itself, which evaluation reads, stays.
+    `weights` say how much each row counts: a batch then is inputs, targets and weights, and its cost the mean of weight
+    times loss. With the mean 1 over all rows, gradients are as long as without. A stack has a row of them per member.
     With several processes, each takes every `world_size`-th batch of the one order that all share.
-    Shapes: inputs (N, …), targets (N, …), rows (n,) -> batches of (B, …); the last batch of an epoch may be smaller
+    Shapes: inputs (N, …), targets (N, …), weights (N,) or (members, N), rows (n,) -> batches of (B, …), weights (…, B); the last batch of an epoch may be smaller
     """
 
     def __init__(
@@ -31,6 +35,7 @@ class Batches:
         targets: Tensor,
         batch_size: int,
         *,
+        weights: Tensor | None = None,
         rows: Tensor | None = None,
         shuffle: bool = True,
         seed: int = 0,
@@ -43,6 +48,10 @@ class Batches:
             raise ShapeError(
                 f"inputs and targets must have as many rows; got {len(inputs)} and {len(targets)}"
             )
+        if weights is not None and weights.shape[-1:] != (len(inputs),):
+            raise ShapeError(
+                f"weights must be one per row, {len(inputs)} in all; got the shape {tuple(weights.shape)}"
+            )
         self.rows = torch.arange(len(inputs)) if rows is None else rows
         if not len(self.rows):
             raise ShapeError("no rows to train on")
@@ -50,6 +59,7 @@ class Batches:
             raise SettingError(f"batch_size must be at least 1; got {batch_size}")
         self.inputs = inputs
         self.targets = targets
+        self.weights = weights
         self.batch_size = min(batch_size, len(self.rows))
         self.shuffle = shuffle
         self.seed = seed
@@ -71,7 +81,7 @@ class Batches:
             torch.randperm(len(self.rows), generator=generator(self.seed, "order", self.member, epoch))
         ]
 
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Give the batches of an epoch from the `start`-th on.
 
         Small ones are views of a larger piece that was gathered at once.
@@ -86,7 +96,11 @@ class Batches:
             targets = self.targets.index_select(0, rows).unsafe_split(self.batch_size)
             if self.augmentation is not None:
                 inputs = tuple(self.augmentation(x, epoch, k) for k, x in enumerate(inputs, number))
-            yield from zip(inputs, targets, strict=True)
+            if self.weights is None:
+                yield from zip(inputs, targets, strict=True)
+                continue
+            weights = self.weights.index_select(-1, rows).unsafe_split(self.batch_size, -1)
+            yield from zip(inputs, targets, weights, strict=True)
 
     def _at_once(self) -> int:
         """Return how many batches are gathered at once: as many as fit in a piece, if each begins where tensors do."""

@@ -7,11 +7,10 @@ from itertools import islice
 from pathlib import Path
 
 from chainrule.core.errors import ChainruleError
-from chainrule.data.batches import Batches
+from chainrule.data.batches import Batch, Batches
 from chainrule.jobs import folder as folders
 from chainrule.jobs.workshop import make_step
 from chainrule.train import plan_cache
-from chainrule.train.agreement import Batch
 from chainrule.train.candidates import candidates
 from chainrule.train.plan import Plan, make_plan, multiply_adds, names_a_way
 from chainrule.train.recipe import Recipe

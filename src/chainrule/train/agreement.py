@@ -19,13 +19,12 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from chainrule.data.batches import Batch
 from chainrule.train.step import RuleStep
 
 LOSS_DIFFERENCE = 0.01  # largest, relative to the loss of plain execution
 LEAST_COSINE = 0.999  # between the gradients of all weights taken as one vector
 MOST_NOISE = 0.25  # distance from the plain gradient, relative to the distance between those of two batches
-
-Batch = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,9 +59,9 @@ def slopes(step: RuleStep, batches: Sequence[Batch]) -> list[Slope]:
     """Return losses and gradients of batches at the weights that a step has, without an update."""
     step.objective.train()
     found = []
-    for number, (inputs, targets) in enumerate(batches):
+    for number, batch in enumerate(batches):
         step.prepare(number, 1.0)
-        loss = step.differentiate(inputs, targets).loss.item()
+        loss = step.differentiate(*batch).loss.item()
         parts = [
             (torch.zeros_like(p) if p.grad is None else p.grad).flatten().double()
             for p in step.objective.parameters()

@@ -22,7 +22,8 @@ from chainrule.core.user_cache import user_cache_folder
 from chainrule.nn.noise import Dropout
 from chainrule.train.objective import Outcome
 
-Forward = Callable[[Tensor, Tensor], Outcome]
+Forward = Callable[[Tensor, Tensor, Tensor | None], Outcome]
+Compiled = Callable[[Tensor, Tensor, Tensor | None], tuple[Tensor, Tensor]]
 CACHE = "TORCHINDUCTOR_CACHE_DIR"  # where torch looks for the folder; one that the user has set stays
 LOGGERS = ("torch._dynamo", "torch._inductor", "torch._functorch")
 SETTINGS: dict[str, str | int | bool | Callable[..., object]] = {
@@ -43,31 +44,33 @@ class CompiledForward:
         self.forward = forward
         self.model = model
         self.rows = rows
-        self._compiled: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
+        self._compiled: Compiled | None = None
 
-    def __call__(self, inputs: Tensor, targets: Tensor) -> Outcome:
+    def __call__(self, inputs: Tensor, targets: Tensor, weights: Tensor | None = None) -> Outcome:
         if len(targets) != self.rows:
-            return self.forward(inputs, targets)
+            return self.forward(inputs, targets, weights)
         if self._compiled is None:
             with asking_the_compiler():
-                self._compiled = self._compile(inputs, targets)
-        loss, outputs = self._compiled(inputs, targets)
+                self._compiled = self._compile(inputs, targets, weights)
+        loss, outputs = self._compiled(inputs, targets, weights)
         return Outcome(loss, loss.detach(), outputs)
 
-    def _compile(self, inputs: Tensor, targets: Tensor) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    def _compile(self, inputs: Tensor, targets: Tensor, weights: Tensor | None) -> Compiled:
         """Compile, and try forward and backward once, so that all that can fail fails here."""
         if any(isinstance(layer, Dropout) for layer in self.model.modules()):
             keep_noise_out()
         # isolated: torch otherwise counts all networks of a process together, and compiles no more than eight
-        found: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] = torch.compile(  # type: ignore[call-overload]
+        found: Compiled = torch.compile(  # type: ignore[call-overload]
             self._loss_and_outputs, dynamic=False, isolate_recompiles=True, options=SETTINGS
         )
         with untouched(self.model):
-            found(inputs, targets)[0].backward()  # type: ignore[no-untyped-call]
+            found(inputs, targets, weights)[0].backward()  # type: ignore[no-untyped-call]
         return found
 
-    def _loss_and_outputs(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        outcome = self.forward(inputs, targets)
+    def _loss_and_outputs(
+        self, inputs: Tensor, targets: Tensor, weights: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        outcome = self.forward(inputs, targets, weights)
         return (
             outcome.loss,
             outcome.outputs.detach(),

@@ -1,6 +1,7 @@
 """The end of a pass: the loss of a batch, and δ of the output layer, into memory made once.
 
-Usual losses have operations of their own; all others go by what they declare. Outputs and δ lie unit by unit.
+Usual losses have operations of their own; all others go by what they declare. Outputs and δ lie unit by unit. Where rows
+have weights, the δ of each and its loss are multiplied by its own.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from torch import Tensor
 from chainrule.nn import losses
 from chainrule.train.task import MultiClass, Task
 
-Ending = Callable[[Tensor], Tensor]
+Ending = Callable[[Tensor, Tensor | None], Tensor]
 
 
 def make_ending(task: Task, outputs: Tensor, delta: Tensor) -> Ending:
-    """Return what takes the targets of a batch, fills δ with the gradient of the mean loss by outputs, and gives the loss.
+    """Return what takes targets and weights of a batch, fills δ with the gradient of the mean loss by outputs, and gives the loss.
 
-    Shapes: outputs, delta (units, B); targets (B, …) -> ()
+    Shapes: outputs, delta (units, B); targets (B, …), weights (B,) or none -> ()
     """
     if isinstance(task, MultiClass) and task.loss is losses.CROSS_ENTROPY:
         return CrossEntropy(task, outputs, delta)
@@ -36,9 +37,13 @@ class Declared:
         self._outputs = outputs.t()
         self._delta = delta.t()
 
-    def __call__(self, targets: Tensor) -> Tensor:
+    def __call__(self, targets: Tensor, weights: Tensor | None) -> Tensor:
         torch.div(self._task.derivative(self._outputs, targets), len(targets), out=self._delta)
-        return self._task.losses(self._outputs, targets).mean()
+        losses = self._task.losses(self._outputs, targets)
+        if weights is None:
+            return losses.mean()
+        self._delta.mul_(weights.unsqueeze(-1))
+        return (losses * weights).mean()
 
 
 class CrossEntropy:
@@ -61,17 +66,22 @@ class CrossEntropy:
         self._shares = torch.empty_like(outputs)
         self._flat = self._picked.view(-1), self._logs.view(-1)
         self._factors = None if task.class_weights is None else (weights.to(outputs.dtype) / rows)
-        self._factor = torch.full((rows,), 1 / rows, dtype=outputs.dtype)
+        self._same = torch.full((rows,), 1 / rows, dtype=outputs.dtype)
+        self._factor = torch.empty_like(self._same)
         self._outputs = outputs
         self._delta = delta
 
-    def __call__(self, targets: Tensor) -> Tensor:
+    def __call__(self, targets: Tensor, weights: Tensor | None) -> Tensor:
         torch.index_select(self._minus_targets, 1, targets, out=self._picked)
         torch._log_softmax(self._outputs, 0, False, out=self._logs)
         torch.exp(self._logs, out=self._shares)
+        factor = self._same
         if self._factors is not None:
-            torch.index_select(self._factors, 0, targets, out=self._factor)
-        torch.addcmul(self._picked, self._shares, self._factor, out=self._delta)
+            factor = torch.index_select(self._factors, 0, targets, out=self._factor)
+        if weights is not None:
+            factor = torch.mul(factor, weights, out=self._factor)
+            self._picked.mul_(weights)
+        torch.addcmul(self._picked, self._shares, factor, out=self._delta)
         return torch.dot(*self._flat)
 
 
@@ -88,7 +98,9 @@ class SquaredError:
         self._outputs = outputs
         self._delta = delta
 
-    def __call__(self, targets: Tensor) -> Tensor:
+    def __call__(self, targets: Tensor, weights: Tensor | None) -> Tensor:
         torch.sub(self._outputs, targets.t(), out=self._errors)
         torch.mul(self._errors, self._share, out=self._delta)
+        if weights is not None:
+            self._delta.mul_(weights)
         return torch.dot(*self._flat).mul_(self._half)

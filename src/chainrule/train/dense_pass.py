@@ -26,7 +26,7 @@ from chainrule.train.task import Task
 
 
 class DensePass:
-    """The operations of a pass: `inputs.copy_`, `forward`, `end` with the targets, which gives the loss, `backward`.
+    """The operations of a pass: `inputs.copy_`, `forward`, `end` with targets and weights, which gives the loss, `backward`.
 
     Shapes: inputs (B, inputs), outputs (B, units); both are overwritten by the next pass
     """

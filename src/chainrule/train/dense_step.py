@@ -54,12 +54,12 @@ class DenseStep(RuleStep):
         )
         self._passes: dict[torch.Size, DensePass] = {}
 
-    def differentiate(self, inputs: Tensor, targets: Tensor) -> Outcome:
+    def differentiate(self, inputs: Tensor, targets: Tensor, weights: Tensor | None = None) -> Outcome:
         found = self._passes.get(inputs.shape) or self._new_pass(inputs)
         found.inputs.copy_(inputs if inputs.dim() == 2 else inputs.flatten(1))
         for operation in found.forward:
             operation()
-        loss = found.end(targets)
+        loss = found.end(targets, weights)
         if not math.isfinite(loss.item()):
             raise TrainingFailed(describe_failure(self.objective.model, inputs, self.number))
         for operation in found.backward:

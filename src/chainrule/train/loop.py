@@ -65,9 +65,9 @@ def updates(
     while number < schedule.steps:
         epoch, place = divmod(number, per_epoch)
         rate = schedule.after(losses)
-        for inputs, targets in batches.epoch(epoch, start=place):
+        for inputs, targets, *weights in batches.epoch(epoch, start=place):
             step.prepare(number, rate(number))
-            loss = step(inputs, targets).loss
+            loss = step(inputs, targets, *weights).loss
             number += 1
             held = loss.detach() if loss.requires_grad else loss
             yield Report(number, epoch + 1, held, len(targets), number % per_epoch == 0)
@@ -148,12 +148,18 @@ def outputs_of(
 def evaluate(objective: Objective, batches: Batches) -> dict[str, float]:
     """Return the mean loss and the watched metrics of all rows, as in prediction."""
     outputs = outputs_of(objective.model, batches.inputs, batches.rows)
-    return watch(objective.task, outputs, batches.targets[batches.rows.to(outputs.device)])
+    rows = batches.rows.to(outputs.device)
+    weights = None if batches.weights is None else batches.weights[rows]
+    return watch(objective.task, outputs, batches.targets[rows], weights)
 
 
-def watch(task: Task, outputs: Tensor, targets: Tensor) -> dict[str, float]:
-    """Return the mean loss and those metrics that cost little."""
-    return {"loss": _losses(task, outputs, targets).mean().item(), **task.measure(outputs, targets)}
+def watch(task: Task, outputs: Tensor, targets: Tensor, weights: Tensor | None = None) -> dict[str, float]:
+    """Return the mean loss and those metrics that cost little. Shapes: weights (N,), 1 without."""
+    losses = _losses(task, outputs, targets)
+    if weights is None:
+        return {"loss": losses.mean().item(), **task.measure(outputs, targets)}
+    mean = ((losses * weights).sum() / weights.sum()).item()
+    return {"loss": mean, **task.measure(outputs, targets, weights.double().cpu().numpy())}
 
 
 def judge(task: Task, outputs: Tensor, targets: Tensor) -> dict[str, float]:

@@ -30,19 +30,20 @@ class Outcome(NamedTuple):
 
 
 class Objective(nn.Module):
-    """The mean loss of a model's outputs over a batch."""
+    """The mean loss of a model's outputs over a batch; of weight times loss where rows have weights."""
 
     def __init__(self, model: nn.Module, task: Task) -> None:
         super().__init__()
         self.model = model
         self.task = task
 
-    def forward(self, inputs: Tensor, targets: Tensor) -> Outcome:
-        return self.outcome(self.model(inputs), targets)
+    def forward(self, inputs: Tensor, targets: Tensor, weights: Tensor | None = None) -> Outcome:
+        return self.outcome(self.model(inputs), targets, weights)
 
-    def outcome(self, outputs: Tensor, targets: Tensor) -> Outcome:
-        """Take the loss of outputs that the model gave."""
-        losses = self.task.losses(outputs, targets).mean(-1)
+    def outcome(self, outputs: Tensor, targets: Tensor, weights: Tensor | None = None) -> Outcome:
+        """Take the loss of outputs that the model gave. Shapes: weights (B,), or (members, B) for a stack."""
+        losses = self.task.losses(outputs, targets)
+        losses = (losses if weights is None else losses * weights).mean(-1)
         return Outcome(losses if losses.dim() == 0 else losses.sum(), losses, outputs)
 
 

@@ -50,7 +50,7 @@ def pretrain_(model: nn.Module, batches: Batches, *, epochs: int, seed: int) -> 
         trained = [*layer.parameters(), *decoder.parameters()]
         rule = optimizer("adam", trained, learning_rate=RATE)
         for epoch in range(epochs):
-            for inputs, _ in batches.epoch(epoch):
+            for inputs, *_ in batches.epoch(epoch):
                 with torch.no_grad():
                     reaching = before(inputs)
                 loss = F.mse_loss(decoder(encoder(reaching)), reaching)

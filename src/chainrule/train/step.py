@@ -28,7 +28,7 @@ class Step(Protocol):
 
     objective: Objective
 
-    def __call__(self, inputs: Tensor, targets: Tensor) -> Outcome: ...
+    def __call__(self, inputs: Tensor, targets: Tensor, weights: Tensor | None = None) -> Outcome: ...
 
     def prepare(self, number: int, rate_factor: float) -> None:
         """Say which update comes next, counted from 0, and the factor on its learning rate."""
@@ -74,14 +74,14 @@ class RuleStep:
         self._rates = [group["lr"] for group in self.optimizer.param_groups]
         self._decays = [group["weight_decay"] for group in self.optimizer.param_groups]
 
-    def __call__(self, inputs: Tensor, targets: Tensor) -> Outcome:
-        outcome = self.differentiate(inputs, targets)
+    def __call__(self, inputs: Tensor, targets: Tensor, weights: Tensor | None = None) -> Outcome:
+        outcome = self.differentiate(inputs, targets, weights)
         if self.decay_with_loss:
             self._scale_decay(outcome.loss.item())
         self._clip_and_update_()
         return outcome
 
-    def differentiate(self, inputs: Tensor, targets: Tensor) -> Outcome:
+    def differentiate(self, inputs: Tensor, targets: Tensor, weights: Tensor | None = None) -> Outcome:
         """Take loss and gradient and move nothing: the gradient stands in `grad` of the objective's parameters.
 
         Raises: TrainingFailed naming update and layer
@@ -183,10 +183,10 @@ class AutogradStep(RuleStep):
         if compiled_rows is not None:
             self._forward = CompiledForward(self._forward, objective, compiled_rows)
 
-    def differentiate(self, inputs: Tensor, targets: Tensor) -> Outcome:
+    def differentiate(self, inputs: Tensor, targets: Tensor, weights: Tensor | None = None) -> Outcome:
         if self.channels_last:
             inputs = with_channels_last(inputs)
-        outcome = self._forward(inputs, targets)
+        outcome = self._forward(inputs, targets, weights)
         if self._checks and not math.isfinite(outcome.loss.item()):
             with self._lowered():
                 raise TrainingFailed(describe_failure(self.objective.model, inputs, self.number))
@@ -195,10 +195,10 @@ class AutogradStep(RuleStep):
         outcome.loss.backward()  # type: ignore[no-untyped-call]
         return outcome
 
-    def _in_precision(self, inputs: Tensor, targets: Tensor) -> Outcome:
+    def _in_precision(self, inputs: Tensor, targets: Tensor, weights: Tensor | None = None) -> Outcome:
         with self._lowered():
             outputs = self.objective.model(inputs)
-        return self.objective.outcome(outputs.float(), targets)
+        return self.objective.outcome(outputs.float(), targets, weights)
 
     def _lowered(self) -> torch.autocast:
         device = self._parameters[0].device.type

@@ -7,14 +7,12 @@ import statistics
 from collections.abc import Iterator, Mapping
 
 import torch
-from torch import Tensor
 
-from chainrule.data.batches import Batches
+from chainrule.data.batches import Batch, Batches
 from chainrule.train.layer_times import LayerWatch, faster_half
 from chainrule.train.machine import now
 from chainrule.train.step import RuleStep
 
-Batch = tuple[Tensor, Tensor]
 LEAST_STEPS, MOST_STEPS = 8, 400
 STILL = 0.0  # factor on the learning rate: everything of an update is done, and no weight moves
 
@@ -42,7 +40,7 @@ class TimedSteps:
         for name, step in self.steps.items():
             self._keep(name, self._make(step, batch))
         first = next(iter(self.steps.values()))
-        self._keep("few", self._make(first, (batch[0][:few_rows], batch[1][:few_rows])))
+        self._keep("few", self._make(first, tuple(part[:few_rows] for part in batch)))
         if watch is not None:
             with watch.watching():
                 self._make(first, batch)
@@ -64,6 +62,6 @@ class TimedSteps:
 def full_batches(batches: Batches) -> Iterator[Batch]:
     """Give batches without end, all of one size."""
     for epoch in itertools.count():
-        for inputs, targets in batches.epoch(epoch):
-            if len(inputs) == batches.batch_size:
-                yield inputs, targets
+        for batch in batches.epoch(epoch):
+            if len(batch[0]) == batches.batch_size:
+                yield batch

@@ -109,9 +109,11 @@ class Task(nn.Module):
         """Return what outputs answer and what is true, for metrics: values in the target's own units."""
         raise NotImplementedError
 
-    def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
-        """Return the watched metrics of outputs against targets; an undefined one is not there."""
-        return measure(self.answers(outputs, targets), self.watched)
+    def measure(
+        self, outputs: Tensor, targets: Tensor, weights: np.ndarray | None = None
+    ) -> dict[str, float]:
+        """Return the watched metrics of outputs against targets; an undefined one is not there. Shapes: weights (N,)."""
+        return measure(self.answers(outputs, targets), self.watched, weights)
 
 
 class Regression(Task):
@@ -213,13 +215,15 @@ class Classification(Task):
     def encode(self, targets: np.ndarray) -> Tensor:
         return torch.from_numpy(targets.astype(np.int64, copy=False))
 
-    def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
+    def measure(
+        self, outputs: Tensor, targets: Tensor, weights: np.ndarray | None = None
+    ) -> dict[str, float]:
         if self.watched != ("accuracy",):
-            return super().measure(outputs, targets)
+            return super().measure(outputs, targets, weights)
         labels = (
             self.labels(outputs).cpu().numpy()
         )  # enough, and of many rows far less than their probabilities
-        return measure(Answers(true=targets.cpu().numpy(), labels=labels), self.watched)
+        return measure(Answers(true=targets.cpu().numpy(), labels=labels), self.watched, weights)
 
     def probabilities(self, outputs: Tensor) -> Tensor:
         """Return the probability of every class. Shapes: outputs (N, units) -> (N, classes)."""

@@ -16,10 +16,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import torch
-from torch import Tensor
 
 from chainrule.core.text import visible
-from chainrule.train.agreement import Agreement, Batch, Slope, agreement, slopes
+from chainrule.data.batches import Batch
+from chainrule.train.agreement import Agreement, Slope, agreement, slopes
 from chainrule.train.candidates import other_threads
 from chainrule.train.objective import Objective
 from chainrule.train.plan import Plan
@@ -179,19 +179,19 @@ def _turn(trial: Trial, batches: Iterator[Batch], count: int) -> None:
         assert trial.step is not None
         some = list(itertools.islice(batches, count))
         if count > 1:
-            _update(trial.step, *some[0])  # untimed: threads start, and the cache holds another's tensors
+            _update(trial.step, some[0])  # untimed: threads start, and the cache holds another's tensors
         began = time.perf_counter()
-        for inputs, targets in some:
-            _update(trial.step, inputs, targets)
+        for batch in some:
+            _update(trial.step, batch)
         _synchronise(trial.plan)
         trial.seconds.append((time.perf_counter() - began) / count)
 
 
-def _update(step: RuleStep, inputs: Tensor, targets: Tensor) -> None:
+def _update(step: RuleStep, batch: Batch) -> None:
     step.prepare(
         step.number + 1, 1e-3
     )  # small updates: the weights stay where loss and gradients are as they were
-    step(inputs, targets)
+    step(*batch)
 
 
 def _synchronise(plan: Plan) -> None:

@@ -63,18 +63,26 @@ def is_coupled(penalty: str | None, rule: str) -> bool:
 
 
 def penalty_of(
-    parameters: Iterable[Tensor], rule: str, *, l1: float, weight_decay: float, penalty: str | None
-) -> tuple[Penalty | None, float]:
+    parameters: Iterable[Tensor],
+    rule: str,
+    *,
+    l1: PerMember,
+    weight_decay: PerMember,
+    penalty: str | None,
+    has_members: bool = False,
+) -> tuple[Penalty | None, PerMember]:
     """Return the penalty around the updates of a rule, and what is left for the rule's own weight decay.
 
-    There is none where the rule does all that is to be done, and nothing is added to the loss.
+    There is none where the rule does all that is to be done, and nothing is added to the loss. Strengths are numbers, or
+    one per member.
     """
     coupled = is_coupled(penalty, rule)
     rule_decays = coupled == (rule not in DECOUPLED_RULES)
     decay = weight_decay if rule_decays else 0.0
-    if not l1 and (not weight_decay or (rule_decays and not coupled)):
+    has_l1, decays = (bool(torch.as_tensor(strength).any()) for strength in (l1, weight_decay))
+    if not has_l1 and (not decays or (rule_decays and not coupled)):
         return None, decay
-    weights = penalised(parameters)
+    weights = penalised(parameters, has_members=has_members)
     return Penalty(weights, l1=l1, l2=weight_decay, is_coupled=coupled, rule_decays=rule_decays), decay
 
 

@@ -1,0 +1,140 @@
+"""What a population runs in: a lane trains one network, or a stack of them, on one core from epoch to epoch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from chainrule.core.errors import TrainingFailed
+from chainrule.train.loop import Report, outputs_of
+from chainrule.train.member import Row
+from chainrule.train.stack_training import StackTraining
+from chainrule.train.training import Training
+
+
+class Lane(Protocol):
+    """Networks that are trained in one loop. Their numbers are those of the population."""
+
+    numbers: list[int]
+
+    def train(self, epochs: int | None = None) -> Iterator[int]:
+        """Train for so many epochs, or to the end; report how many networks each epoch was made for."""
+
+    def leave(self, numbers: Sequence[int]) -> None:
+        """Take networks out: what they have learned stays."""
+
+    def outputs(self, rows: Tensor) -> dict[int, Tensor]:
+        """Return what each network answers by the weights that it keeps. Shapes: rows (n,) -> (n, units) each."""
+
+    def history(self, number: int) -> list[Row]:
+        """Return the epochs of a network."""
+
+    def failure(self, number: int) -> str | None:
+        """Return why the training of a network failed, None if it did not."""
+
+    def state_of(self, number: int) -> dict[str, Tensor]:
+        """Return the weights that a network keeps."""
+
+
+class StackLane:
+    """A stack as a lane."""
+
+    def __init__(self, numbers: Sequence[int], stack: StackTraining) -> None:
+        self.numbers = list(numbers)
+        self.stack = stack
+
+    def train(self, epochs: int | None = None) -> Iterator[int]:
+        yield from self.stack.train(epochs)
+
+    def leave(self, numbers: Sequence[int]) -> None:
+        self.stack.leave([self.numbers.index(number) for number in numbers])
+
+    def outputs(self, rows: Tensor) -> dict[int, Tensor]:
+        found = self.stack.kept_outputs(rows)
+        return {number: found[place] for place, number in enumerate(self.numbers) if place in found}
+
+    def history(self, number: int) -> list[Row]:
+        return self.stack.courses[self.numbers.index(number)].history
+
+    def failure(self, number: int) -> str | None:
+        return self.stack.courses[self.numbers.index(number)].failure
+
+    def state_of(self, number: int) -> dict[str, Tensor]:
+        return self.stack.state_of(self.numbers.index(number))
+
+
+class AloneLane:
+    """One network, trained as `fit` trains it; made when its turn comes."""
+
+    def __init__(self, number: int, make: Callable[[], Training]) -> None:
+        self.numbers = [number]
+        self._make = make
+        self._training: Training | None = None
+        self._reports: Iterator[Report] | None = None
+        self._failure: str | None = None
+        self._has_left = False
+
+    @property
+    def training(self) -> Training:
+        """The training itself."""
+        if self._training is None:
+            self._training = self._make()
+        return self._training
+
+    def train(self, epochs: int | None = None) -> Iterator[int]:
+        if self._has_left or self._failure is not None:
+            return
+        if self._reports is None:
+            self._reports = self.training.reports()
+        made, end = 0, math.inf if epochs is None else epochs
+        while made < end:
+            try:
+                report = next(self._reports, None)
+            except TrainingFailed as failure:
+                self._failure = str(failure)
+                return
+            if report is None:
+                return
+            if report.ends_epoch:
+                made += 1
+                yield 1
+
+    def leave(self, numbers: Sequence[int]) -> None:
+        self._has_left = self._has_left or bool(numbers)
+
+    def outputs(self, rows: Tensor) -> dict[int, Tensor]:
+        training = self.training
+        network, latest = training.step.objective.model, None
+        if training.best:
+            latest = {name: t.clone() for name, t in network.state_dict().items()}
+            network.load_state_dict(training.best)
+        found = outputs_of(network, training.batches.inputs, rows)
+        if latest is not None:
+            network.load_state_dict(latest)
+        return {self.numbers[0]: found}
+
+    def history(self, number: int) -> list[Row]:
+        return self.training.history
+
+    def failure(self, number: int) -> str | None:
+        return self._failure
+
+    def state_of(self, number: int) -> dict[str, Tensor]:
+        training = self.training
+        return training.best or {n: t.clone() for n, t in training.step.objective.model.state_dict().items()}
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one thread inside the block: lanes stand side by side, not the parts of a product."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,312 @@
+"""Many networks trained at once, each as `fit` would train it alone: stacks where they can be, on every core.
+
+Networks of one shape, on the same data, whose updates fall together, are a stack; what differs from one to the next is
+listed in `OWN`. Stacks and single networks are lanes: each runs on one core from beginning to end, so that the result
+depends neither on how many cores there are nor on which lane comes first.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from queue import SimpleQueue
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from chainrule.core.errors import SettingError
+from chainrule.jobs.lanes import AloneLane, Lane, StackLane, one_thread
+from chainrule.jobs.material import Material
+from chainrule.jobs.workshop import (
+    draw_start_,
+    hyperparameters,
+    is_of_catalogue,
+    make_model,
+    make_schedule,
+    make_task,
+    make_training,
+)
+from chainrule.jobs.separation import is_perceptron
+from chainrule.train.dense_chain import dense_chain
+from chainrule.train.loop import judge
+from chainrule.train.member import Member, Row
+from chainrule.train.metrics import metric_named
+from chainrule.train.plan import Plan
+from chainrule.train.recipe import Recipe
+from chainrule.train.settings import Settings
+from chainrule.train.stack_training import StackTraining
+from chainrule.train.stopping import Stopping
+from chainrule.train.task import Task
+
+OWN = (
+    "learning_rate", "weight_decay", "l1", "momentum", "beta1", "beta2", "rho", "epsilon", "dropout", "seed",
+    "epochs", "schedule", "warmup_epochs", "drop_epochs", "drop_factor", "decay_rate", "schedule_patience",
+    "lowest_rate", "patience", "stop_tolerance", "stop_on_no_decrease", "plan",
+)  # fmt: skip
+MOST = 32  # members of a stack: their weights and layers then stay in a core's own cache
+CORES = os.cpu_count() or 1
+_NOTHING = Settings()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A network to be trained: its recipe and the data made ready, as `fit` has them.
+
+    `rows` stand in place of the training rows of the split, and may repeat some; `weights` say how much each row of the
+    data counts. Shapes: rows (n,), weights (N,)
+    """
+
+    recipe: Recipe
+    material: Material
+    rows: np.ndarray | None = None
+    weights: np.ndarray | None = None
+
+    @property
+    def trains_on(self) -> np.ndarray:
+        """The numbers of the rows that it trains on."""
+        return self.material.split.train if self.rows is None else self.rows
+
+
+class PopulationRun:
+    """Networks under way. `for made in run.train()` trains them all; each is then judged, and gives its weights."""
+
+    def __init__(
+        self,
+        entries: Sequence[Entry],
+        *,
+        cores: int | None = None,
+        most: int = MOST,
+        is_deterministic: bool = False,
+    ) -> None:
+        """`most` is how many members a stack may have; `cores` how many lanes run side by side.
+
+        `is_deterministic`: a network that stands alone goes the way of a stack too, where it has one, so that its bits do
+        not depend on how many others there are.
+        """
+        self.entries = list(entries)
+        self.cores = cores or CORES
+        self._tasks: dict[Any, tuple[Task, Tensor]] = {}
+        self._starts: dict[Any, nn.Module] = {}
+        self._shared: dict[Any, Any] = {}
+        self.lanes: list[Lane] = []
+        self._lane_of: dict[int, Lane] = {}
+        for numbers in self._groups(most):
+            stacks = len(numbers) > 1 or (is_deterministic and not why_not_stacked(self.entries[numbers[0]]))
+            lane = self._stack(numbers) if stacks else self._alone(numbers[0])
+            self.lanes.append(lane)
+            self._lane_of |= {number: lane for number in numbers}
+
+    def train(self, epochs: int | None = None) -> Iterator[int]:
+        """Train for so many epochs each, or to the end, and report epochs made (of one network each) as they come.
+
+        Closing the iterator stops every lane at its next epoch.
+        """
+        told: SimpleQueue[int] = SimpleQueue()
+        asked_to_stop = False
+
+        def run(lane: Lane) -> None:
+            with one_thread():
+                for made in lane.train(epochs):
+                    told.put(made)
+                    if asked_to_stop:
+                        return
+
+        with ThreadPoolExecutor(self.cores) as pool:
+            waiting: set[Future[None]] = {pool.submit(run, lane) for lane in self.lanes}
+            try:
+                while waiting:
+                    done, waiting = wait(waiting, timeout=0.05, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        future.result()
+                    while not told.empty():
+                        yield told.get()
+            finally:
+                asked_to_stop = True
+                for future in waiting:
+                    future.cancel()
+
+    def leave(self, numbers: Sequence[int]) -> None:
+        """Take networks out: they train no further, and what they have learned stays."""
+        for lane in self.lanes:
+            own = [number for number in numbers if self._lane_of[number] is lane]
+            if own:
+                lane.leave(own)
+
+    def judge(self, part: str = "test") -> list[Row | None]:
+        """Return the metrics of every network on a part of its split; None for one that failed or has no such rows."""
+        found: list[Row | None] = [None] * len(self.entries)
+        for number, outputs in self.outputs(part):
+            task, targets = self._task(number)
+            rows = torch.from_numpy(self.entries[number].material.rows(part))
+            found[number] = judge(task, outputs, targets[rows])
+        return found
+
+    def outputs(self, part: str = "test") -> Iterator[tuple[int, Tensor]]:
+        """Give the outputs of every network that has not failed on a part of its split. Shapes: (n, units) each."""
+        for lane in self.lanes:
+            rows = torch.from_numpy(self.entries[lane.numbers[0]].material.rows(part))
+            if not len(rows):
+                continue
+            with one_thread():
+                found = lane.outputs(rows)
+            for number, outputs in found.items():
+                if lane.failure(number) is None and bool(torch.isfinite(outputs).all()):
+                    yield number, outputs
+
+    def history(self, number: int) -> list[Row]:
+        """Return the epochs of a network."""
+        return self._lane_of[number].history(number)
+
+    def failure(self, number: int) -> str | None:
+        """Return why the training of a network failed, None if it did not."""
+        return self._lane_of[number].failure(number)
+
+    def network(self, number: int) -> nn.Module:
+        """Return a network with the weights that it keeps."""
+        recipe = self.entries[number].recipe
+        made = make_model(recipe, self._task(number)[0].units, None)
+        made.load_state_dict(self._lane_of[number].state_of(number))
+        return made.eval()
+
+    # ---- lanes
+
+    def _groups(self, most: int) -> list[list[int]]:
+        """Return the numbers of the networks of each lane, at most so many, in stacks of nearly equal size."""
+        alike: dict[Any, list[int]] = {}
+        for number, entry in enumerate(self.entries):
+            key = number if why_not_stacked(entry) else _key(entry)
+            alike.setdefault(key, []).append(number)
+        groups = []
+        for numbers in alike.values():
+            parts = max(-(-len(numbers) // most), min(self.cores if len(alike) < self.cores else 1, len(numbers)))
+            groups += [part.tolist() for part in np.array_split(np.array(numbers), parts)]
+        return groups
+
+    def _alone(self, number: int) -> Lane:
+        entry = self.entries[number]
+
+        def make() -> Any:
+            recipe, material = alone(entry)
+            training = make_training(recipe, material, torch.device("cpu"))
+            draw_start_(training.step.objective.model, recipe)
+            return training
+
+        return AloneLane(number, make)
+
+    def _stack(self, numbers: list[int]) -> Lane:
+        first = self.entries[numbers[0]].recipe.settings
+        task, targets = self._task(numbers[0])
+        inputs = self.entries[numbers[0]].material.inputs
+        assert isinstance(inputs, Tensor) and isinstance(first.batch_size, int) and first.optimizer
+        stack = StackTraining(
+            [self._member(number) for number in numbers],
+            task,
+            inputs,
+            targets,
+            batch_size=first.batch_size,
+            optimizer=first.optimizer,
+            penalty=first.penalty,
+            clip_norm=first.clip_norm,
+            clip_value=first.clip_value,
+            decay_with_loss=bool(first.decay_with_loss),
+        )
+        return StackLane(numbers, stack)
+
+    def _member(self, number: int) -> Member:
+        entry = self.entries[number]
+        settings, rows = entry.recipe.settings, entry.trains_on
+        assert settings.learning_rate is not None and isinstance(settings.batch_size, int)
+        per_epoch = -(-len(rows) // min(settings.batch_size, len(rows)))
+        validation = entry.material.split.validation
+        return Member(
+            network=self._start(number),
+            rows=self._once("rows", rows),
+            validation=self._once("rows", validation) if len(validation) else None,
+            weights=None if entry.weights is None else torch.from_numpy(entry.weights).float(),
+            schedule=self._schedule(number, per_epoch),
+            learning_rate=settings.learning_rate,
+            weight_decay=settings.weight_decay or 0.0,
+            l1=settings.l1 or 0.0,
+            hyperparameters={k: v for k, v in hyperparameters(settings).items() if v is not None},
+            seed=settings.seed,
+            shuffle=settings.shuffle,
+            patience=settings.patience,
+            metric=None if settings.metric is None else metric_named(settings.metric),
+            stopping=Stopping(tolerance=settings.stop_tolerance, on_no_decrease=bool(settings.stop_on_no_decrease)),
+        )
+
+    def _once(self, kind: str, rows: np.ndarray) -> Tensor:
+        """Return row numbers as a tensor, the same one for the same rows: members that share them share batches."""
+        found: Tensor = self._shared.setdefault((kind, id(rows)), torch.from_numpy(rows))
+        return found
+
+    def _schedule(self, number: int, per_epoch: int) -> Any:
+        settings = self.entries[number].recipe.settings
+        key = "schedule", per_epoch, *(getattr(settings, name) for name in OWN if name not in ("weight_decay", "l1", "dropout", "seed", "plan"))  # fmt: skip
+        if key not in self._shared:
+            self._shared[key] = make_schedule(settings, per_epoch)
+        return self._shared[key]
+
+    def _start(self, number: int) -> nn.Module:
+        """Return the network with its starting weights; those that start alike are one."""
+        recipe = self.entries[number].recipe
+        settings = recipe.settings
+        key = settings.model, repr(recipe.model_settings), settings.seed, settings.initial, self._task(number)[0].units, repr(recipe.inputs)
+        if key not in self._starts:
+            network = make_model(recipe, self._task(number)[0].units, None)
+            draw_start_(network, recipe)
+            self._starts[key] = network
+        return self._starts[key]
+
+    def _task(self, number: int) -> tuple[Task, Tensor]:
+        """Return the task of a network, and its targets as the loss takes them."""
+        entry = self.entries[number]
+        settings = entry.recipe.settings
+        key = id(entry.material), settings.loss, settings.label_smoothing, settings.class_weight, settings.metric
+        if key not in self._tasks:
+            task = make_task(entry.recipe, entry.material, None)
+            assert entry.material.examples.targets is not None
+            self._tasks[key] = task, task.encode(entry.material.examples.targets)
+        return self._tasks[key]
+
+
+def why_not_stacked(entry: Entry) -> str | None:
+    """Say in words why a network cannot be trained in a stack, None if it can."""
+    settings = entry.recipe.settings
+    for asked, reason in (
+        (settings.augment, "its pictures are changed on the way"),
+        (settings.pretrain, "its layers are pre-trained"),
+        (not is_of_catalogue(entry.recipe), "it is no network of the catalogue"),
+        (not isinstance(entry.material.inputs, Tensor), "its data is read batch by batch"),
+        (is_perceptron(entry.recipe), "a perceptron looks at its margin after each epoch"),
+    ):
+        if asked:
+            return reason
+    try:
+        target = entry.recipe.schema.target
+        units = len(target.classes or target.names)
+        chain = dense_chain(make_model(entry.recipe, units, None))
+    except SettingError as error:
+        return str(error)
+    return "a layer has no bias" if any(layer.linear.bias is None for layer in chain) else None
+
+
+def alone(entry: Entry) -> tuple[Recipe, Material]:
+    """Return recipe and material of a network as if it were trained by itself: on one thread."""
+    step = "autograd" if why_not_stacked(entry) else "dense"
+    plan = Plan(device="cpu", threads=1, step=step)
+    split = entry.material.split if entry.rows is None else replace(entry.material.split, train=entry.rows)
+    return replace(entry.recipe, plan=plan), replace(entry.material, split=split)
+
+
+def _key(entry: Entry) -> Any:
+    """Return what the networks of a stack share."""
+    recipe = entry.recipe
+    shared = replace(recipe.settings, **{name: getattr(_NOTHING, name) for name in OWN})
+    of_model = {name: value for name, value in recipe.model_settings.items() if name != "dropout"}
+    has_dropout = bool(recipe.model_settings.get("dropout"))  # without it the layer is not there
+    return id(entry.material), shared, repr(of_model), has_dropout, len(entry.trains_on)

@@ -1,0 +1,265 @@
+"""Training a stack: networks of one architecture on the same data, each in its own way, in one loop."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import math
+from collections.abc import Iterator, Sequence
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from chainrule.data.batches import Batch, Batches
+from chainrule.nn.noise import Noise
+from chainrule.optim.members import PerMember
+from chainrule.optim.penalties import Penalty, penalty_of
+from chainrule.optim.rules import Rule, optimizer
+from chainrule.optim.schedules import Schedule
+from chainrule.train.loop import watch
+from chainrule.train.member import Course, Member
+from chainrule.train.population import Population
+from chainrule.train.stacked_step import StackedStep
+from chainrule.train.task import Task
+
+class StackTraining:
+    """Members on the rows of one tensor, trained together; each is what it would be alone.
+
+    Members have equally many rows and one batch size, so that their updates fall together. Those that are over leave the
+    stack when no more than half are left. Wherever a member stands in the stack, its bits are the same, on one thread.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[Member],
+        task: Task,
+        inputs: Tensor,
+        targets: Tensor,
+        *,
+        batch_size: int,
+        optimizer: str,
+        penalty: str | None = None,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        decay_with_loss: bool = False,
+    ) -> None:
+        self.members = list(members)
+        self.courses = [Course(member) for member in members]
+        self.task = task
+        self.inputs = inputs.flatten(1) if inputs.dim() > 2 else inputs
+        self.targets = targets
+        self.batch_size = batch_size
+        self.epoch = 0
+        self._optimizer, self._penalty = optimizer, penalty
+        self._around = {"clip_norm": clip_norm, "clip_value": clip_value, "decay_with_loss": decay_with_loss}
+        self._best: dict[int, dict[str, Tensor]] = {}
+        self._last: dict[int, dict[str, Tensor]] = {}  # of members that have left
+        for member in members:
+            Noise(member.network, member.seed)  # gives every noisy layer the seed that it has alone
+        self._place(list(range(len(members))), Population([member.network for member in members]))
+
+    def _place(self, numbers: list[int], population: Population) -> None:
+        """Make the stack of the members with these numbers."""
+        self._numbers = numbers
+        placed = [self.members[number] for number in numbers]
+        self._orders = [_stream(member, self.inputs, self.targets, self.batch_size) for member in placed]
+        self._is_shared = len({_key(member) for member in placed}) == 1
+        self._weights = _weights(placed)
+        bind = functools.partial(bind_rule, placed, self._optimizer, self._penalty)
+        self.step = StackedStep(population, self.task, bind, **self._around)  # type: ignore[arg-type]
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """The number of updates in an epoch."""
+        return len(self._orders[0])
+
+    @property
+    def going(self) -> list[int]:
+        """The numbers of the members that are not over."""
+        return [number for number in self._numbers if not self.courses[number].is_over]
+
+    def train(self, epochs: int | None = None) -> Iterator[int]:
+        """Train for so many epochs, or to the end; report after each for how many members it was made."""
+        end = math.inf if epochs is None else self.epoch + epochs
+        self.task.train()
+        while self.epoch < end and (going := self.going):
+            self._make_room()
+            self._train_epoch()
+            self.epoch += 1
+            yield len(going)
+
+    def leave(self, numbers: Sequence[int]) -> None:
+        """Take members out of the stack: what they have learned stays."""
+        stay = [number for number in self._numbers if number not in set(numbers)]
+        for number in self._numbers:
+            if number not in stay:
+                self._last[number] = self._state_of(number)
+        if stay:
+            self._compact(stay)
+        else:
+            self._numbers = []
+
+    def state_of(self, number: int) -> dict[str, Tensor]:
+        """Return the weights of a member: those of its best epoch, or its last ones."""
+        if number in self._best:
+            return self._best[number]
+        return self._last[number] if number in self._last else self._state_of(number)
+
+    def outputs(self, rows: Tensor) -> dict[int, Tensor]:
+        """Return what every member that stands in the stack answers to rows, by its latest weights. Shapes: rows (n,)."""
+        return dict(zip(self._numbers, self.step.outputs(self.inputs[rows]), strict=True))
+
+    def kept_outputs(self, rows: Tensor) -> dict[int, Tensor]:
+        """Return what every member answers by the weights that it keeps: of its best epoch, or the last. Shapes: rows (n,)."""
+        if not self._best and len(self._numbers) == len(self.members):
+            return self.outputs(rows)
+        networks = []
+        for number, member in enumerate(self.members):
+            networks.append(copy.deepcopy(member.network))
+            networks[-1].load_state_dict(self.state_of(number))
+        members = len(networks)
+        reader = StackedStep(Population(networks), self.task, lambda p: (optimizer("sgd", p, learning_rate=1.0, members=members), None))
+        return dict(enumerate(reader.outputs(self.inputs[rows])))
+
+    def _state_of(self, number: int) -> dict[str, Tensor]:
+        return self.step.population.state_of(self._numbers.index(number))
+
+    def _make_room(self) -> None:
+        going = self.going
+        if 2 * len(going) <= len(self._numbers):
+            self.leave([number for number in self._numbers if number not in set(going)])
+
+    def _compact(self, stay: list[int]) -> None:
+        """Make a smaller stack that goes on where this one stands."""
+        places = torch.tensor([self._numbers.index(number) for number in stay])
+        old, population = self.step, self.step.population
+        state = old.optimizer.tensors()
+        self._place(stay, Population([population.member(place) for place in places.tolist()]))
+        many = len(population)
+        taken = {name: t[places] if t.dim() and not name.endswith("/updates") and len(t) == many else t for name, t in state.items()}  # fmt: skip
+        self.step.optimizer.load_(taken)
+        if old.running_losses is not None:
+            self.step.running_losses = old.running_losses[places]
+
+    def _train_epoch(self) -> None:
+        schedules = [self._schedule(number) for number in self._numbers]
+        losses, rows = [], []
+        for place, batch in enumerate(self._batches()):
+            number = self.epoch * self.steps_per_epoch + place
+            self.step.prepare(number, _factors(schedules, number))
+            losses.append(self.step(*batch))
+            rows.append(batch[0].shape[-2])
+        self._end_epoch(torch.stack(losses, 1), rows)
+
+    def _schedule(self, number: int) -> Schedule:
+        """Return the schedule of a member as it stands."""
+        schedule = self.members[number].schedule
+        return schedule.after(self.courses[number].validation_losses) if schedule.watches_validation else schedule
+
+    def _batches(self) -> Iterator[Batch]:
+        """Give the batches of an epoch: one for all, or one for each member."""
+        if self._is_shared:
+            order = self._orders[0].order(self.epoch).expand(1, -1)
+        else:
+            drawn: dict[object, Tensor] = {}
+            for number, stream in zip(self._numbers, self._orders, strict=True):
+                key = _key(self.members[number])
+                if key not in drawn:
+                    drawn[key] = stream.order(self.epoch)
+            order = torch.stack([drawn[_key(self.members[number])] for number in self._numbers])
+        for start in range(0, order.shape[1], self.batch_size):
+            rows = order[:, start : start + self.batch_size]
+            picked = tuple(t.index_select(0, rows.flatten()).view(*rows.shape, *t.shape[1:]) for t in (self.inputs, self.targets))  # fmt: skip
+            batch = tuple(t[0] for t in picked) if self._is_shared else picked
+            if self._weights is not None:
+                batch = (*batch, self._weights.gather(1, rows.expand(len(self._weights), -1)))
+            yield batch
+
+    def _end_epoch(self, losses: Tensor, rows: list[int]) -> None:
+        """Take up the epoch for every member that is not over. Shapes: losses (members, updates)."""
+        shares = torch.tensor(rows, dtype=torch.float64) / sum(rows)
+        means = (losses.double() * shares).sum(1).tolist()
+        going = set(self.going)
+        measured = self._measured(going)
+        rates = self.step.rates.tolist()
+        for place, number in enumerate(self._numbers):
+            if number not in going:
+                continue
+            course = self.courses[number]
+            if not math.isfinite(means[place]):
+                first = int((~losses[place].isfinite()).nonzero()[0])
+                course.failure = f"the loss is not finite at step {self.epoch * self.steps_per_epoch + first + 1}"
+                continue
+            row = {"epoch": self.epoch + 1.0, "train_loss": means[place], "learning_rate": rates[place]}
+            if course.add(row, measured.get(number)):
+                self._best[number] = self._state_of(number)
+
+    def _measured(self, going: set[int]) -> dict[int, dict[str, float]]:
+        """Return what the validation rows of each member show."""
+        found: dict[int, dict[str, float]] = {}
+        of_rows: dict[int, list[int]] = {}  # members by their validation rows: one tensor for many
+        for number in going:
+            rows = self.members[number].validation
+            if rows is not None:
+                of_rows.setdefault(id(rows), []).append(number)
+        for numbers in of_rows.values():
+            rows = self.members[numbers[0]].validation
+            assert rows is not None
+            outputs = self.outputs(rows)
+            found |= {number: watch(self.task, outputs[number], self.targets[rows]) for number in numbers}
+        return found
+
+
+def bind_rule(
+    members: Sequence[Member], name: str, penalty: str | None, parameters: list[nn.Parameter]
+) -> tuple[Rule, Penalty | None]:
+    """Return an update rule with every member's own rate, decay and hyper-parameters, and the penalty around it."""
+    count = len(members)
+    around, decay = penalty_of(
+        parameters,
+        name,
+        l1=_per_member([member.l1 for member in members]),
+        weight_decay=_per_member([member.weight_decay for member in members]),
+        penalty=penalty,
+        has_members=True,
+    )
+    own: dict[str, Any] = {
+        key: _per_member([member.hyperparameters[key] for member in members])
+        for key in members[0].hyperparameters
+    }
+    rates = torch.tensor([member.learning_rate for member in members], dtype=torch.float64)
+    return optimizer(name, parameters, learning_rate=rates, weight_decay=decay, members=count, **own), around
+
+
+def _per_member(values: list[float]) -> PerMember:
+    """Return one value where all are equal: rules are faster then."""
+    return values[0] if len(set(values)) == 1 else torch.tensor(values, dtype=torch.float64)
+
+
+def _weights(members: Sequence[Member]) -> Tensor | None:
+    """Return the weights of rows, member by member, None where no member has any. Shapes: -> (members, N)."""
+    given = [member.weights for member in members if member.weights is not None]
+    if not given:
+        return None
+    ones = torch.ones_like(given[0])
+    return torch.stack([ones if member.weights is None else member.weights for member in members])
+
+
+def _stream(member: Member, inputs: Tensor, targets: Tensor, batch_size: int) -> Batches:
+    return Batches(inputs, targets, batch_size, rows=member.rows, shuffle=member.shuffle, seed=member.seed)
+
+
+def _key(member: Member) -> tuple[int, int, bool]:
+    """Return what members share that see the same batches."""
+    return id(member.rows), member.seed, member.shuffle
+
+
+def _factors(schedules: Sequence[Schedule], number: int) -> Tensor:
+    """Return the factor on the rate of every member at an update."""
+    known: dict[int, float] = {}
+    for schedule in schedules:
+        if id(schedule) not in known:
+            known[id(schedule)] = schedule(number)
+    return torch.tensor([known[id(schedule)] for schedule in schedules], dtype=torch.float64)

@@ -1,0 +1,201 @@
+"""Networks trained together are those that would have been trained alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from chainrule.catalog import OPTIMIZERS
+from chainrule.data.read import read
+from chainrule.data.reading import Reading
+from chainrule.jobs.population import Entry, PopulationRun, alone, why_not_stacked
+from chainrule.jobs.preparation import prepare_run
+from chainrule.jobs.request import Request
+from chainrule.jobs.workshop import draw_start_, make_training
+from chainrule.train.settings import Settings
+from chainrule.train.training import Training
+
+RATES = {"adagrad": 0.03, "adadelta": 1.0, "sgd": 0.1, "gradient-descent": 0.1, "mini-batch": 0.1}
+NEAR_ZERO = ("rmsprop", "adadelta", "adagrad")  # they divide by how long the gradient was: noise becomes a step
+
+
+def entry(data: Any = "iris", hidden: tuple[int, ...] = (10, 8), model: dict[str, Any] | None = None, **settings: Any) -> Entry:  # fmt: skip
+    """Prepare a network of few epochs as `fit` would."""
+    chosen = {"model": "mlp", "epochs": 3, "batch_size": 32, "optimizer": "adam", "learning_rate": 0.003, "schedule": "constant"}  # fmt: skip
+    request = Request(
+        data=data,
+        target=None,
+        settings=Settings(**{**chosen, **settings}),
+        model_settings={"hidden": hidden, **(model or {})},
+        model=None,
+        loss=None,
+        runs=Path("nowhere"),
+        name=None,
+        resume=None,
+    )
+    recipe, material = prepare_run(request, read(data, Reading(target=None)))
+    return Entry(recipe=recipe, material=material)
+
+
+def differing(base: Entry, **values: Sequence[Any]) -> list[Entry]:
+    """Return entries that differ in some settings, one for each value."""
+    made = []
+    for place in range(len(next(iter(values.values())))):
+        own = {name: given[place] for name, given in values.items()}
+        dropout = own.get("dropout")
+        of_model = base.recipe.model_settings | ({} if dropout is None else {"dropout": dropout})
+        settings = replace(base.recipe.settings, **own)
+        made.append(replace(base, recipe=replace(base.recipe, settings=settings, model_settings=of_model)))
+    return made
+
+
+def train(entries: list[Entry], **options: Any) -> PopulationRun:
+    run = PopulationRun(entries, **options)
+    for _ in run.train():
+        pass
+    return run
+
+
+def train_alone(entry: Entry) -> Training:
+    recipe, material = alone(entry)
+    with recipe.plan.applied() as device:
+        training = make_training(recipe, material, device)
+        draw_start_(training.step.objective.model, recipe)
+        for _ in training.reports():
+            pass
+    training.restore_best_()
+    return training
+
+
+def weights_of(run: PopulationRun, number: int) -> list[Tensor]:
+    return list(run.network(number).state_dict().values())
+
+
+def furthest(run: PopulationRun, number: int, training: Training) -> float:
+    own = training.step.objective.model.state_dict().values()
+    return max((a - b).abs().max().item() for a, b in zip(own, weights_of(run, number), strict=True))
+
+
+@pytest.mark.parametrize("optimizer", sorted(OPTIMIZERS))
+def test_members_equal_networks_alone(optimizer: str) -> None:
+    rate = RATES.get(optimizer, 0.003)
+    base = entry(optimizer=optimizer, learning_rate=rate, batch_size=32)
+    entries = differing(base, learning_rate=[rate, rate / 3, rate / 10], weight_decay=[0.0, 0.01, 0.1], dropout=[0.1, 0.2, 0.4])
+    run = train(entries, cores=1)
+    assert len(run.lanes) == 1
+    for number, one in enumerate(entries):
+        training = train_alone(one)
+        limit = 2e-3 if optimizer in NEAR_ZERO else 1e-5
+        assert furthest(run, number, training) < limit
+        mine = [row["validation_loss"] for row in run.history(number)]
+        assert mine == pytest.approx([row["validation_loss"] for row in training.history], abs=limit)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"loss": "focal", "weight_decay": 0.01, "l1": 0.001},
+        {"clip_norm": 0.1, "schedule": "cosine", "warmup_epochs": 1},
+        {"clip_value": 0.01, "penalty": "decoupled", "weight_decay": 0.1},
+        {"class_weight": "balanced", "label_smoothing": 0.0},
+        {"model": {"activation": "sigmoid"}},
+        {"model": {"activation": "softplus"}, "dropout": 0.3},
+    ],
+    ids=str,
+)
+def test_members_equal_networks_alone_in_every_way(settings: dict[str, Any]) -> None:
+    entries = differing(entry(**settings), seed=[0, 1, 2])
+    run = train(entries, cores=1)
+    assert len(run.lanes) == 1
+    for number, one in enumerate(entries):
+        assert furthest(run, number, train_alone(one)) < 1e-5
+
+
+@pytest.mark.parametrize("data", ["diabetes", "breast-cancer", "digits"])
+def test_every_question_is_answered_as_alone(data: str) -> None:
+    entries = differing(entry(data, decay_with_loss=data == "diabetes"), learning_rate=[0.003, 0.001])
+    run = train(entries, cores=1)
+    judged = run.judge("test")
+    for number, one in enumerate(entries):
+        assert furthest(run, number, train_alone(one)) < 1e-5
+        found = judged[number]
+        assert found is not None and np.isfinite(found["loss"])
+
+
+@pytest.mark.parametrize("data", ["iris", "diabetes", "breast-cancer"])
+def test_bits_do_not_depend_on_the_neighbours(data: str) -> None:
+    """In stacks of one, two, three and seven, on one core and two."""
+    rates = list(np.geomspace(1e-4, 1e-2, 7))
+    entries = differing(entry(data), learning_rate=rates, dropout=[0.1 * k for k in range(1, 8)], seed=[0, 1, 0, 1, 2, 2, 0])
+    whole = train(entries, cores=1)
+    for most, cores in ((1, 2), (2, 2), (3, 1)):
+        parts = train(entries, most=most, cores=cores, is_deterministic=True)
+        for number in range(7):
+            assert all(map(torch.equal, weights_of(whole, number), weights_of(parts, number)))
+        assert whole.judge("test") == parts.judge("test")
+
+
+def test_a_member_that_fails_leaves_its_neighbours_alone() -> None:
+    base = entry(optimizer="sgd", schedule="constant", clip_norm=None, label_smoothing=0.0, loss="squared-error", data="diabetes")
+    good = differing(base, learning_rate=[0.01, 0.02])
+    bad = differing(base, learning_rate=[1e6])
+    run = train([good[0], *bad, good[1]], cores=1)
+    assert run.failure(1) is not None and "not finite at step" in run.failure(1)
+    assert run.judge("test")[1] is None
+    without = train(good, cores=1)
+    for mine, other in ((0, 0), (2, 1)):
+        assert all(map(torch.equal, weights_of(run, mine), weights_of(without, other)))
+
+
+def test_members_stop_early_and_leave_the_stack() -> None:
+    base = entry(epochs=40, patience=1)
+    entries = differing(base, learning_rate=[0.1, 0.05, 0.03, 0.0003], patience=[1, 1, 1, 30])
+    run = train(entries, cores=1)
+    for number, one in enumerate(entries):
+        training = train_alone(one)
+        assert len(run.history(number)) == len(training.history)
+        assert furthest(run, number, training) < 1e-4
+    assert len({len(run.history(number)) for number in range(4)}) > 1
+
+
+def test_members_that_were_taken_out_keep_what_they_learned() -> None:
+    entries = differing(entry(epochs=6), learning_rate=[0.01, 0.003, 0.001])
+    run = PopulationRun(entries, cores=1)
+    assert sum(run.train(2)) == 6
+    run.leave([1])
+    kept = weights_of(run, 1)
+    assert sum(run.train()) == 8
+    assert all(map(torch.equal, kept, weights_of(run, 1)))
+    assert [len(run.history(number)) for number in range(3)] == [6, 2, 6]
+    whole = train(entries, cores=1)
+    for number in (0, 2):
+        assert all(map(torch.equal, weights_of(run, number), weights_of(whole, number)))
+
+
+def test_networks_without_a_stack_are_trained_alone() -> None:
+    entries = differing(entry(model={"normalisation": "batch"}), learning_rate=[0.01, 0.003])
+    assert why_not_stacked(entries[0])
+    run = train(entries)
+    assert len(run.lanes) == 2
+    for number, one in enumerate(entries):
+        assert furthest(run, number, train_alone(one)) == 0
+
+
+def test_rows_of_ones_own_and_weights() -> None:
+    """Two members on rows drawn with repetition; weights that count a row twice are the row twice."""
+    base = entry(batch_size=150, epochs=2, dropout=0.0)
+    rows = base.material.split.train
+    drawn = np.random.default_rng(0).choice(rows, len(rows))
+    run = train([replace(base, rows=drawn), replace(base, rows=rows)], cores=1)
+    assert len(run.lanes) == 1
+    assert furthest(run, 0, train_alone(replace(base, rows=drawn))) < 1e-5
+    counts = np.bincount(drawn, minlength=len(base.material.examples)).astype(np.float64)
+    weighted = train([replace(base, weights=counts), base], cores=1)
+    assert furthest(weighted, 0, train_alone(replace(base, rows=drawn))) < 1e-5

@@ -23,7 +23,11 @@ from chainrule.train.settings import Settings
 from chainrule.train.training import Training
 
 RATES = {"adagrad": 0.03, "adadelta": 1.0, "sgd": 0.1, "gradient-descent": 0.1, "mini-batch": 0.1}
-NEAR_ZERO = ("rmsprop", "adadelta", "adagrad")  # they divide by how long the gradient was: noise becomes a step
+NEAR_ZERO = (
+    "rmsprop",
+    "adadelta",
+    "adagrad",
+)  # they divide by how long the gradient was: noise becomes a step
 
 
 def entry(data: Any = "iris", hidden: tuple[int, ...] = (10, 8), model: dict[str, Any] | None = None, **settings: Any) -> Entry:  # fmt: skip
@@ -87,7 +91,12 @@ def furthest(run: PopulationRun, number: int, training: Training) -> float:
 def test_members_equal_networks_alone(optimizer: str) -> None:
     rate = RATES.get(optimizer, 0.003)
     base = entry(optimizer=optimizer, learning_rate=rate, batch_size=32)
-    entries = differing(base, learning_rate=[rate, rate / 3, rate / 10], weight_decay=[0.0, 0.01, 0.1], dropout=[0.1, 0.2, 0.4])
+    entries = differing(
+        base,
+        learning_rate=[rate, rate / 3, rate / 10],
+        weight_decay=[0.0, 0.01, 0.1],
+        dropout=[0.1, 0.2, 0.4],
+    )
     run = train(entries, cores=1)
     assert len(run.lanes) == 1
     for number, one in enumerate(entries):
@@ -133,7 +142,9 @@ def test_every_question_is_answered_as_alone(data: str) -> None:
 def test_bits_do_not_depend_on_the_neighbours(data: str) -> None:
     """In stacks of one, two, three and seven, on one core and two."""
     rates = list(np.geomspace(1e-4, 1e-2, 7))
-    entries = differing(entry(data), learning_rate=rates, dropout=[0.1 * k for k in range(1, 8)], seed=[0, 1, 0, 1, 2, 2, 0])
+    entries = differing(
+        entry(data), learning_rate=rates, dropout=[0.1 * k for k in range(1, 8)], seed=[0, 1, 0, 1, 2, 2, 0]
+    )
     whole = train(entries, cores=1)
     for most, cores in ((1, 2), (2, 2), (3, 1)):
         parts = train(entries, most=most, cores=cores, is_deterministic=True)
@@ -143,7 +154,14 @@ def test_bits_do_not_depend_on_the_neighbours(data: str) -> None:
 
 
 def test_a_member_that_fails_leaves_its_neighbours_alone() -> None:
-    base = entry(optimizer="sgd", schedule="constant", clip_norm=None, label_smoothing=0.0, loss="squared-error", data="diabetes")
+    base = entry(
+        optimizer="sgd",
+        schedule="constant",
+        clip_norm=None,
+        label_smoothing=0.0,
+        loss="squared-error",
+        data="diabetes",
+    )
     good = differing(base, learning_rate=[0.01, 0.02])
     bad = differing(base, learning_rate=[1e6])
     run = train([good[0], *bad, good[1]], cores=1)

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from chainrule.core.errors import SettingError
 from chainrule.jobs.lanes import AloneLane, Lane, StackLane, one_thread
 from chainrule.jobs.material import Material
+from chainrule.jobs.separation import is_perceptron
 from chainrule.jobs.workshop import (
     draw_start_,
     hyperparameters,
@@ -30,7 +31,6 @@ from chainrule.jobs.workshop import (
     make_task,
     make_training,
 )
-from chainrule.jobs.separation import is_perceptron
 from chainrule.train.dense_chain import dense_chain
 from chainrule.train.loop import judge
 from chainrule.train.member import Member, Row
@@ -98,7 +98,7 @@ class PopulationRun:
             stacks = len(numbers) > 1 or (is_deterministic and not why_not_stacked(self.entries[numbers[0]]))
             lane = self._stack(numbers) if stacks else self._alone(numbers[0])
             self.lanes.append(lane)
-            self._lane_of |= {number: lane for number in numbers}
+            self._lane_of |= dict.fromkeys(numbers, lane)
 
     def train(self, epochs: int | None = None) -> Iterator[int]:
         """Train for so many epochs each, or to the end, and report epochs made (of one network each) as they come.
@@ -182,7 +182,9 @@ class PopulationRun:
             alike.setdefault(key, []).append(number)
         groups = []
         for numbers in alike.values():
-            parts = max(-(-len(numbers) // most), min(self.cores if len(alike) < self.cores else 1, len(numbers)))
+            parts = max(
+                -(-len(numbers) // most), min(self.cores if len(alike) < self.cores else 1, len(numbers))
+            )
             groups += [part.tolist() for part in np.array_split(np.array(numbers), parts)]
         return groups
 
@@ -236,7 +238,9 @@ class PopulationRun:
             shuffle=settings.shuffle,
             patience=settings.patience,
             metric=None if settings.metric is None else metric_named(settings.metric),
-            stopping=Stopping(tolerance=settings.stop_tolerance, on_no_decrease=bool(settings.stop_on_no_decrease)),
+            stopping=Stopping(
+                tolerance=settings.stop_tolerance, on_no_decrease=bool(settings.stop_on_no_decrease)
+            ),
         )
 
     def _once(self, kind: str, rows: np.ndarray) -> Tensor:
@@ -255,7 +259,14 @@ class PopulationRun:
         """Return the network with its starting weights; those that start alike are one."""
         recipe = self.entries[number].recipe
         settings = recipe.settings
-        key = settings.model, repr(recipe.model_settings), settings.seed, settings.initial, self._task(number)[0].units, repr(recipe.inputs)
+        key = (
+            settings.model,
+            repr(recipe.model_settings),
+            settings.seed,
+            settings.initial,
+            self._task(number)[0].units,
+            repr(recipe.inputs),
+        )
         if key not in self._starts:
             network = make_model(recipe, self._task(number)[0].units, None)
             draw_start_(network, recipe)
@@ -266,7 +277,13 @@ class PopulationRun:
         """Return the task of a network, and its targets as the loss takes them."""
         entry = self.entries[number]
         settings = entry.recipe.settings
-        key = id(entry.material), settings.loss, settings.label_smoothing, settings.class_weight, settings.metric
+        key = (
+            id(entry.material),
+            settings.loss,
+            settings.label_smoothing,
+            settings.class_weight,
+            settings.metric,
+        )
         if key not in self._tasks:
             task = make_task(entry.recipe, entry.material, None)
             assert entry.material.examples.targets is not None

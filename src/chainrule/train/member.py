@@ -62,7 +62,9 @@ class Course:
         if member.stopping.reason(self.history) is not None:
             return True
         waited = epochs - (self.best_epoch or 0)
-        return bool(member.validation is not None and member.patience and epochs and waited >= member.patience)
+        return bool(
+            member.validation is not None and member.patience and epochs and waited >= member.patience
+        )
 
     @property
     def validation_losses(self) -> list[float]:
@@ -98,5 +100,7 @@ class Course:
             return loss, loss
         value = measured.get(metric.name)
         if value is None:
-            raise SettingError(f"the validation rows are all of one class, so their {metric.name} is not defined")
+            raise SettingError(
+                f"the validation rows are all of one class, so their {metric.name} is not defined"
+            )
         return (-value if metric.larger_is_better else value), loss

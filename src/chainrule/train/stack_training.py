@@ -6,7 +6,6 @@ import copy
 import functools
 import math
 from collections.abc import Iterator, Sequence
-
 from typing import Any
 
 import torch
@@ -23,6 +22,7 @@ from chainrule.train.member import Course, Member
 from chainrule.train.population import Population
 from chainrule.train.stacked_step import StackedStep
 from chainrule.train.task import Task
+
 
 class StackTraining:
     """Members on the rows of one tensor, trained together; each is what it would be alone.
@@ -120,7 +120,11 @@ class StackTraining:
             networks.append(copy.deepcopy(member.network))
             networks[-1].load_state_dict(self.state_of(number))
         members = len(networks)
-        reader = StackedStep(Population(networks), self.task, lambda p: (optimizer("sgd", p, learning_rate=1.0, members=members), None))
+        reader = StackedStep(
+            Population(networks),
+            self.task,
+            lambda p: (optimizer("sgd", p, learning_rate=1.0, members=members), None),
+        )
         return dict(enumerate(reader.outputs(self.inputs[rows])))
 
     def _state_of(self, number: int) -> dict[str, Tensor]:
@@ -156,7 +160,11 @@ class StackTraining:
     def _schedule(self, number: int) -> Schedule:
         """Return the schedule of a member as it stands."""
         schedule = self.members[number].schedule
-        return schedule.after(self.courses[number].validation_losses) if schedule.watches_validation else schedule
+        return (
+            schedule.after(self.courses[number].validation_losses)
+            if schedule.watches_validation
+            else schedule
+        )
 
     def _batches(self) -> Iterator[Batch]:
         """Give the batches of an epoch: one for all, or one for each member."""
@@ -190,7 +198,9 @@ class StackTraining:
             course = self.courses[number]
             if not math.isfinite(means[place]):
                 first = int((~losses[place].isfinite()).nonzero()[0])
-                course.failure = f"the loss is not finite at step {self.epoch * self.steps_per_epoch + first + 1}"
+                course.failure = (
+                    f"the loss is not finite at step {self.epoch * self.steps_per_epoch + first + 1}"
+                )
                 continue
             row = {"epoch": self.epoch + 1.0, "train_loss": means[place], "learning_rate": rates[place]}
             if course.add(row, measured.get(number)):

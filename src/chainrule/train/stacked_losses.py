@@ -50,7 +50,7 @@ class CrossEntropy:
     """Softmax with cross-entropy: δ = (p − t)/B, with −t/B from a table by class, as one network has it."""
 
     def __init__(self, task: MultiClass, outputs: Tensor, delta: Tensor) -> None:
-        members, units, rows = outputs.shape
+        _, units, rows = outputs.shape
         classes = task.units
         weights = torch.ones(classes) if task.class_weights is None else task.class_weights
         true = torch.eye(classes, dtype=torch.float64) * (1 - task.label_smoothing) + task.label_smoothing / classes  # fmt: skip

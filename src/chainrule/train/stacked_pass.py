@@ -28,7 +28,9 @@ class StackedPass:
     (members, units, B)
     """
 
-    def __init__(self, memory: StackedMemory, task: Task, rows: int, *, is_shared: bool, trains: bool = True) -> None:
+    def __init__(
+        self, memory: StackedMemory, task: Task, rows: int, *, is_shared: bool, trains: bool = True
+    ) -> None:
         first = memory.weights[0]
         new = partial(torch.zeros, dtype=first.dtype)
         self.inputs = new(rows, first.shape[2]) if is_shared else new(memory.members, rows, first.shape[2])

@@ -127,5 +127,3 @@ class StackedStep:
         share = self.running_losses.clamp_max(1.0)
         for group, decays in zip(self.optimizer.param_groups, self._decays, strict=True):
             group["weight_decay"] = decays * share
-
-

@@ -17,6 +17,7 @@ _PUBLIC = {
     "verify": "chainrule.jobs.verify",
     "explain": "chainrule.jobs.explain",
     "check_gradients": "chainrule.explanations.gradient_check",
+    "explore": "chainrule.jobs.explore",
     "lr_range": "chainrule.jobs.lr_range",
     "bench": "chainrule.jobs.bench",
     "build": "chainrule.models",
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from chainrule.explanations.gradient_check import check_gradients as check_gradients
     from chainrule.jobs.bench import bench as bench
     from chainrule.jobs.explain import explain as explain
+    from chainrule.jobs.explore import explore as explore
     from chainrule.jobs.fit import fit as fit
     from chainrule.jobs.lr_range import lr_range as lr_range
     from chainrule.jobs.run import Run as Run

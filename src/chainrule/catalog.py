@@ -254,6 +254,37 @@ METRICS = {
         "chainrule.train.metrics:RMSE", "root of the mean squared error, smaller is better; values"
     ),
 }
+UNSUPERVISED = {
+    "k-means": Entry(
+        "chainrule.models.unsupervised:K_MEANS", "round clusters, each around its mean", number="most rounds"
+    ),
+    "mean-shift": Entry(
+        "chainrule.models.unsupervised:MEAN_SHIFT",
+        "clusters around the peaks of the density; finds their number",
+        number="bandwidth",
+    ),
+    "spectral-clustering": Entry(
+        "chainrule.models.unsupervised:SPECTRAL_CLUSTERING",
+        "clusters of any shape, along chains of near rows",
+        number="neighbours",
+    ),
+    "gaussian-mixture": Entry(
+        "chainrule.models.unsupervised:GAUSSIAN_MIXTURE",
+        "density as a sum of Gaussians, which are clusters too",
+    ),
+    "kernel-density": Entry(
+        "chainrule.models.unsupervised:KERNEL_DENSITY",
+        "density as the mean of a small Gaussian at every row",
+        number="bandwidth",
+    ),
+    "pca": Entry(
+        "chainrule.models.unsupervised:PCA", "directions at right angles that hold the most variance"
+    ),
+    "factor-analysis": Entry(
+        "chainrule.models.unsupervised:FACTOR_ANALYSIS",
+        "few hidden factors that explain what columns share, each with noise of its own",
+    ),
+}
 
 # networks as TOML that come with the package, in explanations/examples: what `chainrule explain` takes by name
 NETWORKS = {
@@ -286,6 +317,7 @@ KINDS = {
     "schedule": Kind(SCHEDULES, "chainrule.optim"),
     "metric": Kind(METRICS, "chainrule.train"),
     "augmentation": Kind(AUGMENTATIONS, "chainrule.data"),
+    "method": Kind(UNSUPERVISED, "chainrule.models"),
 }
 ENTRY_POINTS = "chainrule.models"
 

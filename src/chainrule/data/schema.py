@@ -208,6 +208,32 @@ def find_schema(
     return schema, Findings(notes=tuple(first)) + said + Findings(notes=notes)
 
 
+def find_inputs(
+    source: Source,
+    *,
+    beside: Sequence[str] = (),
+    columns: Sequence[str] = (),
+    decimal: str | None = None,
+) -> tuple[Schema, Findings]:
+    """Find what the columns are where nothing is to be predicted; those `beside` are no inputs.
+
+    Raises: DataError for columns that cannot be used
+    """
+    nothing = Target(kind="none", names=())
+    if source.frame is None:
+        assert source.array is not None
+        told_kinds(source, columns, ())
+        return Schema(
+            shape=source.array.shape[1:], is_pictures=source.is_pictures, target=nothing
+        ), Findings()
+    sign = decimal_of(source, decimal)
+    kept, left_out, notes = find_columns(
+        source, beside, kinds=told_kinds(source, columns, beside), decimal=sign
+    )
+    schema = Schema(columns=tuple(kept), target=nothing, left_out=(*left_out, *beside))
+    return schema, Findings(notes=notes)
+
+
 def _formats(columns: Sequence[Column], target: Target) -> dict[str, str]:
     """Return how the numbers of each column are written."""
     formats = {column.name: column.format for column in columns if column.kind == "number"}

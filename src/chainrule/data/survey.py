@@ -48,8 +48,9 @@ def find_columns(
     columns = [one.column for one in found if one.column]
     left_out = [title for title, one in zip(inputs, found, strict=True) if one.column is None]
     if not columns:
+        beside = f" beside the target {listed(list(targets))}" if targets else ""
         raise DataError(
-            f"{source.name} has no column to learn from beside the target {listed(list(targets))}"
+            f"{source.name} has no column to learn from{beside}"
             + (f" (left out: {listed(left_out)})" if left_out else "")
         )
     return columns, left_out, gathered(remark for one in found for remark in one.remarks)

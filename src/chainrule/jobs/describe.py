@@ -35,7 +35,9 @@ USED = {  # where a name of the kind is given to fit
     "schedule": "--schedule {}",
     "metric": "--metric {}",
     "augmentation": "--set augment={}",
+    "method": "--method {}",
 }
+COMMANDS = {"method": "explore"}  # where it is not fit
 EXAMPLES = {
     "model": "chainrule fit iris --model mlp --set hidden=64,32",
     "dataset": "chainrule fit digits",
@@ -46,7 +48,7 @@ def list_kinds() -> Description:
     """List the kinds of names that there are, with where they are given and the names."""
     rows = [(kind, _used(kind, "NAME"), ", ".join(names(kind))) for kind in KINDS]
     return Description(
-        header=("kind", "given to fit as", "names"),
+        header=("kind", "given to fit (or explore) as", "names"),
         rows=rows,
         example="for example: chainrule names activation relu",
     )
@@ -60,7 +62,7 @@ def list_kind(kind: str) -> Description:
     return Description(
         header=("name", "what it is"),
         rows=list(found.items()),
-        example=f"for example: {EXAMPLES.get(kind) or f'chainrule fit DATA {_used(kind, next(iter(found)))}'}",
+        example=f"for example: {EXAMPLES.get(kind) or _example_of(kind, next(iter(found)))}",
     )
 
 
@@ -74,6 +76,9 @@ def describe_name(kind: str, name: str) -> Description:
     entry = KINDS[kind].entries[name.partition(":")[0].strip()]
     if kind in ("activation", "loss"):
         rows = _declared(kind, name)
+    elif kind == "method":
+        rows = [("tag", found.tag), ("what for", found.purpose), ("against it", found.drawbacks)]
+        rows += list(found.settings.items())
     elif kind in ("optimizer", "schedule"):
         rows = _settings_of(kind, found)
     else:
@@ -85,7 +90,7 @@ def describe_name(kind: str, name: str) -> Description:
         text="\n".join(filter(None, [entry.summary, said])),
         header=("what", "as declared") if rows else (),
         rows=rows,
-        example=f"for example: chainrule fit DATA {_used(kind, name)}" if is_used else "",
+        example=f"for example: {_example_of(kind, name)}" if is_used else "",
     )
 
 
@@ -117,6 +122,10 @@ def _settings_of(kind: str, found: Any) -> list[tuple[str, str]]:
 
 def _number(number: float | None) -> list[tuple[str, str]]:
     return [] if number is None else [("c", show_number(number))]
+
+
+def _example_of(kind: str, name: str) -> str:
+    return f"chainrule {COMMANDS.get(kind, 'fit')} DATA {_used(kind, name)}"
 
 
 def _used(kind: str, name: str) -> str:

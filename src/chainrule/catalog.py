@@ -21,29 +21,53 @@ class Entry:
     """One name: where it lives and what it is, in one line.
 
     `number` says what a number after the name means, as in `leaky-relu:0.2`; without it the name takes none. A model
-    that is not `is_trainable` is built by hand.
+    that is not `is_trainable` is built by hand. `family` is one of FAMILIES, `is_linear` says whether a boundary or a
+    fit is a straight line, plane or hyperplane, and `questions` what a classical model answers.
     """
 
     target: str
     summary: str
     number: str = ""
     is_trainable: bool = True
+    family: str = ""
+    is_linear: bool | None = None
+    questions: tuple[str, ...] = ()
+
+
+FAMILIES = ("numerical function", "parametric", "instance-based", "symbolic", "aggregation")
+CLASSES, VALUES = "classes", "values"
+
+
+def _classical(target: str, summary: str, family: str, *questions: str, is_linear: bool = False) -> Entry:
+    return Entry(
+        f"chainrule.models.{target}",
+        summary,
+        family=family,
+        is_linear=is_linear,
+        questions=questions or (CLASSES, VALUES),
+    )
 
 
 MODELS = {
     "perceptron": Entry(
-        "chainrule.models.linear:perceptron", "threshold units trained by the perceptron rule"
+        "chainrule.models.linear:perceptron", "threshold units trained by the perceptron rule", is_linear=True
     ),
-    "linear-regression": Entry("chainrule.models.linear:linear_regression", "one linear unit per value"),
+    "linear-regression": Entry(
+        "chainrule.models.linear:linear_regression", "one linear unit per value", is_linear=True
+    ),
     "logistic-regression": Entry(
-        "chainrule.models.linear:logistic_regression", "one sigmoid unit, two classes"
+        "chainrule.models.linear:logistic_regression", "one sigmoid unit, two classes", is_linear=True
     ),
     "softmax-regression": Entry(
-        "chainrule.models.linear:softmax_regression", "one linear unit per class, softmax"
+        "chainrule.models.linear:softmax_regression", "one linear unit per class, softmax", is_linear=True
     ),
-    "mlp": Entry("chainrule.models.mlp:mlp", "dense hidden layers with any activation per layer"),
+    "mlp": Entry(
+        "chainrule.models.mlp:mlp", "dense hidden layers with any activation per layer", is_linear=False
+    ),
     "lenet": Entry(
-        "chainrule.models.lenet:lenet", "LeNet-5: two convolutions with pooling, three dense layers"
+        "chainrule.models.lenet:lenet",
+        "LeNet-5: two convolutions with pooling, three dense layers",
+        is_linear=False,
     ),
     "mcculloch-pitts": Entry(
         "chainrule.models.logic:mcculloch_pitts",
@@ -59,6 +83,77 @@ MODELS = {
         "chainrule.models.logic:truth_table",
         "any Boolean function by 2ⁿ hidden threshold units",
         is_trainable=False,
+    ),
+}
+CLASSICAL = {
+    "nearest-neighbours": _classical(
+        "neighbours:nearest_neighbours",
+        "the vote, or the mean, of the nearest training rows",
+        "instance-based",
+    ),
+    "naive-bayes": _classical(
+        "gaussians:naive_bayes",
+        "a normal distribution per class and input, as if inputs were independent",
+        "parametric",
+        CLASSES,
+        is_linear=True,
+    ),
+    "gaussian-discriminant-analysis": _classical(
+        "gaussians:gaussian_discriminant_analysis",
+        "a normal distribution per class; with one covariance the boundary is straight",
+        "parametric",
+        CLASSES,
+        is_linear=True,
+    ),
+    "least-squares": _classical(
+        "least_squares:least_squares",
+        "linear regression, solved exactly instead of trained",
+        "numerical function",
+        VALUES,
+        is_linear=True,
+    ),
+    "ridge-regression": _classical(
+        "least_squares:ridge_regression",
+        "least squares with an L2 penalty; many or correlated inputs",
+        "numerical function",
+        VALUES,
+        is_linear=True,
+    ),
+    "penalised-logistic-regression": _classical(
+        "least_squares:penalised_logistic_regression",
+        "logistic or softmax regression with an L2 penalty, solved to the optimum",
+        "numerical function",
+        CLASSES,
+        is_linear=True,
+    ),
+    "linear-svm": _classical(
+        "support_vectors:linear_svm",
+        "the straight boundary that is farthest from all rows",
+        "numerical function",
+        is_linear=True,
+    ),
+    "kernel-svm": _classical(
+        "support_vectors:kernel_svm",
+        "a linear SVM in the space of a kernel: curved boundaries",
+        "numerical function",
+    ),
+    "decision-tree": _classical(
+        "trees:decision_tree", "CART: questions about one input at a time, readable rules", "symbolic"
+    ),
+    "bagging": _classical(
+        "trees:bagging", "trees on rows drawn with replacement, averaged: less variance", "aggregation"
+    ),
+    "random-forest": _classical(
+        "trees:random_forest", "bagging with a draw of inputs at every split; a strong default", "aggregation"
+    ),
+    "adaboost": _classical(
+        "trees:adaboost", "small trees in turn, each on what those before got wrong", "aggregation"
+    ),
+    "gradient-boosting": _classical(
+        "trees:gradient_boosting", "trees in turn, each down the gradient of the loss; tables", "aggregation"
+    ),
+    "lightgbm": _classical(
+        "trees:lightgbm", "gradient boosting by the package lightgbm; large tables", "aggregation"
     ),
 }
 DATASETS = {
@@ -308,6 +403,7 @@ class Kind:
 
 KINDS = {
     "model": Kind(MODELS, "chainrule.models"),
+    "classical model": Kind(CLASSICAL, "chainrule.models"),
     "dataset": Kind(DATASETS, "chainrule.data"),
     "activation": Kind(ACTIVATIONS, "chainrule.nn"),
     "initial": Kind(INITIALS, "chainrule.nn"),
@@ -336,7 +432,11 @@ def load(kind: str, name: str) -> Any:
         others = _entry_points()
         if name in others:
             return _from_outside(others[name])
-        raise unknown_name(kind, name, [*entries, *others])
+        if name in CLASSICAL:
+            raise SettingError(
+                f"{name} is a classical model, not a network: chainrule fit DATA --model {name}"
+            )
+        raise unknown_name(kind, name, [*entries, *others, *CLASSICAL])
     raise unknown_name(kind, name, entries)
 
 

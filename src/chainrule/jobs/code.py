@@ -128,6 +128,8 @@ def _plain_version(text: str) -> str:
 
 def _check_settings(recipe: Recipe) -> None:
     """Refuse what no part of a script knows."""
+    if recipe.is_classical:
+        raise RunError(f"its model {recipe.settings.model} is a classical one, and scripts are of networks")
     for given in recipe.given:
         raise RunError(f"its {given} was handed over as an object, whose code the run does not hold")
     if recipe.plan.device != "cpu":

@@ -31,7 +31,7 @@ from chainrule.train.loop import judge, outputs_of, watch
 from chainrule.train.objective import Objective
 from chainrule.train.recipe import Recipe
 from chainrule.train.task import Task
-from chainrule.train.training import Training
+from chainrule.train.training import Learning
 
 PARTS = ("train", "validation", "test")
 MOST_TO_RANK = (
@@ -64,12 +64,12 @@ def finish(
     folder: RunFolder,
     recipe: Recipe,
     material: Material,
-    training: Training,
+    training: Learning,
     fit_seconds: float,
     train: Train,
 ) -> Iterator[Event]:
     """Judge the trained network and write what is derived. `train` gives the training of another recipe's network."""
-    objective = training.step.objective
+    objective = training.objective
     outputs = {part: _outputs(material, training, part) for part in PARTS}
     best_known = next(part for part in reversed(PARTS) if outputs[part] is not None)
     judgements = {
@@ -79,7 +79,8 @@ def finish(
     }
     counts, held_out, trained_on = material.split.counts(), None, material
     if recipe.settings.folds:
-        yield Said(text="training further networks to judge this one by")
+        doing = "fitting further models" if recipe.is_classical else "training further networks"
+        yield Said(text=f"{doing} to judge this one by")
         held_out = yield from judge_held_out(recipe, material, objective.task, train)
         judgements["test"], outputs["test"] = held_out.judgement, held_out.outputs
         material = judged_rows(material)
@@ -89,7 +90,7 @@ def finish(
     if held_out is None:
         yield Said(text="comparing with simpler models on the same rows")
         yardsticks = measure_yardsticks(material, objective.task, fit_seconds)
-        said = verdict(objective.task, metrics.get("test", {}), yardsticks)
+        said = verdict(objective.task, metrics.get("test", {}), yardsticks, called=recipe.called)
     else:
         yardsticks = held_out.yardsticks
         said = verdict(objective.task, metrics["test"], yardsticks, rows="held-out", digits=FEW_DIGITS)
@@ -168,7 +169,7 @@ def _importance(
     Where one class is rare, every row is answered with the other one and accuracy stays what it is.
     """
     rows = drawn_rows(material.rows(part))
-    device = next(objective.parameters()).device
+    device = objective.device
     inputs = material.inputs[torch.from_numpy(rows)].to(device)
     targets = _targets(material, objective.task, rows, inputs)
     seconds, metric = max(LEAST_SECONDS, SHARE * fit_seconds), objective.task.metric
@@ -194,7 +195,7 @@ def write_report(
     folder: RunFolder,
     recipe: Recipe,
     material: Material,
-    training: Training,
+    training: Learning,
     outputs: dict[str, Tensor | None],
     record: dict[str, Any],
 ) -> None:
@@ -205,11 +206,11 @@ def write_report(
     write_atomic(folder.path / folders.REPORT, run_page(summary).encode())
 
 
-def _outputs(material: Material, training: Training, part: str) -> Tensor | None:
+def _outputs(material: Material, training: Learning, part: str) -> Tensor | None:
     rows = material.rows(part)
     if not len(rows):
         return None
-    return outputs_of(training.step.objective.model, training.batches.inputs, torch.from_numpy(rows))
+    return outputs_of(training.objective.model, training.inputs, torch.from_numpy(rows))
 
 
 def _judged(material: Material, task: Task, part: str, outputs: Tensor) -> Judgement:

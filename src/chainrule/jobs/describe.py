@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from chainrule.catalog import KINDS, MODELS, load, names, parametrised
+from chainrule.catalog import CLASSICAL, KINDS, MODELS, load, names, parametrised
 from chainrule.core.errors import SettingError, unknown_name
 from chainrule.core.text import listed, visible
 from chainrule.core.units import show_number
@@ -27,6 +27,7 @@ class Description:
 
 USED = {  # where a name of the kind is given to fit
     "model": "--model {}",
+    "classical model": "--model {}",
     "activation": "--set activation={}",
     "initial": "--set initial={}",
     "normalisation": "--set normalisation={}",
@@ -70,8 +71,8 @@ def describe_name(kind: str, name: str) -> Description:
     """Describe one name of a kind. Raises: UnknownNameError for the kind or the name; SettingError for its number."""
     if kind not in KINDS:
         raise unknown_name("kind of names", kind, KINDS)
-    if kind in ("model", "dataset"):
-        return describe_model(name) if kind == "model" else describe_dataset(name)
+    if kind in ("model", "classical model", "dataset"):
+        return describe_dataset(name) if kind == "dataset" else describe_model(name)
     found, _ = parametrised(kind, name)
     entry = KINDS[kind].entries[name.partition(":")[0].strip()]
     if kind in ("activation", "loss"):
@@ -135,10 +136,12 @@ def _used(kind: str, name: str) -> str:
 def describe_model(name: str) -> Description:
     """Describe a model with its settings. Raises: UnknownNameError."""
     from chainrule.models import model_settings
+    from chainrule.models.classical import KIND, classical_settings
 
-    builder = load("model", name)
+    is_classical = name in CLASSICAL
+    builder = load(KIND if is_classical else "model", name)
     rows = []
-    for key, parameter in model_settings(name).items():
+    for key, parameter in (classical_settings if is_classical else model_settings)(name).items():
         default = "required" if parameter.default is inspect.Parameter.empty else parameter.default
         shown = ",".join(map(str, default)) if isinstance(default, tuple | list) else str(default)
         rows.append((key, str(parameter.annotation), shown))

@@ -60,6 +60,7 @@ class HeldOut:
     network: int
     networks: int
     is_trained: bool
+    called: str = "network"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

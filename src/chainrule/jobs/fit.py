@@ -19,6 +19,7 @@ from chainrule.data.read import read
 from chainrule.jobs import folder as folders
 from chainrule.jobs.derived import finish, write_model
 from chainrule.jobs.events import EpochEnded, Event, Finished, Opened, Said, Stepped, Warned
+from chainrule.jobs.fit_classical import fit_classical_run
 from chainrule.jobs.folder import RunFolder
 from chainrule.jobs.held_out import Train
 from chainrule.jobs.material import Material, make_material, read_again, reading_of
@@ -180,6 +181,11 @@ def run_fit(request: Request) -> Iterator[Event]:
     yield from (Said(text=note) for note in recipe.notes)
     yield from (Warned(text=warning) for warning in recipe.warnings)
     stem = f"{folders.stem_of(source.name, source.origin.get('paths', ()))}-{recipe.settings.model if request.model is None else type(request.model).__name__}"
+    if recipe.is_classical:
+        folder = folders.create(request.runs, request.name, stem, recipe.to_json())
+        with folder.locked():
+            yield from fit_classical_run(recipe, material, folder, began)
+        return
     device = choose_device(recipe.plan.device)
     training = make_training(recipe, material, device, model=request.model, loss=request.loss)
     untrained = about_untrained_layers(training.step.objective.model)
@@ -212,6 +218,9 @@ def _resume(request: Request) -> Iterator[Event]:
         changed = {k: (v, w) for k, v in recipe.versions.items() if (w := versions_here().get(k)) != v}
         for package, (then, now) in changed.items():
             yield Said(text=f"{package} was {then} when the run was started and is {now}: bits may differ")
+        if recipe.is_classical:
+            yield from fit_classical_run(recipe, material, folder, began)
+            return
         planned = Planned(plan=recipe.plan)
         if is_elsewhere(recipe.plan) and recipe.settings.plan == "auto":
             planned = _plan_here(request, recipe, material)

@@ -18,6 +18,7 @@ from chainrule.core.text import visible
 RECIPE = "recipe.json"
 CHECKPOINT = "checkpoint.safetensors"
 MODEL = "model.safetensors"
+ESTIMATOR = "model.skops"
 HISTORY = "history.csv"
 METRICS = "metrics.json"
 REPORT = "report.html"

@@ -31,9 +31,9 @@ from chainrule.train.metrics import Answers, measure, metrics_for
 from chainrule.train.recipe import Recipe
 from chainrule.train.settings import Settings
 from chainrule.train.task import Task
-from chainrule.train.training import Training
+from chainrule.train.training import Learning
 
-Train = Callable[[Recipe, Material], Training]
+Train = Callable[[Recipe, Material], Learning]
 TELL_SECONDS = 0.1  # between two signs of life of one network's training
 YARDSTICK_SECONDS = 2.0  # for the trees of one fold
 FEWEST_ROWS = 3
@@ -50,6 +50,7 @@ class Verdict:
     networks: int
     rounds: int
     what: str = "rows"
+    called: str = "network"
 
     def to_json(self) -> dict[str, Any]:
         """Return how the figures came about, for metrics.json."""
@@ -57,11 +58,11 @@ class Verdict:
 
     def _said(self) -> str:
         if self.method == "leave-one-out":
-            return f"leave-one-out: {self.networks} networks of the same recipe, each judged on the {self.what[:-1]} that it never saw"
+            return f"leave-one-out: {self.networks} {self.called}s of the same recipe, each judged on the {self.what[:-1]} that it never saw"
         times = f", repeated {self.rounds} times" if self.rounds > 1 else ""
         mean = "; figures are means over the repeats" if self.rounds > 1 else ""
         return (
-            f"{self.method}{times}: {self.networks} networks of the same recipe, each judged on the {self.what} that it "
+            f"{self.method}{times}: {self.networks} {self.called}s of the same recipe, each judged on the {self.what} that it "
             f"never saw{mean}"
         )
 
@@ -86,13 +87,13 @@ def check_rows(rows: int, name: str, folds: int | None) -> None:
         )
 
 
-def way_announced(folds: int, material: Material) -> str:
+def way_announced(folds: int, material: Material, called: str = "network") -> str:
     """Say before training what becomes of few rows."""
     rows = len(material.split.train)
     what = "picture" if material.prepare.is_pictures else "row"
     found = _folds(material, folds, 0)
     return (
-        f"{rows} {what}s are few: all of them train the network, and {len(found)} further networks judge it, each on "
+        f"{rows} {what}s are few: all of them train the {called}, and {len(found)} further {called}s judge it, each on "
         f"{f'the {what}' if len(found) == rows else f'{what}s'} that it did not train on (--test 0.2 holds a fifth back instead)"
     )
 
@@ -108,7 +109,7 @@ def judge_held_out(
         of_fold = _fold_material(recipe, material, fold)
         outputs.append((yield from _trained(recipe, of_fold, task, fold, len(folds), train)))
         others.append(list(answer_yardsticks(of_fold, task, YARDSTICK_SECONDS)))
-        yield HeldOut(network=fold.number + 1, networks=len(folds), is_trained=True)
+        yield HeldOut(network=fold.number + 1, networks=len(folds), is_trained=True, called=recipe.called)
     rounds = folds[-1].round + 1
     of_rounds = [_in_rows(folds, outputs, turn) for turn in range(rounds)]
     targets = task.encode(_targets(material)).to(of_rounds[0].device)
@@ -122,6 +123,7 @@ def judge_held_out(
         networks=len(folds),
         rounds=rounds,
         what="pictures" if material.prepare.is_pictures else "rows",
+        called=recipe.called,
     )
 
 
@@ -162,13 +164,15 @@ def _trained(
         for _ in training.reports():
             if (now := time.perf_counter()) - told_at >= TELL_SECONDS:
                 told_at = now
-                yield HeldOut(network=fold.number + 1, networks=networks, is_trained=False)
+                yield HeldOut(
+                    network=fold.number + 1, networks=networks, is_trained=False, called=recipe.called
+                )
     except TrainingFailed as failure:
         raise TrainingFailed(
-            f"network {fold.number + 1} of {networks} that judge the rows: {failure}"
+            f"{recipe.called} {fold.number + 1} of {networks} that judge the rows: {failure}"
         ) from None
-    objective = training.step.objective
-    outputs = outputs_of(objective.model, training.batches.inputs, torch.from_numpy(fold.held_out))
+    objective = training.objective
+    outputs = outputs_of(objective.model, training.inputs, torch.from_numpy(fold.held_out))
     if task.kind != "regression":
         return outputs
     values = objective.task.decode(outputs).values

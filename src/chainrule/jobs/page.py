@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from chainrule.catalog import CLASSICAL
 from chainrule.core.text import listed, visible
 from chainrule.core.units import show_number
 from chainrule.jobs.folder import RunFolder
@@ -26,7 +27,7 @@ from chainrule.report.summary import (
 )
 from chainrule.train.recipe import Recipe
 from chainrule.train.task import Classification, Predictions, Task
-from chainrule.train.training import Training
+from chainrule.train.training import Learning
 
 WORST = 12
 CELLS = 8
@@ -36,12 +37,12 @@ def summarise(
     folder: RunFolder,
     recipe: Recipe,
     material: Material,
-    training: Training,
+    training: Learning,
     test_outputs: Tensor | None,
     record: dict[str, Any],
 ) -> RunSummary:
     """Return the summary of a finished run."""
-    task = training.step.objective.task
+    task = training.objective.task
     judged = _judged(material, task, test_outputs) if test_outputs is not None else {}
     settings = recipe.settings
     shown = {f: getattr(settings, f) for f in settings.__dataclass_fields__}
@@ -62,7 +63,9 @@ def summarise(
         what="pictures" if recipe.schema.is_pictures else "rows",
         held_out=bool(recipe.settings.folds),
         rows=material.split.counts(),
-        layers=layers_of(training.step.objective.model, material.inputs[:2]),
+        called=recipe.called,
+        about=about_classical(settings.model or "") if recipe.is_classical else {},
+        layers=[] if recipe.is_classical else layers_of(training.objective.model, material.inputs[:2]),
         history=training.history,
         best_epoch=training.best_epoch,
         metrics=record["metrics"],
@@ -79,6 +82,18 @@ def summarise(
         groups=_groups(record),
         **judged,
     )
+
+
+def about_classical(name: str) -> dict[str, str]:
+    """Say what kind of model a classical one is."""
+    entry = CLASSICAL[name]
+    shape = "straight lines, planes and hyperplanes" if entry.is_linear else "curved"
+    return {
+        "model": name,
+        "what it is": entry.summary,
+        "family": entry.family,
+        "its boundaries or fit": shape,
+    }
 
 
 def _influences(record: dict[str, Any]) -> Influences | None:
@@ -135,9 +150,9 @@ def _about_losses(recipe: Recipe, task: Task) -> list[str]:
     return told
 
 
-def _about_penalty(training: Training) -> list[str]:
+def _about_penalty(training: Learning) -> list[str]:
     """Say what is added to the loss, and how many weights an L1 penalty has set to 0."""
-    penalty = training.step.penalty
+    penalty = training.penalty
     if penalty is None:
         return []
     terms = [

@@ -9,12 +9,14 @@ from typing import Any
 
 from torch import nn
 
+from chainrule.catalog import CLASSICAL
 from chainrule.catalog import load as load_named
 from chainrule.core.errors import SettingError
 from chainrule.data.division import columns_that_divide
 from chainrule.data.schema import Schema, find_schema
 from chainrule.data.source import Source
 from chainrule.diagnose.before import warnings
+from chainrule.jobs.classical import settle_classical, versions_of
 from chainrule.jobs.groups import check_column
 from chainrule.jobs.held_out import check_rows, hold_back, way_announced
 from chainrule.jobs.material import Material, make_material
@@ -22,6 +24,7 @@ from chainrule.jobs.planning import check_plan
 from chainrule.jobs.request import Request
 from chainrule.jobs.workshop import check_settings, hyperparameters
 from chainrule.models import model_settings
+from chainrule.models.classical import KIND, classical_settings
 from chainrule.nn.activations import Activate
 from chainrule.optim.rules import check_hyperparameters
 from chainrule.train.recipe import Recipe, versions_here
@@ -52,9 +55,54 @@ def prepare_run(request: Request, source: Source) -> tuple[Recipe, Material]:
     settings = hold_back(settings, len(examples), is_divided=source.fixed_split is not None)
     check_rows(len(examples), source.name, settings.folds)
     material = make_material(source, examples, schema, settings)
-    inputs = material.prepare.features
+    about: tuple[str, ...] = ()
+    if settings.model in CLASSICAL:
+        given = dict(request.model_settings)
+        filled, of_model, about = settle_classical(settings, given, schema.target.kind)
+    else:
+        filled, of_model = _settle_network(request, settings, schema, material)
+    recipe = Recipe(
+        data={
+            **source.origin,
+            "name": source.name,
+            "target": request.target,
+            "fingerprint": source.fingerprint(),
+        },
+        schema=schema,
+        settings=filled,
+        model_settings=of_model,
+        inputs=material.prepare.features,
+        plan=check_plan(settings, request.runs),
+        versions=versions_here() | versions_of(filled.model or ""),
+        notes=(
+            *source.notes,
+            *found.notes,
+            *dividing.values(),
+            *examples.notes,
+            *material.notes,
+            *_about_few_rows(settings, material),
+            *_about_patience(settings, material),
+            *about,
+        ),
+        warnings=(
+            *found.warnings,
+            *warnings(source, schema, examples, material.split, material.copies, filled),
+        ),
+        command=request.command or "",
+        given=tuple(k for k, v in (("model", request.model), ("loss", request.loss)) if v is not None),
+    )
+    return recipe, material
+
+
+def _settle_network(
+    request: Request, settings: Settings, schema: Schema, material: Material
+) -> tuple[Settings, dict[str, Any]]:
+    """Return the settings of a network's training with nothing left open, and those of the network itself."""
     question = Question(
-        kind=schema.target.kind, rows=len(material.split.train), inputs=inputs, is_pictures=schema.is_pictures
+        kind=schema.target.kind,
+        rows=len(material.split.train),
+        inputs=material.prepare.features,
+        is_pictures=schema.is_pictures,
     )
     name = settings.model or ("" if request.model is not None else suggest_model(question))
     chosen, of_model = suggest(name, question, settings)
@@ -68,36 +116,7 @@ def prepare_run(request: Request, source: Source) -> tuple[Recipe, Material]:
     assert filled.optimizer is not None
     check_hyperparameters(filled.optimizer, hyperparameters(filled))
     kept = {**{k: v for k, v in of_model.items() if k in accepted}, **request.model_settings}
-    recipe = Recipe(
-        data={
-            **source.origin,
-            "name": source.name,
-            "target": request.target,
-            "fingerprint": source.fingerprint(),
-        },
-        schema=schema,
-        settings=filled,
-        model_settings=check_settings(filled, kept, accepted) if name else kept,
-        inputs=inputs,
-        plan=check_plan(settings, request.runs),
-        versions=versions_here(),
-        notes=(
-            *source.notes,
-            *found.notes,
-            *dividing.values(),
-            *examples.notes,
-            *material.notes,
-            *_about_few_rows(settings, material),
-            *_about_patience(settings, material),
-        ),
-        warnings=(
-            *found.warnings,
-            *warnings(source, schema, examples, material.split, material.copies, filled),
-        ),
-        command=request.command or "",
-        given=tuple(k for k, v in (("model", request.model), ("loss", request.loss)) if v is not None),
-    )
-    return recipe, material
+    return filled, check_settings(filled, kept, accepted) if name else kept
 
 
 def _check_question(request: Request, schema: Schema) -> None:
@@ -138,7 +157,9 @@ def _with_batches(settings: Settings, asked: Settings, rows: int) -> Settings:
 
 
 def _about_few_rows(settings: Settings, material: Material) -> tuple[str, ...]:
-    return (way_announced(settings.folds, material),) if settings.folds else ()
+    if not settings.folds:
+        return ()
+    return (way_announced(settings.folds, material, "model" if settings.model in CLASSICAL else "network"),)
 
 
 def _about_patience(settings: Settings, material: Material) -> tuple[str, ...]:
@@ -168,8 +189,9 @@ def about_untrained_layers(model: nn.Module) -> tuple[str, ...]:
 
 def load_model_settings(name: str) -> dict[str, Any]:
     """Return the settings of a model with their types."""
-    hints = typing.get_type_hints(_annotated(load_named("model", name)))
-    return {k: hints.get(k, str) for k in model_settings(name)}
+    kind, settings = ("model", model_settings) if name not in CLASSICAL else (KIND, classical_settings)
+    hints = typing.get_type_hints(_annotated(load_named(kind, name)))
+    return {k: hints.get(k, str) for k in settings(name)}
 
 
 def _annotated(builder: Any) -> Any:

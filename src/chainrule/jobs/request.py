@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from chainrule.catalog import MODELS
+from chainrule.catalog import CLASSICAL, MODELS
 from chainrule.catalog import load as load_named
 from chainrule.core.errors import SettingError
 from chainrule.core.text import visible
@@ -17,13 +17,36 @@ from chainrule.data.augmentation import check_augmentation
 from chainrule.data.division import parse_split
 from chainrule.data.reading import Divided
 from chainrule.jobs.workshop import hyperparameters
+from chainrule.models.classical import build_classical
 from chainrule.nn.initial import find_initial
 from chainrule.nn.losses import loss
 from chainrule.optim.rules import check_hyperparameters
 from chainrule.train.plan import make_plan, names_a_way
-from chainrule.train.settings import Settings
+from chainrule.train.settings import Settings, flag_of
 from chainrule.train.task import LossFunction
 
+OF_ANY_MODEL = frozenset(
+    [
+        "model",
+        "task",
+        "scaling",
+        "picture_size",
+        "validation",
+        "test",
+        "folds",
+        "split",
+        "metric",
+        "class_weight",
+        "by",
+        "columns",
+        "decimal",
+        "encoding",
+        "sheet",
+        "merge_classes",
+        "memory",
+        "seed",
+    ]
+)
 CHECKPOINT_SECONDS = 1.0  # least time between two checkpoints
 
 
@@ -86,6 +109,25 @@ def check_trainable(model: str) -> None:
         )
 
 
+def check_classical(settings: Settings) -> None:
+    """Refuse settings that a model without epochs and weights has no use for. Raises: SettingError"""
+    standard = Settings(device="cpu") if settings.device == "cpu" else Settings()
+    name = settings.model
+    assert name is not None
+    build_classical(name, {}, question=CLASSICAL[name].questions[0])  # loads it: what is not installed is said here
+    given = [
+        flag_of(item.name)
+        for item in fields(Settings)
+        if item.name not in OF_ANY_MODEL and getattr(settings, item.name) != getattr(standard, item.name)
+    ]
+    if given:
+        raise SettingError(
+            f"{settings.model} is a classical model, fitted in one go, and {' and '.join(given)} "
+            f"{'is' if len(given) == 1 else 'are'} of networks: leave {'it' if len(given) == 1 else 'them'} out "
+            f"(chainrule models {settings.model} lists the model's own settings)"
+        )
+
+
 def check_names(settings: Settings) -> None:
     """Refuse unknown names before any data is read."""
     for kind, name in (
@@ -94,7 +136,9 @@ def check_names(settings: Settings) -> None:
         ("model", settings.model),
         ("metric", settings.metric),
     ):
-        if name is not None:
+        if name is not None and name in CLASSICAL and kind == "model":
+            check_classical(settings)
+        elif name is not None:
             load_named(kind, name)
             if kind == "model":
                 check_trainable(name)

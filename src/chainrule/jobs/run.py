@@ -21,6 +21,7 @@ from chainrule.data.reading import Reading
 from chainrule.data.source import Source
 from chainrule.data.store import find_store
 from chainrule.jobs import folder as folders
+from chainrule.jobs.classical import ESTIMATOR, open_classical
 from chainrule.jobs.folder import find, read_json
 from chainrule.jobs.material import make_material, model_inputs, read_again, reading_of
 from chainrule.jobs.workshop import empty_task, make_model
@@ -117,16 +118,23 @@ class Run:
             raise RunError(
                 f"the run {self.path} is not finished; go on with: chainrule fit --resume {self.path}"
             )
-        tensors, _ = load_checkpoint(self.folder.checkpoint, "best/", "model/", "prepare/", "task/")
+        parts = ("best/", "model/", "prepare/", "task/", ESTIMATOR)
+        tensors, _ = load_checkpoint(self.folder.checkpoint, *parts)
         task = empty_task(
             self.recipe, (lambda o, t: (o * 0).sum(-1)) if "loss" in self.recipe.given else None
         )
-        model = make_model(self.recipe, task.units, self._given)
+        where = str(self.folder.checkpoint)
+        model: nn.Module = (
+            open_classical(self.recipe, task, tensors, where)
+            if self.recipe.is_classical
+            else make_model(self.recipe, task.units, self._given)
+        )
         try:
             prepare = Prepare(self.recipe.schema)
             prepare.load_state_dict(part(tensors, "prepare/"))
             task.load_state_dict(part(tensors, "task/"))
-            model.load_state_dict(part(tensors, "best/") or part(tensors, "model/"))
+            if not self.recipe.is_classical:
+                model.load_state_dict(part(tensors, "best/") or part(tensors, "model/"))
             if prepare.features != self.recipe.inputs:
                 raise RuntimeError(f"{prepare.features} inputs instead of {self.recipe.inputs}")
         except RuntimeError as error:

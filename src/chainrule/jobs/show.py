@@ -90,6 +90,10 @@ class Terminal:
 
     def _open(self, event: Opened) -> None:
         rows = ", ".join(f"{count:,} {part}" for part, count in event.rows.items() if count)
+        if not event.epochs:  # a classical model, which is fitted in one go
+            self._opened = event
+            self.line(f"{event.model} · rows: {rows}")
+            return
         self.line(f"{event.model}, {event.parameters:,} parameters · rows: {rows}")
         self.line(f"plan: {event.plan}")
         self._opened = event
@@ -132,7 +136,7 @@ class Terminal:
             self._stop_bar()
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-            columns = (TextColumn("networks that judge"), BarColumn(), MofNCompleteColumn())
+            columns = (TextColumn(f"{event.called}s that judge"), BarColumn(), MofNCompleteColumn())
             self._bar = Progress(
                 *columns, TimeRemainingColumn(compact=True), console=self.console, transient=True
             )
@@ -147,13 +151,12 @@ class Terminal:
             self._told_at = now
         if event.is_trained and event.network < event.networks and now - self._told_at >= TELL_SECONDS:
             self._told_at = now
-            self.line(f"{event.network} of {event.networks} networks that judge are trained")
+            self.line(f"{event.network} of {event.networks} {event.called}s that judge are trained")
 
     def _finish(self, event: Finished) -> None:
         best = f", best epoch {event.best_epoch}" if event.best_epoch else ""
-        self.line(
-            f"{event.epochs} {'epoch' if event.epochs == 1 else 'epochs'} in {show_seconds(event.fit_seconds)}{best}"
-        )
+        what = "fitted" if not event.epochs else "1 epoch" if event.epochs == 1 else f"{event.epochs} epochs"
+        self.line(f"{what} in {show_seconds(event.fit_seconds)}{best}")
         assert self._opened is not None
         part, metric = event.judged_on, self._opened.metric
         first, *others = figures(

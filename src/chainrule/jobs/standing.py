@@ -25,10 +25,11 @@ def verdict(
     *,
     rows: str = "test",
     digits: int = 3,
+    called: str = "network",
 ) -> str:
     """Say in one sentence where the network stands on the `rows`, each yardstick once with its score."""
     if not yardsticks:
-        return "no test rows: nothing says how good this network is on rows that it never saw"
+        return f"no test rows: nothing says how good this {called} is on rows that it never saw"
     metric = metric_named(task.metric)
     rivals = {y.name: y.metrics[metric.name] for y in yardsticks if metric.name in y.metrics}
     if metric.name not in metrics or not rivals:

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from chainrule.core.errors import RunError
-from chainrule.jobs.material import make_material, read_again
+from chainrule.jobs.classical import repeat, versions_there
+from chainrule.jobs.material import Material, make_material, read_again
 from chainrule.jobs.run import Run
 from chainrule.jobs.workshop import make_training
 from chainrule.train.checkpoint import load_checkpoint, part
-from chainrule.train.recipe import versions_here
+from chainrule.train.classical import Classical
 from chainrule.train.task import LossFunction
 
 TOLERANCE = 1e-4  # largest difference of a weight, relative to the largest weight of its tensor
@@ -29,12 +30,16 @@ class Verdict:
     first_step: int | None
     largest_difference: float
     changed_versions: dict[str, tuple[str, str]]
+    answers: int | None = None  # rows by which a model without steps was compared
 
     def __str__(self) -> str:
+        versions = "".join(f"; {n} was {a}, is {b}" for n, (a, b) in self.changed_versions.items())
+        if self.answers is not None:
+            differ = "" if self.outcome == "equal bits" else f" differ by up to {self.largest_difference:.2g}"
+            return f"{self.outcome}: the answers to all {self.answers:,} rows{differ}{versions}"
         if self.outcome == "equal bits":
             return f"equal bits: all {self.steps} steps and every weight"
         where = f"; step {self.first_step} is the first whose loss differs" if self.first_step else ""
-        versions = "".join(f"; {n} was {a}, is {b}" for n, (a, b) in self.changed_versions.items())
         return f"{self.outcome}: weights differ by up to {self.largest_difference:.2g} of the largest{where}{versions}"
 
 
@@ -52,12 +57,14 @@ def verify(
     tensors, _ = load_checkpoint(run.folder.checkpoint)
     source = read_again(recipe, data, run.folder)
     material = make_material(source, recipe.schema.encode(source), recipe.schema, recipe.settings)
+    changed = {k: (v, w) for k, v in recipe.versions.items() if (w := versions_there(recipe).get(k, "")) != v}
+    if recipe.is_classical:
+        return _of_classical(run, material, changed)
     with recipe.plan.applied() as device:
         training = make_training(recipe, material, device, model=model, loss=loss)
         for _ in training.reports():
             pass
     again = training.tensors()
-    changed = {k: (v, w) for k, v in recipe.versions.items() if (w := versions_here().get(k, "")) != v}
     difference = _largest_difference(part(tensors, "model/"), part(again, "model/"))
     first = _first_difference(tensors["losses"], again["losses"])
     is_equal = first is None and all(torch.equal(tensors[n], again[n]) for n in tensors if n in again)
@@ -70,6 +77,28 @@ def verify(
         first_step=first,
         largest_difference=difference,
         changed_versions=changed,
+    )
+
+
+def _of_classical(run: Run, material: Material, changed: dict[str, tuple[str, str]]) -> Verdict:
+    """Fit a classical model again, and compare what both answer to all rows."""
+    model = run.model
+    assert isinstance(model, Classical)
+    difference = repeat(run.recipe, material, model)
+    outcome = (
+        "equal bits"
+        if not difference
+        else "equal within tolerance"
+        if difference <= TOLERANCE
+        else "different"
+    )
+    return Verdict(
+        outcome=outcome,
+        steps=0,
+        first_step=None,
+        largest_difference=difference,
+        changed_versions=changed,
+        answers=len(material.examples),
     )
 
 

@@ -11,8 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from chainrule.catalog import CLASSES, VALUES
 from chainrule.jobs.material import Material
+from chainrule.models.classical import build_classical
 from chainrule.report.summary import LARGEST_CLASS_ALONE, MEAN_ALONE, TO_SAVE_TIME, Yardstick
+from chainrule.train.classical import question_of
 from chainrule.train.metrics import Answers, measure, metrics_for
 from chainrule.train.task import Classification, Task
 
@@ -79,9 +82,7 @@ def _linear(material: Material, task: Task, ends: float) -> tuple[str, Answers, 
     features = x if reduce is None else reduce(x)
     model: Any
     if task.kind == "regression":
-        from sklearn.linear_model import Ridge
-
-        model, name = Ridge(alpha=1.0).fit(features, y), "ridge regression"
+        model, name = build_classical("ridge-regression", {}, question=VALUES).fit(features, y), "ridge regression"
     else:
         model, cut = _logistic(features, y, _weights(task), ends)
         name, note = "logistic regression", _noted(note, cut)
@@ -106,27 +107,26 @@ def _in_row_space(x: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
 
 def _logistic(x: np.ndarray, y: np.ndarray, weights: str | None, ends: float) -> tuple[Any, str]:
     """Fit with as many iterations as there is time for; the first one tells what one takes."""
-    from sklearn.linear_model import LogisticRegression
-
+    model = build_classical("penalised-logistic-regression", {}, question=CLASSES, class_weight=weights)
     began = time.perf_counter()
-    model = LogisticRegression(max_iter=1, class_weight=weights).fit(x, y)
+    model.set_params(max_iter=1).fit(x, y)
     now = time.perf_counter()
     most = int(min(MOST_ITERATIONS, max(1.0, (ends - now) / max(now - began, 1e-9))))
     if most > 1:
-        model = LogisticRegression(max_iter=most, class_weight=weights).fit(x, y)
+        model.set_params(max_iter=most).fit(x, y)
     is_cut = most < MOST_ITERATIONS and model.n_iter_.max() >= most
     return model, f"{most} of {MOST_ITERATIONS} iterations{TO_SAVE_TIME}" if is_cut else ""
 
 
 def _trees(material: Material, task: Task, ends: float) -> tuple[str, Answers, str]:
-    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-
     x, y, note = _training_rows(material, NUMBERS_FOR_TREES // max(1, task.units))
     models: list[Any] = []
-    kind = HistGradientBoostingRegressor if task.kind == "regression" else HistGradientBoostingClassifier
-    own = {} if task.kind == "regression" else {"class_weight": _weights(task)}
+    question = question_of(task.kind)
     for column in range(y.shape[1]) if task.kind == "regression" else (None,):
-        model = kind(max_iter=TREES_AT_ONCE, warm_start=True, early_stopping=False, random_state=0, **own)
+        model = build_classical(
+            "gradient-boosting", {"trees": TREES_AT_ONCE}, question=question, class_weight=_weights(task)
+        )
+        model.set_params(warm_start=True)
         wanted = y if column is None else y[:, column]
         model.fit(x, wanted)
         while model.max_iter < MOST_TREES and time.perf_counter() < ends:

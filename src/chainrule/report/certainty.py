@@ -115,9 +115,7 @@ def _reliability(answers: Answers, rows: str) -> Markup:
 
 def _roc(thresholds: Thresholds, answers: Answers, name: str) -> Markup:
     score = measure(answers, ["auc"])["auc"]
-    told = (
-        f"AUC {show_figure(score)}. On the dashed line a network would guess. The ring is the threshold 0.5."
-    )
+    told = f"AUC {show_figure(score)}. On the dashed line a model would guess. The ring is the threshold 0.5."
     svg = inline_svg(draw_roc(thresholds), "roc", f"Share of {name} found over false alarms. {told}")
     return figure(f"ROC curve of {name}", svg, told)
 

@@ -96,7 +96,7 @@ def _value(predicted: np.ndarray, true: np.ndarray, name: str, place: int, most:
     second = plots.draw_residuals(predicted, true, name, most)
     over = inline_svg(first, f"predicted-{place}", f"Predicted over true {name}. {told}")
     apart = inline_svg(second, f"residuals-{place}", f"Predicted minus true over predicted {name}. {told}")
-    sides = "Above the dashed line the network answered too much, below it too little."
+    sides = "Above the dashed line the model answered too much, below it too little."
     return columns(
         figure(f"Predicted and true {name}", over, f"{told} On the dashed line both agree."),
         figure(f"Residuals of {name}", apart, sides),

@@ -44,7 +44,6 @@ from chainrule.report.summary import LARGEST_CLASS_ALONE, MEAN_ALONE, RunSummary
 from chainrule.report.svg import inline_svg
 from chainrule.train.metrics import metric_named
 
-_OURS = "this network"
 _MOST_COLUMNS = 4  # metrics that stand beside each other; more are rows of their own
 
 
@@ -71,7 +70,8 @@ def tiles(summary: RunSummary) -> Markup:
         name: join(text, element("br"), element("small", below[name])) if name in below else text
         for name, text in zip(scores, written, strict=True)
     }
-    shown["parameters"] = f"{parameters_of(summary):,}"
+    if summary.layers:
+        shown["parameters"] = f"{parameters_of(summary):,}"
     shown["training time"] = time_of(summary.fit_seconds)
     return facts(shown, role="tiles")
 
@@ -108,7 +108,7 @@ def _by_part(summary: RunSummary) -> Markup:
 
 def _yardsticks(summary: RunSummary) -> list[Child]:
     split, _ = score_of(summary)
-    ours = [] if split is None else [(_OURS, summary.metrics[split], summary.fit_seconds, "")]
+    ours = [] if split is None else [(ours_of(summary), summary.metrics[split], summary.fit_seconds, "")]
     models = ours + [
         (visible(y.name), y.metrics, y.seconds, visible(y.note, 400)) for y in summary.yardsticks
     ]
@@ -129,7 +129,7 @@ def _yardsticks(summary: RunSummary) -> list[Child]:
         [name, *(number(metrics.get(n)) for n in names), time_of(seconds), *([told] if has_notes else [])]
         for name, metrics, seconds, told in models
     ]
-    marked = next((i for i, model in enumerate(models) if model[0] == _OURS), None)
+    marked = next((i for i, model in enumerate(models) if model[0] == ours_of(summary)), None)
     listed = table(head, rows, marked=marked)
     if not any(math.isfinite(value) for value in scores.values()):
         return [listed]
@@ -138,7 +138,7 @@ def _yardsticks(summary: RunSummary) -> list[Child]:
         f"{name} {scored(summary.metric, value, digits_of(summary)).removeprefix('R² ')}"
         for name, value in scores.items()
     )
-    drawing = plots.draw_yardsticks(scores, _OURS, larger_is_better=sign < 0)
+    drawing = plots.draw_yardsticks(scores, ours_of(summary), larger_is_better=sign < 0)
     drawn = inline_svg(drawing, "yardsticks", f"Bars of {metric}: {told}")
     better = "longer" if sign < 0 else "shorter"
     rows_shown = "same" if split is None else called(summary, split)
@@ -162,7 +162,7 @@ def _every_figure(summary: RunSummary) -> list[Child]:
     meanings: dict[str, Child] = {say(name): _meaning(name) for name in names if _meaning(name)}
     head: list[Column | str] = [
         "",
-        Column(_OURS),
+        Column(ours_of(summary)),
         Column("95\N{NO-BREAK SPACE}% interval"),
         *(Column("base rate" if y.name == LARGEST_CLASS_ALONE else visible(y.name)) for y in rivals),
     ]
@@ -220,6 +220,11 @@ def _about_intervals(summary: RunSummary, split: str) -> str:
     if len(summary.classes) > 2:
         told += " Precision, recall, F1, AUC and average precision are the mean over the classes."
     return told
+
+
+def ours_of(summary: RunSummary) -> str:
+    """Return what the run's own model is called beside others."""
+    return f"this {summary.called}"
 
 
 def time_of(seconds: float) -> str:

@@ -47,7 +47,8 @@ def run_page(summary: RunSummary) -> str:
         page.section("What it goes by", *influence(summary.influences))
     if summary.groups:
         page.section(f"By {visible(summary.by, 60)}", *groups(summary))
-    page.section("Training", *_training(summary))
+    if not summary.about:
+        page.section("Training", *_training(summary))
     page.section("Data", *_data(summary))
     page.section("Model", *_model(summary))
     page.section("Again", *_again(summary))
@@ -114,6 +115,8 @@ def _data(summary: RunSummary) -> list[Child]:
 
 
 def _model(summary: RunSummary) -> list[Child]:
+    if summary.about:
+        return [facts({visible(k): visible(v, 500) for k, v in summary.about.items()})]
     rows: list[list[Cell]] = [
         [visible(layer.name), visible(layer.kind), _shape(layer.output_shape), layer.parameters]
         for layer in summary.layers
@@ -131,7 +134,7 @@ def _again(summary: RunSummary) -> list[Child]:
         settings["plan"] = visible(summary.plan, 500)
     versions: dict[str, Child] = {visible(k): visible(v) for k, v in summary.versions.items()}
     return [
-        paragraph("This command gives the same network from the same rows:"),
+        paragraph(f"This command gives the same {summary.called} from the same rows:"),
         code(summary.command),
         columns(titled("Settings", facts(settings)), titled("Versions", facts(versions))),
         titled("Run folder", paragraph(element("code", visible(summary.folder, 500)))),

@@ -120,5 +120,7 @@ class RunSummary:
     influences: Influences | None = None
     what: str = "rows"  # or pictures
     held_out: bool = False  # whether the test rows are all rows, each held out by networks of their own
+    called: str = "network"  # or model
+    about: dict[str, str] = field(default_factory=dict)  # a model that has no layers
     by: str = ""
     groups: list[GroupFigures] = field(default_factory=list)

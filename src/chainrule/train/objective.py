@@ -37,6 +37,11 @@ class Objective(nn.Module):
         self.model = model
         self.task = task
 
+    @property
+    def device(self) -> torch.device:
+        """Where the model computes; a model without weights does so on the processor."""
+        return next((weight.device for weight in self.model.parameters()), torch.device("cpu"))
+
     def forward(self, inputs: Tensor, targets: Tensor, weights: Tensor | None = None) -> Outcome:
         return self.outcome(self.model(inputs), targets, weights)
 

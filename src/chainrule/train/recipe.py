@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
-from chainrule.catalog import KINDS
+from chainrule.catalog import CLASSICAL, KINDS
 from chainrule.core.errors import ChainruleError, RunError
 from chainrule.core.text import visible
 from chainrule.core.typed_json import typed
@@ -25,7 +25,8 @@ FORMAT = 2
 _ORIGIN = {
     "kind": str, "name": str, "fingerprint": str, "target": str | None, "path": str, "paths": tuple[str, ...],
 }  # fmt: skip
-_SETTLED = ("model", "epochs", "batch_size", "optimizer", "learning_rate", "schedule", "validation", "test")
+_SETTLED = ("model", "validation", "test")
+_SETTLED_OF_NETWORKS = ("epochs", "batch_size", "optimizer", "learning_rate", "schedule")
 _NEEDED = ("kind", "name", "fingerprint", "target")
 RECORDED = ("chainrule", "torch", "numpy", "polars", "scikit-learn", "safetensors")
 
@@ -54,6 +55,16 @@ class Recipe:
     def size(self) -> int:
         """How many numbers the network takes per row."""
         return self.inputs if isinstance(self.inputs, int) else math.prod(self.inputs)
+
+    @property
+    def is_classical(self) -> bool:
+        """Whether the model is one of the classical ones, which are fitted in one go."""
+        return self.settings.model in CLASSICAL and "model" not in self.given
+
+    @property
+    def called(self) -> str:
+        """What sentences call the model."""
+        return "model" if self.is_classical else "network"
 
     def plan_here(self) -> Plan:
         """Return the plan for predicting here, which may be a machine without the device of the training."""
@@ -87,7 +98,7 @@ class Recipe:
             recipe: Recipe = typed(cls, content)
             _check_origin(recipe.data)
             recipe.schema.check()
-            for name in _SETTLED:
+            for name in (*_SETTLED, *(() if recipe.is_classical else _SETTLED_OF_NETWORKS)):
                 if getattr(recipe.settings, name) is None:
                     raise ValueError(f"settings.{name} is left open")
             if isinstance(recipe.settings.batch_size, str):

@@ -252,6 +252,11 @@ def check_class_weight(said: str) -> None:
         raise SettingError(f"--class-weight takes balanced; got '{visible(said, 40)}'")
 
 
+def flag_of(name: str) -> str:
+    """Return how a setting is given on the command line: as a flag of its own, or by --set."""
+    return "--" + name.replace("_", "-") if name in FLAGS else f"--set {name}"
+
+
 _STEP_SIZES = ("lr", "eta", "alpha", "step_size")  # what others call it
 
 

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -15,10 +15,13 @@ from chainrule.core.errors import RunError, SettingError, TrainingFailed
 from chainrule.core.text import visible
 from chainrule.core.typed_json import typed
 from chainrule.data.batches import Batches
+from chainrule.data.prepared import PreparedRows
+from chainrule.optim.penalties import Penalty
 from chainrule.optim.schedules import Schedule
 from chainrule.train.checkpoint import part, under
 from chainrule.train.loop import Report, check_watched, evaluate, mean_loss, updates
 from chainrule.train.metrics import Metric
+from chainrule.train.objective import Objective
 from chainrule.train.step import RuleStep, first_bad_layer
 from chainrule.train.stopping import NEVER, Stopping
 
@@ -50,6 +53,21 @@ def check_state(state: Any, where: str) -> dict[str, Any]:
     except ValueError as error:
         raise RunError(f"{where} is damaged or of another version: {error}") from error
     return dict(state)
+
+
+class Learning(Protocol):
+    """What judging asks of a training, of a network or of a classical model."""
+
+    history: list[Row]
+    best_epoch: int | None
+
+    @property
+    def objective(self) -> Objective: ...
+    @property
+    def inputs(self) -> Tensor | PreparedRows: ...
+    @property
+    def penalty(self) -> Penalty | None: ...
+    def reports(self) -> Generator[Any, None, None]: ...
 
 
 class Training:
@@ -91,6 +109,21 @@ class Training:
         self.best_cost = NOTHING_YET
         self._unread: list[Tensor] = []
         self._watched: list[float] = []  # validation losses, for the schedule
+
+    @property
+    def objective(self) -> Objective:
+        """The model with its task."""
+        return self.step.objective
+
+    @property
+    def inputs(self) -> Tensor | PreparedRows:
+        """All rows as the model takes them, on its device."""
+        return self.batches.inputs
+
+    @property
+    def penalty(self) -> Penalty | None:
+        """What is added to the loss of the data."""
+        return self.step.penalty
 
     @property
     def is_finished(self) -> bool:

@@ -129,7 +129,9 @@ def test_settings_have_types_defaults_and_near_names(name: str) -> None:
 @each_model
 def test_a_question_that_it_does_not_answer_is_refused(name: str) -> None:
     for question in {CLASSES, VALUES} - set(CLASSICAL[name].questions):
-        with pytest.raises(SettingError, match=f"{name} is not for {question}; those that are: nearest-neigh"):
+        with pytest.raises(
+            SettingError, match=f"{name} is not for {question}; those that are: nearest-neigh"
+        ):
             build_classical(name, {}, question=question)
 
 

@@ -82,7 +82,10 @@ def _linear(material: Material, task: Task, ends: float) -> tuple[str, Answers, 
     features = x if reduce is None else reduce(x)
     model: Any
     if task.kind == "regression":
-        model, name = build_classical("ridge-regression", {}, question=VALUES).fit(features, y), "ridge regression"
+        model, name = (
+            build_classical("ridge-regression", {}, question=VALUES).fit(features, y),
+            "ridge regression",
+        )
     else:
         model, cut = _logistic(features, y, _weights(task), ends)
         name, note = "logistic regression", _noted(note, cut)

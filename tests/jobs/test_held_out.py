@@ -18,9 +18,11 @@ import chainrule as cr
 from chainrule.core import signals
 from chainrule.core.errors import DataError, Interrupted, SettingError
 from chainrule.data.prepare import Prepare
+from chainrule.data.splits import Split
 from chainrule.jobs import held_out, show
 from chainrule.jobs.events import Finished, HeldOut, Said
 from chainrule.jobs.fit import run_fit
+from chainrule.jobs.folds import with_split
 from chainrule.jobs.material import Material, make_material, read_again
 from chainrule.jobs.request import Request
 from chainrule.jobs.workshop import make_training
@@ -88,7 +90,8 @@ def test_the_figures_are_those_of_networks_trained_by_hand(tmp_path):
     material = make_material(source, recipe.schema.encode(source), recipe.schema, recipe.settings)
     errors = []
     for fold in held_out._folds(material, 8, recipe.settings.seed):
-        of_fold = held_out._fold_material(recipe, material, fold)
+        split = Split(train=fold.train, validation=fold.train[:0], test=fold.held_out)
+        of_fold = with_split(recipe, material, split)
         assert of_fold.prepare.mean.tolist() == pytest.approx(
             material.examples.numbers[fold.train].mean(0).tolist()
         )

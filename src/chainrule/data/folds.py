@@ -45,20 +45,60 @@ def find_folds(copies: np.ndarray, classes: np.ndarray | None, folds: int, seed:
     """
     if folds < 2:
         raise SettingError(f"--set folds takes 2 or more, or 0 for a test set; got {folds}")
-    first = np.unique(copies, return_index=True)[1]
-    units = len(first)
+    units = len(np.unique(copies))
     folds = min(folds, units)
+    return draw_folds(copies, classes, folds, rounds=1 if folds == units else -(-NETWORKS // folds), seed=seed)
+
+
+def draw_folds(
+    units: np.ndarray,
+    classes: np.ndarray | None,
+    folds: int,
+    *,
+    rounds: int,
+    seed: int,
+    are_uneven: bool = False,
+) -> list[Fold]:
+    """Divide rows into folds, anew in each round; rows of one unit (copies, groups) are held out together.
+
+    Classes are dealt out evenly, by the first row of a unit; where units are of uneven size or of several classes, each
+    goes where it makes sizes and classes most even. With a fold for every unit they are held out in order.
+    Shapes: units, classes (N,)
+    """
+    first, unit_of = np.unique(units, return_index=True, return_inverse=True)[1:]
     found: list[Fold] = []
-    for turn in range(1 if folds == units else -(-NETWORKS // folds)):
-        order = np.random.Generator(np.random.PCG64(mix(seed, "folds", turn))).permutation(units)
-        if folds == units:
-            order = np.arange(units)
-        elif classes is not None:
+    for turn in range(rounds):
+        order = np.random.Generator(np.random.PCG64(mix(seed, "folds", turn))).permutation(len(first))
+        if folds == len(first):
+            order = np.arange(len(first))
+        elif classes is not None and not are_uneven:
             order = order[np.argsort(classes[first[order]], kind="stable")]
-        fold_of = np.empty(units, np.int64)
-        fold_of[order] = np.arange(units) % folds
-        place = fold_of[copies]
+        fold_of = np.empty(len(first), np.int64)
+        fold_of[order] = np.arange(len(first)) % folds
+        if are_uneven:
+            fold_of = _evenly(unit_of, classes, folds, order)
+        place = fold_of[unit_of]
         for number in range(folds):
             held_out, train = np.flatnonzero(place == number), np.flatnonzero(place != number)
             found.append(Fold(round=turn, number=len(found), train=train, held_out=held_out))
     return found
+
+
+def _evenly(units: np.ndarray, classes: np.ndarray | None, folds: int, order: np.ndarray) -> np.ndarray:
+    """Return a fold per unit: the largest first, each into the fold that has least of its classes, then fewest rows.
+
+    Source: StratifiedGroupKFold of scikit-learn is the same idea, with another measure of evenness.
+    """
+    of_row = np.zeros(len(units), np.int64) if classes is None else np.unique(classes, return_inverse=True)[1]
+    counts = np.zeros((int(units.max()) + 1, int(of_row.max()) + 1))
+    np.add.at(counts, (units, of_row), 1)
+    shares = counts / counts.sum(0)
+    filled, rows = np.zeros((folds, shares.shape[1])), np.zeros(folds)
+    fold_of = np.empty(len(counts), np.int64)
+    for unit in order[np.argsort(-counts[order].sum(1), kind="stable")].tolist():
+        crowding = (filled + shares[unit]) ** 2 - filled**2
+        fold = np.lexsort((rows, crowding.sum(1).round(12)))[0]
+        fold_of[unit] = fold
+        filled[fold] += shares[unit]
+        rows[fold] += counts[unit].sum()
+    return fold_of

@@ -19,10 +19,10 @@ from torch import Tensor
 from chainrule.core.errors import DataError, TrainingFailed
 from chainrule.core.seeds import mix
 from chainrule.data.folds import ENOUGH_ROWS, Fold, choose_folds, find_folds
-from chainrule.data.prepare import Prepare
 from chainrule.data.splits import Split
 from chainrule.jobs.events import Event, HeldOut
-from chainrule.jobs.material import Material, model_inputs
+from chainrule.jobs.folds import in_fold, with_split
+from chainrule.jobs.material import Material
 from chainrule.jobs.yardstick import answer_yardsticks
 from chainrule.report.summary import Yardstick
 from chainrule.train.judgement import Judgement, judge_rows
@@ -106,7 +106,8 @@ def judge_held_out(
     folds = _folds(material, recipe.settings.folds, recipe.settings.seed)
     outputs, others = [], []
     for fold in folds:
-        of_fold = _fold_material(recipe, material, fold)
+        split = Split(train=fold.train, validation=fold.train[:0], test=fold.held_out)
+        of_fold = with_split(recipe, material, split)
         outputs.append((yield from _trained(recipe, of_fold, task, fold, len(folds), train)))
         others.append(list(answer_yardsticks(of_fold, task, YARDSTICK_SECONDS)))
         yield HeldOut(network=fold.number + 1, networks=len(folds), is_trained=True, called=recipe.called)
@@ -138,27 +139,12 @@ def _folds(material: Material, folds: int, seed: int) -> list[Fold]:
     return find_folds(material.copies, classes, folds, seed)
 
 
-def _fold_material(recipe: Recipe, material: Material, fold: Fold) -> Material:
-    """Prepare the rows by what the training rows of the fold hold, and nothing else."""
-    prepare = Prepare(recipe.schema).fit(material.examples, fold.train, recipe.settings.scaling)
-    if (
-        "model" in recipe.given
-    ):  # it takes so many inputs: which columns have missing cells is known from all rows
-        prepare.tells_missing.copy_(material.prepare.tells_missing)
-    split = Split(train=fold.train, validation=fold.train[:0], test=fold.held_out)
-    inputs = model_inputs(prepare, material.examples, material.source)
-    return replace(material, split=split, prepare=prepare, inputs=inputs)
-
-
 def _trained(
     recipe: Recipe, material: Material, task: Task, fold: Fold, networks: int, train: Train
 ) -> Generator[Event, None, Tensor]:
     """Train one network and return its outputs for the held-out rows, on the scale of the kept network's task."""
     seed = mix(recipe.settings.seed, "fold", fold.number)
-    own = replace(
-        recipe, inputs=material.prepare.features, settings=replace(recipe.settings, seed=seed, folds=0)
-    )
-    training = train(own, material)
+    training = train(in_fold(recipe, material, seed=seed), material)
     told_at = time.perf_counter()
     try:
         for _ in training.reports():

@@ -1,0 +1,141 @@
+"""k-fold cross-validation of a run's rows: each fold's data made ready as if its held-out rows did not exist.
+
+Only rows that may train are divided, those of training and of validation; the test rows are in no fold. What a network
+showed on held-out rows can therefore choose between settings, and the test rows still say what the choice is worth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from chainrule.core.errors import SettingError
+from chainrule.core.seeds import mix
+from chainrule.core.text import listed, visible
+from chainrule.data.division import find_division, parse_split
+from chainrule.data.duplicates import join_groups
+from chainrule.data.folds import draw_folds
+from chainrule.data.prepare import Prepare
+from chainrule.data.split_checks import refuse_untrained
+from chainrule.data.splits import Split
+from chainrule.jobs.material import Material, model_inputs
+from chainrule.train.recipe import Recipe
+from chainrule.train.settings import Settings
+
+FEWEST_FOLDS = 2
+TENTH = 10  # folds of the training rows, of which one validates where something waits for its loss
+
+
+def fold_materials(
+    recipe: Recipe, material: Material, *, folds: int, repeats: int = 1, seed: int = 0
+) -> list[Material]:
+    """Return the material of every fold, round after round: the other folds train, the held-out one is the test.
+
+    Classes are in every fold in proportion; copies of a row and rows of a group (`--split group:COLUMN`) are held out
+    together. A tenth of the training rows validates where patience, a plateau or a metric needs it, else none.
+    Raises: SettingError for folds that the rows cannot fill; DataError for a class that no fold can train
+    """
+    rows = np.sort(np.concatenate([material.split.train, material.split.validation]))
+    units, has_groups = _units(recipe.settings, material, rows)
+    classes = None if material.kind == "regression" else _targets(material)[rows]
+    _check(folds, repeats, units, classes, recipe, has_groups=has_groups)
+    drawn = draw_folds(units, classes, folds, rounds=repeats, seed=seed, are_uneven=has_groups)
+    found = []
+    for fold in drawn:
+        train, validation = fold.train, fold.train[:0]
+        if needs_validation(recipe.settings):
+            of_training = None if classes is None else classes[train]
+            inner = draw_folds(
+                units[train],
+                of_training,
+                min(TENTH, len(np.unique(units[train]))),
+                rounds=1,
+                seed=mix(seed, "validation", fold.number),
+                are_uneven=has_groups,
+            )[0]
+            train, validation = train[inner.train], train[inner.held_out]
+        if classes is not None:
+            refuse_untrained(train, classes, recipe.schema.target.classes, f"fold {fold.number + 1}: ")
+        split = Split(train=rows[train], validation=rows[validation], test=rows[fold.held_out])
+        found.append(with_split(recipe, material, split))
+    return found
+
+
+def needs_validation(settings: Settings) -> bool:
+    """Whether training looks at validation rows: to stop, to lower the rate, or to choose the best epoch."""
+    return settings.patience is not None or settings.schedule == "plateau" or settings.metric is not None
+
+
+def with_split(recipe: Recipe, material: Material, split: Split) -> Material:
+    """Prepare the rows by what the training rows of another split hold, and nothing else."""
+    prepare = Prepare(recipe.schema).fit(material.examples, split.train, recipe.settings.scaling)
+    if (
+        "model" in recipe.given
+    ):  # it takes so many inputs: which columns have missing cells is known from all rows
+        prepare.tells_missing.copy_(material.prepare.tells_missing)
+    inputs = model_inputs(prepare, material.examples, material.source)
+    return replace(material, split=split, prepare=prepare, inputs=inputs)
+
+
+def in_fold(recipe: Recipe, material: Material, *, seed: int) -> Recipe:
+    """Return the recipe of a network on the material of a fold, which may have fewer inputs than all rows give."""
+    settings = replace(recipe.settings, seed=seed, folds=0)
+    return replace(recipe, inputs=material.prepare.features, settings=settings)
+
+
+def _units(settings: Settings, material: Material, rows: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Return which rows stay together, as a number for each, and whether a column says so. Raises: SettingError"""
+    kind, column = parse_split(settings.split)
+    if kind == "time":
+        raise SettingError(
+            f"folds would train on rows later than those they are judged on: with --split time:{visible(column)} the latest rows "
+            "test (chainrule fit), or use --split random or group:COLUMN for folds"
+        )
+    division = find_division(material.source, material.examples.rows, settings.split, material.copies)
+    if division.groups is None:
+        return material.copies[rows], False
+    return join_groups(division.groups, material.copies)[rows], True
+
+
+def _check(
+    folds: int,
+    repeats: int,
+    units: np.ndarray,
+    classes: np.ndarray | None,
+    recipe: Recipe,
+    *,
+    has_groups: bool,
+) -> None:
+    """Refuse folds that some class, or all rows together, cannot fill. Raises: SettingError with the numbers."""
+    if folds < FEWEST_FOLDS:
+        raise SettingError(f"--folds takes {FEWEST_FOLDS} or more; got {folds}")
+    if repeats < 1:
+        raise SettingError(f"--repeats takes 1 or more; got {repeats}")
+    what = "groups" if has_groups else "different rows"
+    name, many = visible(recipe.data["name"]), len(np.unique(units))
+    if folds > many:
+        raise SettingError(f"--folds {folds} needs as many {what}; {name} has {many} outside the test: {_advice(many)}")
+    if classes is None or has_groups:
+        return
+    of_class = {number: len(np.unique(units[classes == number])) for number in np.unique(classes).tolist()}
+    rarest = min(of_class, key=lambda number: of_class[number])
+    fewest = of_class[rarest]
+    if folds > fewest:
+        said = listed([recipe.schema.target.classes[rarest]])
+        rows = "1 row" if fewest == 1 else f"{fewest} {what}"
+        raise SettingError(
+            f"--folds {folds} needs {folds} different rows of every class, one for each fold; the class {said} of {name} has "
+            f"{rows} outside the test: {_advice(fewest)}"
+        )
+
+
+def _advice(most: int) -> str:
+    if most < FEWEST_FOLDS:
+        return "add rows, or remove or merge the class"
+    return f"take --folds {most}{' or fewer' if most > FEWEST_FOLDS else ''}, or add rows"
+
+
+def _targets(material: Material) -> np.ndarray:
+    assert material.examples.targets is not None
+    return material.examples.targets

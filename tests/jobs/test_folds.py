@@ -1,0 +1,137 @@
+"""Folds of a run's rows: each held out once, with its copies and its group, and unseen by what prepares the others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from chainrule.core.errors import SettingError
+from chainrule.data.read import read
+from chainrule.data.reading import Reading
+from chainrule.jobs.folds import fold_materials, in_fold
+from chainrule.jobs.material import Material
+from chainrule.jobs.preparation import prepare_run
+from chainrule.jobs.request import Request
+from chainrule.train.recipe import Recipe
+from chainrule.train.settings import Settings
+
+
+def prepared(data: Any, **settings: Any) -> tuple[Recipe, Material]:
+    chosen = Settings(**{"model": "mlp", "folds": 0, **settings})
+    return prepare_run(Request(data=data, settings=chosen), read(data, Reading(target=None)))
+
+
+def table(path: Path, rows: int = 40, **columns: Any) -> str:
+    random = np.random.default_rng(3)
+    own = {"size": random.normal(size=rows).round(6), "age": random.normal(size=rows).round(6), **columns}
+    pl.DataFrame(own).write_csv(path / "rows.csv")
+    return str(path / "rows.csv")
+
+
+@pytest.mark.curriculum("HPO-07")
+def test_each_row_is_held_out_once_a_round_and_test_rows_never() -> None:
+    recipe, material = prepared("iris", test=0.2, validation=0.1)
+    found = fold_materials(recipe, material, folds=5, repeats=3, seed=1)
+    assert len(found) == 15
+    seen = np.sort(np.concatenate([material.split.train, material.split.validation]))
+    for turn in range(3):
+        held_out = np.concatenate([one.split.test for one in found[5 * turn : 5 * turn + 5]])
+        assert np.array_equal(np.sort(held_out), seen)
+    for one in found:
+        assert np.array_equal(np.sort(np.concatenate([one.split.train, one.split.test])), seen)
+        assert not set(material.copies[one.split.train]) & set(material.copies[one.split.test])
+        assert not set(one.split.train) & set(material.split.test) and not len(one.split.validation)
+        assert np.ptp(np.bincount(material.examples.targets[one.split.test])) <= 1  # type: ignore[index]
+    assert len({tuple(one.split.test) for one in found}) == 15
+
+
+@pytest.mark.curriculum("HPO-08")
+def test_five_folds_of_twenty_rows_train_on_sixteen_and_judge_four(tmp_path: Path) -> None:
+    data = table(tmp_path, 20, target=["yes", "no"] * 10)
+    recipe, material = prepared(data, test=0.0, validation=0.0)
+    found = fold_materials(recipe, material, folds=5)
+    assert [(len(one.split.train), len(one.split.test)) for one in found] == [(16, 4)] * 5
+    assert sorted(np.concatenate([one.split.test for one in found])) == list(range(20))
+
+
+def test_a_fold_is_prepared_by_its_training_rows_alone() -> None:
+    recipe, material = prepared("iris", test=0.0, validation=0.0)
+    for one in fold_materials(recipe, material, folds=3):
+        inputs = one.inputs[:]
+        train = inputs[one.split.train]
+        assert abs(train.mean(0)).max() < 1e-5 and abs(train.std(0, correction=0) - 1).max() < 1e-4
+        assert abs(inputs[one.split.test].mean(0)).max() > 1e-3
+
+
+@pytest.mark.parametrize("asked", [{"patience": 3}, {"schedule": "plateau"}, {"metric": "auc"}])
+def test_a_tenth_of_the_training_rows_validates_where_it_is_needed(asked: dict[str, Any]) -> None:
+    recipe, material = prepared("iris", test=0.0, validation=0.0, **asked)
+    for one in fold_materials(recipe, material, folds=5):
+        parts = [one.split.train, one.split.validation, one.split.test]
+        assert len(one.split.validation) == 12 and sum(map(len, parts)) == 150
+        assert len(set(np.concatenate(parts))) == 150
+        assert not set(material.copies[parts[0]]) & set(material.copies[parts[1]])
+
+
+def test_groups_are_held_out_whole_and_folds_stay_even(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    patients = np.repeat(np.arange(24), random.integers(2, 9, 24))
+    data = table(tmp_path, len(patients), patient=patients, target=np.where(random.random(len(patients)) < 0.3, "ill", "well"))  # fmt: skip
+    recipe, material = prepared(data, split="group:patient", test=0.0, validation=0.0, patience=2)
+    found = fold_materials(recipe, material, folds=4, repeats=2, seed=5)
+    for one in found:
+        by_part = [set(patients[rows]) for rows in one.split.parts().values()]
+        assert not by_part[0] & by_part[2] and not by_part[0] & by_part[1] and not by_part[1] & by_part[2]
+        assert abs(len(one.split.test) - len(patients) / 4) <= 6
+        ill = (material.examples.targets[one.split.test] == 0).mean()  # type: ignore[index]
+        assert abs(ill - (material.examples.targets == 0).mean()) < 0.12
+    assert len({tuple(one.split.test) for one in found}) == 8
+
+
+def test_copies_of_a_row_are_held_out_together(tmp_path: Path) -> None:
+    size = np.random.default_rng(1).normal(size=60).round(6)
+    size[30:45] = size[:15]
+    age = np.random.default_rng(2).normal(size=60).round(6)
+    age[30:45] = age[:15]
+    recipe, material = prepared(table(tmp_path, 60, size=size, age=age, target=["a", "b", "c"] * 20), test=0.0, validation=0.0)
+    assert len(set(material.copies)) == 45
+    for one in fold_materials(recipe, material, folds=5, repeats=2):
+        assert not set(material.copies[one.split.train]) & set(material.copies[one.split.test])
+
+
+def test_a_gap_that_only_held_out_rows_have_is_no_input_of_the_fold(tmp_path: Path) -> None:
+    rows = 40
+    size = [None if i == 7 else round(float(np.sin(i)), 6) for i in range(rows)]
+    recipe, material = prepared(table(tmp_path, rows, size=size, target=["a", "b"] * 20), test=0.0, validation=0.0)
+    found = fold_materials(recipe, material, folds=4)
+    sizes = {7 in one.split.test: in_fold(recipe, one, seed=0).size for one in found}
+    assert sizes[True] == sizes[False] - 1 == recipe.size - 1
+
+
+@pytest.mark.parametrize(
+    ("data", "asked", "folds", "said"),
+    [
+        ("iris", {}, 51, r"--folds 51 needs 51 different rows of every class.*'setosa' of iris has 50 different rows outside the test: take --folds 50 or fewer"),
+        ("diabetes", {}, 443, r"--folds 443 needs as many different rows; diabetes has 442 outside the test: take --folds 442 or fewer"),
+        ("iris", {}, 1, "--folds takes 2 or more; got 1"),
+    ],
+)  # fmt: skip
+def test_folds_that_rows_cannot_fill_are_refused(data: str, asked: dict[str, Any], folds: int, said: str) -> None:
+    recipe, material = prepared(data, test=0.0, validation=0.0, **asked)
+    with pytest.raises(SettingError, match=said):
+        fold_materials(recipe, material, folds=folds)
+
+
+def test_folds_by_time_and_of_too_few_groups_are_refused(tmp_path: Path) -> None:
+    data = table(tmp_path, 40, day=list(range(40)), shop=["n", "s", "e", "w"] * 10, target=["a", "b"] * 20)
+    for split, said in (
+        ("time:day", "folds would train on rows later than those they are judged on"),
+        ("group:shop", "--folds 5 needs as many groups; .* has 4 outside the test"),
+    ):
+        recipe, material = prepared(data, split=split, test=0.0, validation=0.0)
+        with pytest.raises(SettingError, match=said):
+            fold_materials(recipe, material, folds=5)

@@ -97,7 +97,9 @@ def test_copies_of_a_row_are_held_out_together(tmp_path: Path) -> None:
     size[30:45] = size[:15]
     age = np.random.default_rng(2).normal(size=60).round(6)
     age[30:45] = age[:15]
-    recipe, material = prepared(table(tmp_path, 60, size=size, age=age, target=["a", "b", "c"] * 20), test=0.0, validation=0.0)
+    recipe, material = prepared(
+        table(tmp_path, 60, size=size, age=age, target=["a", "b", "c"] * 20), test=0.0, validation=0.0
+    )
     assert len(set(material.copies)) == 45
     for one in fold_materials(recipe, material, folds=5, repeats=2):
         assert not set(material.copies[one.split.train]) & set(material.copies[one.split.test])
@@ -106,7 +108,9 @@ def test_copies_of_a_row_are_held_out_together(tmp_path: Path) -> None:
 def test_a_gap_that_only_held_out_rows_have_is_no_input_of_the_fold(tmp_path: Path) -> None:
     rows = 40
     size = [None if i == 7 else round(float(np.sin(i)), 6) for i in range(rows)]
-    recipe, material = prepared(table(tmp_path, rows, size=size, target=["a", "b"] * 20), test=0.0, validation=0.0)
+    recipe, material = prepared(
+        table(tmp_path, rows, size=size, target=["a", "b"] * 20), test=0.0, validation=0.0
+    )
     found = fold_materials(recipe, material, folds=4)
     sizes = {7 in one.split.test: in_fold(recipe, one, seed=0).size for one in found}
     assert sizes[True] == sizes[False] - 1 == recipe.size - 1
@@ -120,7 +124,9 @@ def test_a_gap_that_only_held_out_rows_have_is_no_input_of_the_fold(tmp_path: Pa
         ("iris", {}, 1, "--folds takes 2 or more; got 1"),
     ],
 )  # fmt: skip
-def test_folds_that_rows_cannot_fill_are_refused(data: str, asked: dict[str, Any], folds: int, said: str) -> None:
+def test_folds_that_rows_cannot_fill_are_refused(
+    data: str, asked: dict[str, Any], folds: int, said: str
+) -> None:
     recipe, material = prepared(data, test=0.0, validation=0.0, **asked)
     with pytest.raises(SettingError, match=said):
         fold_materials(recipe, material, folds=folds)

@@ -47,7 +47,9 @@ def find_folds(copies: np.ndarray, classes: np.ndarray | None, folds: int, seed:
         raise SettingError(f"--set folds takes 2 or more, or 0 for a test set; got {folds}")
     units = len(np.unique(copies))
     folds = min(folds, units)
-    return draw_folds(copies, classes, folds, rounds=1 if folds == units else -(-NETWORKS // folds), seed=seed)
+    return draw_folds(
+        copies, classes, folds, rounds=1 if folds == units else -(-NETWORKS // folds), seed=seed
+    )
 
 
 def draw_folds(

@@ -115,7 +115,9 @@ def _check(
     what = "groups" if has_groups else "different rows"
     name, many = visible(recipe.data["name"]), len(np.unique(units))
     if folds > many:
-        raise SettingError(f"--folds {folds} needs as many {what}; {name} has {many} outside the test: {_advice(many)}")
+        raise SettingError(
+            f"--folds {folds} needs as many {what}; {name} has {many} outside the test: {_advice(many)}"
+        )
     if classes is None or has_groups:
         return
     of_class = {number: len(np.unique(units[classes == number])) for number in np.unique(classes).tolist()}

@@ -122,6 +122,13 @@ def _check_classes(folder: Path, found: FoundPictures) -> None:
             )
 
 
+def are_loose(folder: Path) -> bool:
+    """Whether a folder holds pictures and no folders, as pictures without classes are kept."""
+    found = FoundPictures(folder.resolve())
+    folders, files = _entries(found.root, found)
+    return not folders and any(map(is_picture, files))
+
+
 def pictures_below(folder: Path) -> list[Path]:
     """Return the pictures at any depth, without following links to folders or out of the folder."""
     found = FoundPictures(folder.resolve())

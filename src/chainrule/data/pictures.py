@@ -71,6 +71,28 @@ def read_pictures(
     )
 
 
+def read_loose_pictures(folder: Path, *, track: Track | None = None, store: Store | None = None) -> Source:
+    """Read the pictures of a folder at any depth, whatever their folders are called: they have no targets.
+
+    Shapes: pictures (N, 1, H, W) if all are grey, else (N, 3, H, W), uint8, in the order of their paths
+    Raises: DataError naming the folder or the file
+    """
+    files = pictures_below(folder)
+    if not files:
+        raise DataError(f"the folder {shown(folder)} holds no picture ({PICTURE_KINDS})")
+    _check_decoders(files)
+    decoded = _decode_all(files, None, None, None, track, store)
+    root = folder.resolve()
+    return Source(
+        name=root.name,
+        origin={"kind": "pictures", "path": str(folder.absolute()), "size": None},
+        array=decoded.pixels,
+        is_pictures=True,
+        row_names=tuple(name_below(file, root) for file in files),
+        notes=decoded.notes,
+    )
+
+
 def read_picture_inputs(
     paths: Path | Sequence[Path], *, channels: int, height: int, width: int
 ) -> tuple[np.ndarray, tuple[str, ...]]:

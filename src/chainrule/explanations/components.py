@@ -84,22 +84,27 @@ def _principal(x: np.ndarray, components: int | None, seed: int) -> Components:
 
 
 def _factors(x: np.ndarray, components: int | None, seed: int) -> Components:
-    count, why = (components, f"{components} factors were asked for") if components else _how_many(x, seed)
-    fitted = FACTOR_ANALYSIS(x, size=count, seed=seed)
+    count, why = (
+        (components, f"{components} factors, as asked for")
+        if components
+        else _how_many(x[:, x.std(0) > 0], seed)
+    )
+    varies = x.std(0) > 0
+    seen = x[:, varies]
+    fitted = FACTOR_ANALYSIS(seen, size=count, seed=seed)
     order = np.argsort(-np.square(fitted.components_).sum(1), kind="stable")
-    found = fitted.components_[order]
-    turn = _signs(found)
-    spread = np.maximum(x.std(0), 1e-12)
-    seen = np.corrcoef(x, rowvar=False) if x.shape[1] > 1 else np.ones((1, 1))
-    made = fitted.get_covariance() / np.outer(spread, spread)
-    apart = np.abs(np.nan_to_num(seen - made))
+    turn = _signs(fitted.components_[order])
+    weights = np.zeros((len(order), x.shape[1]))
+    weights[:, varies] = fitted.components_[order] * turn[:, None]
+    spread = seen.std(0)
+    apart = np.abs(np.corrcoef(seen, rowvar=False) - fitted.get_covariance() / np.outer(spread, spread))
     np.fill_diagonal(apart, 0)
     return Components(
         method=FACTOR_ANALYSIS,
         estimator=fitted,
-        coordinates=fitted.transform(x)[:, order] * turn,
-        loadings=_correlations(x, found * turn[:, None]),
-        shares=np.square(found).sum(1) / max(float(x.var(0).sum()), 1e-300),
+        coordinates=fitted.transform(seen)[:, order] * turn,
+        loadings=_correlations(x, weights),
+        shares=np.square(weights).sum(1) / float(x.var(0).sum()),
         why=why,
         misfit=float(apart.max()),
     )

@@ -13,9 +13,12 @@ from chainrule.catalog import parametrised
 from chainrule.core.errors import DataError, SettingError
 from chainrule.core.text import listed, visible
 from chainrule.data.arrays import from_arrays
+from chainrule.data.class_folders import are_loose
 from chainrule.data.dates import has_dates
+from chainrule.data.pictures import read_loose_pictures
 from chainrule.data.prepare import Prepare
 from chainrule.data.read import read
+from chainrule.data.reading import Reading
 from chainrule.data.schema import USUAL_TARGETS, Examples, Schema, find_inputs, find_schema
 from chainrule.data.source import Source
 from chainrule.explanations.apart import Cells, Difference, differences
@@ -72,15 +75,18 @@ def explore(
     """
     methods = choose_methods([method] if isinstance(method, str) else method)
     _check_numbers(clusters, components)
-    if isinstance(data, np.ndarray):
-        data = from_arrays(data, None)
-    reading = reading_of(Settings(), target, cache=Path(runs) / ".cache", track=track)
-    source = read(data, reading)
+    source = read_rows(
+        data, reading_of(Settings(seed=seed), target, cache=Path(runs) / ".cache", track=track)
+    )
     schema, said, beside = _schema(source, target, columns, decimal)
     examples, rows, cut = _some_rows(schema.encode_inputs(source), methods.slowest, schema, seed)
     prepare = Prepare(schema).fit(examples, np.arange(len(examples)))
     x = prepare.tensors(examples).reshape(len(examples), -1).double().numpy()
-    _check_varies(x, source)
+    features = _features(schema, prepare, x.shape[1])
+    varies = (
+        _varying(x, source) | schema.is_pictures
+    )  # of pictures all are kept: components are drawn as pictures
+    x, features = x[:, varies], tuple(np.array(features, object)[varies].tolist())
     principal = find_components(x, PCA, components if methods.reduction[0] is PCA else None, seed)
     reduced = (
         principal
@@ -99,9 +105,18 @@ def explore(
     return _gathered(
         source, schema, examples, rows,
         notes=(*source.notes, *said, *examples.notes, *cut, *_about_space(x, turned), of_density),
-        features=_features(schema, prepare, x.shape[1]), components=reduced, grouping=grouping, density=density,
+        features=features, components=reduced, grouping=grouping, density=density,
         target=_beside(source, rows, beside, grouping.labels), seed=seed,
     )  # fmt: skip
+
+
+def read_rows(data: Any, reading: Reading) -> Source:
+    """Read data as `fit` does, and also what has no target: an array, a folder of pictures without class folders."""
+    if isinstance(data, np.ndarray):
+        return from_arrays(data, None)
+    if isinstance(data, str | Path) and Path(data).is_dir() and are_loose(Path(data)):
+        return read_loose_pictures(Path(data), track=reading.track, store=reading.store)
+    return read(data, reading)
 
 
 def choose_methods(names: Sequence[str]) -> Methods:
@@ -148,10 +163,9 @@ def _schema(
     notes: tuple[str, ...] = ()
     if name is not None:
         try:
-            beside, found = find_schema(
-                source, target=None if source.frame is None else name, decimal=decimal
-            )
-            notes = tuple(note for note in found.notes if note.startswith("task: "))
+            beside, _ = find_schema(source, target=None if source.frame is None else name, decimal=decimal)
+            what = f"{len(beside.target.classes)} classes" if beside.target.classes else "numbers"
+            notes = (f"'{visible(name)}' ({what}) stands beside: it has no part in what is found",)
         except DataError as error:
             if target is not None:
                 raise
@@ -193,10 +207,13 @@ def _some_rows(
     notes: tuple[str, ...] = ()
     if len(examples) > most:
         rows = np.sort(np.random.default_rng(seed).choice(len(examples), most, replace=False))
-        why = slowest.name if most == slowest.most_rows else f"rows of {width:,} numbers"
+        why = (
+            f"at most {most:,} with {slowest.name}"
+            if most == slowest.most_rows
+            else f"at most so many of {width:,} numbers each"
+        )
         notes = (
-            f"{most:,} of {len(examples):,} rows are looked at, drawn by --seed {seed}: {why} would need too much memory and "
-            "time for all",
+            f"{most:,} of {len(examples):,} rows are looked at, drawn by --seed {seed} ({why}, to bound time and memory)",
         )
     chosen = Examples(
         numbers=examples.numbers[rows],
@@ -208,12 +225,14 @@ def _some_rows(
     return chosen, rows, notes
 
 
-def _check_varies(x: np.ndarray, source: Source) -> None:
-    varying = int((np.ptp(x, axis=0) > 0).sum())
-    if varying == 0:
+def _varying(x: np.ndarray, source: Source) -> np.ndarray:
+    """Return which prepared columns vary. Raises: DataError for fewer than two"""
+    found: np.ndarray = np.ptp(x, axis=0) > 0
+    if not found.any():
         raise DataError(f"{source.name}: all rows are equal, so that there is nothing to tell them apart")
-    if varying == 1:
+    if found.sum() == 1:
         raise DataError(f"{source.name}: only one column varies; at least 2 are needed")
+    return found
 
 
 def _about_space(x: np.ndarray, turned: np.ndarray) -> tuple[str, ...]:

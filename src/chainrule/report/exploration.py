@@ -12,7 +12,7 @@ import numpy as np
 
 from chainrule.core.files import output_ending, write_atomic
 from chainrule.core.text import visible
-from chainrule.core.units import show_figure
+from chainrule.core.units import show_figure, show_number
 from chainrule.explanations.apart import Difference
 from chainrule.explanations.components import Components
 from chainrule.explanations.density import Density
@@ -20,6 +20,7 @@ from chainrule.explanations.grouping import Grouping
 from chainrule.models.unsupervised import Method
 
 ENDINGS = (".html", ".json")
+LINES = 12  # clusters that are told one by one
 SHOWN = 3  # components, columns of each, and unusual rows in the text
 
 
@@ -29,7 +30,8 @@ def signed(value: float, decimals: int) -> str:
     >>> signed(-0.5, 2)
     '−0.50'
     """
-    return f"{value:.{decimals}f}".replace("-", "−")
+    text = f"{value:.{decimals}f}" if abs(value) < 1e6 else show_number(value)
+    return text.replace("-", "−", 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,11 +129,15 @@ class Exploration:
 
     def _clusters_text(self) -> list[str]:
         lines = [f"{self.grouping.method.name}: {self.grouping.why}"]
-        for place, size in enumerate(self.grouping.sizes.tolist()):
+        sizes, what = self.grouping.sizes.tolist(), "pictures" if self.shape else "rows"
+        for place, size in enumerate(sizes[:LINES]):
             said = "; ".join(one.text for one in self.apart[place]) or (
                 "" if self.shape else "near the mean of all rows in every column"
             )
-            lines.append(f"  {place + 1}  {size:>6,} {'pictures' if self.shape else 'rows'}  {said}".rstrip())
+            lines.append(f"  {place + 1}  {size:>6,} {what[: -1 if size == 1 else None]}  {said}".rstrip())
+        if len(sizes) > LINES:
+            rest = sum(sizes[LINES:])
+            lines.append(f"  and {len(sizes) - LINES} smaller ones with {rest:,} of them together")
         return [*lines, *([self.target.sentence] if self.target else [])]
 
     def density_sentences(self) -> list[str]:

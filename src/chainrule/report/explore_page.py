@@ -31,6 +31,7 @@ from chainrule.report.svg import inline_svg
 
 MARKED = 5  # unusual rows that a map numbers
 LOADINGS, OF_COMPONENTS = 12, 6
+MOST_CLUSTERS = 30  # told one by one
 MOST_CLASSES = 12  # in the table of clusters and classes
 
 
@@ -112,11 +113,15 @@ def _clusters(found: Exploration) -> list[Child]:
     total = sum(sizes)
     rows: list[list[Cell]] = [
         [str(place + 1), size, f"{100 * size / total:.0f} %", _list([one.text for one in found.apart[place]])]
-        for place, size in enumerate(sizes)
+        for place, size in enumerate(sizes[:MOST_CLUSTERS])
     ]
     heads: list[Column | str] = ["cluster", Column("rows"), Column("share"), "set apart by"]
-    sheets: list[Child] = [_sheet(found, place) for place in range(len(found.sheets))]
+    sheets: list[Child] = [_sheet(found, place) for place in range(len(found.sheets[:MOST_CLUSTERS]))]
     blocks = sheets or [table(heads, rows)]
+    if len(sizes) > MOST_CLUSTERS:
+        blocks.append(
+            paragraph(f"{len(sizes) - MOST_CLUSTERS} smaller clusters are not shown.", role="muted")
+        )
     drawn: list[Child] = []
     if len(found.grouping.scores) > 1:
         made = draw_scores(found.grouping.scores, len(sizes), found.grouping.criterion)
@@ -157,7 +162,7 @@ def _crossed(found: Exploration) -> Markup:
             str(label + 1),
             *(int(((found.labels == label) & (cells == code)).sum()) for code in range(len(classes))),
         ]
-        for label in range(len(found.grouping.sizes))
+        for label in range(min(MOST_CLUSTERS, len(found.grouping.sizes)))
     ]
     rest = len(found.target.classes) - len(classes)
     more = f" {rest} more classes are not shown." if rest else ""

@@ -20,7 +20,7 @@ GROUP_COLOURS = (*CLASS_COLOURS, "#882255", "#999933", "#44aa99", "#332288")  # 
 MOST_POINTS = 2500
 MOST_BARS = 20
 HEIGHT = 340
-_MARKED = 5  # unusual rows that are numbered in a map
+MOST_NUMBERED = 20  # clusters whose numbers stand in a map
 
 
 def draw_groups(
@@ -43,7 +43,7 @@ def draw_groups(
             rows = shown[codes[shown] == code]
             axes.plot(*points[rows].T, **_dots(len(shown)), color=colours[code] if code >= 0 else OTHERS)
         if numbered:
-            for code in range(len(names)):
+            for code in range(min(MOST_NUMBERED, len(names))):
                 _number(axes, np.median(points[codes == code], axis=0), names[code])
         else:
             _legend(axes, names, colours)

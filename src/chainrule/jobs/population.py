@@ -7,6 +7,7 @@ depends neither on how many cores there are nor on which lane comes first.
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -206,7 +207,7 @@ class PopulationRun:
         assert isinstance(inputs, Tensor) and isinstance(first.batch_size, int) and first.optimizer
         stack = StackTraining(
             [self._member(number) for number in numbers],
-            task,
+            copy.copy(task),  # its mode changes while rows are judged, and other lanes are training
             inputs,
             targets,
             batch_size=first.batch_size,

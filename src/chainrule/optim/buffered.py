@@ -25,7 +25,9 @@ class BufferedAdam(Kernel):
         group, parameters = update.group, update.parameters
         gradients = update.gradients
         if not self.is_decoupled:
-            gradients = [with_l2(p, g, group) for p, g in zip(parameters, gradients, strict=True)]
+            gradients = [
+                with_l2(p, g, group, in_place=update.is_bound) for p, g in zip(parameters, gradients, strict=True)
+            ]
         directions = [self._buffers[p] for p in parameters]
         torch._foreach_zero_(directions)
         torch._fused_adam_(

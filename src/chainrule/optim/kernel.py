@@ -31,13 +31,17 @@ class Rule(Protocol):
 
 
 class Update(NamedTuple):
-    """What a kernel works on: the parameters of a group with their gradients, state and numbers of updates."""
+    """What a kernel works on: the parameters of a group with their gradients, state and numbers of updates.
+
+    `is_bound`: the gradients are filled anew before the next update, so that they may be overwritten.
+    """
 
     parameters: list[Tensor]
     gradients: list[Any]
     state: dict[str, list[Tensor]]
     counts: list[Tensor]
     group: dict[str, Any]
+    is_bound: bool = False
 
 
 class Kernel:
@@ -71,7 +75,7 @@ class Kernel:
         self._bound = [
             (
                 partial(counts.add_, torch.ones_like(counts[0])) if self.uses_counts else None,
-                Update(group["params"], [p.grad for p in group["params"]], state, views, group),
+                Update(group["params"], [p.grad for p in group["params"]], state, views, group, is_bound=True),
             )
             for group, state, counts, views in zip(
                 self._groups, self._state, self._counts, self._views, strict=True

@@ -75,7 +75,9 @@ class Kernel:
         self._bound = [
             (
                 partial(counts.add_, torch.ones_like(counts[0])) if self.uses_counts else None,
-                Update(group["params"], [p.grad for p in group["params"]], state, views, group, is_bound=True),
+                Update(
+                    group["params"], [p.grad for p in group["params"]], state, views, group, is_bound=True
+                ),
             )
             for group, state, counts, views in zip(
                 self._groups, self._state, self._counts, self._views, strict=True

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 import chainrule as cr
 from chainrule.core.errors import RunError, SettingError
@@ -15,9 +22,12 @@ from chainrule.jobs.events import Said
 from chainrule.jobs.fit import run_fit
 from chainrule.jobs.planning import Planned, about_slowness
 from chainrule.jobs.request import Request
-from chainrule.train import plan_cache
+from chainrule.train import candidates, compile_costs, compiled, plan_cache
+from chainrule.train.agreement import Agreement
+from chainrule.train.compile_trial import CompileTrial
 from chainrule.train.plan import Plan
 from chainrule.train.settings import Settings
+from chainrule.train.trials import Trial
 
 
 @pytest.fixture(autouse=True)
@@ -123,3 +133,100 @@ def test_a_run_whose_plan_is_damaged(tmp_path: Path) -> None:
     run.folder.write_recipe(recipe)
     with pytest.raises(RunError, match=r"plan\.step should be autograd or dense; got 'loop'"):
         fit(tmp_path, plan=str(run.path))
+
+
+# ---- compiling
+
+
+@pytest.fixture
+def worth_compiling(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table by which compiling costs nothing and gains a lot; no explicit backprop; a compiler that changes nothing."""
+    monkeypatch.setattr(candidates, "why_not_dense", lambda _: "it is not wanted here")
+    monkeypatch.setattr(torch, "compile", lambda function, **_: function)
+    monkeypatch.setattr(compile_costs, "compiler", lambda: "/usr/bin/g++")
+    monkeypatch.setenv(compiled.CACHE, str(cache))
+    for folder in (cache.parent, cache):
+        folder.mkdir(mode=0o700, parents=True)
+    entry = {"where": compile_costs.where(), "kind": compile_costs.OTHER, "layers": 3, "way": "plain"}
+    (cache / compile_costs.FILE).write_text(json.dumps([entry | {"seconds": 0.001, "gain": 5.0}]))
+
+
+def test_short_runs_import_no_compiler(tmp_path: Path) -> None:
+    code = f"""
+import sys, chainrule as cr
+cr.fit("digits", epochs=3, runs={str(tmp_path)!r}, quiet=True)
+sys.exit(any(name in sys.modules for name in ("torch._dynamo", "torch._inductor.compile_fx")))
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.usefixtures("worth_compiling")
+def test_what_compiling_did_not_gain_is_said_and_not_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slower(function: Callable[..., object], **_: object) -> Callable[..., object]:
+        return lambda *given: (time.sleep(0.01), function(*given))[1]
+
+    monkeypatch.setattr(torch, "compile", slower)
+    lines = said("digits", tmp_path, epochs=10)
+    assert any(line.startswith("compiling should take about 0 s and save") for line in lines)
+    (line,) = [line for line in lines if line.startswith("compiling took")]
+    assert line.endswith("the run goes on without it")
+    assert any(line.strip().startswith(("compiled", "bfloat16,compiled")) for line in lines), "the details"
+    assert len(compile_costs.read()) == 2 and compile_costs.read()[-1].gain < 1.1
+    later = said("digits", tmp_path, epochs=10)
+    assert not any(line.startswith("compiling took") for line in later)
+
+
+@pytest.mark.usefixtures("worth_compiling")
+def test_what_was_compiled_is_kept_beside_the_uncompiled_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gained(_: object, __: Plan, chosen: Plan, *___: object) -> CompileTrial:
+        agreement = Agreement(loss_difference=0.0, cosine=1.0)
+        before = Trial(plan=chosen, seconds=[1.0], agreement=agreement)
+        after = Trial(plan=replace(chosen, compiled=True), seconds=[0.0001], agreement=agreement)
+        return CompileTrial(uncompiled=before, compiled=after, seconds=9.0, is_cold=True)
+
+    monkeypatch.setattr(planning, "try_compiled", gained)
+    monkeypatch.setattr(compile_costs, "WARM_SECONDS", 0.0)
+    run = fit(tmp_path)
+    assert run.recipe.plan.compiled and compile_costs.read()[-1].seconds == 9.0
+    assert cr.verify(run.path).outcome == "equal bits"
+    again = fit(tmp_path).recipe.plan
+    assert again.compiled and again.reason == "compiled and measured in an earlier run"
+    monkeypatch.setattr(compile_costs, "WARM_SECONDS", 1e9)
+    (tmp_path / "cache" / "chainrule" / "plans" / compile_costs.FILE).unlink()
+    assert not fit(tmp_path).recipe.plan.compiled, "reading what was compiled would take longer than it saves"
+
+
+@pytest.mark.usefixtures("worth_compiling")
+def test_without_a_compiler_the_details_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compile_costs, "compiler", lambda: None)
+    lines = said("digits", tmp_path, epochs=10)
+    assert "compiling is not tried: there is no C++ compiler" in lines
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("compiler", ["/bin/false", "/nowhere/g++"])
+def test_a_run_without_a_working_compiler_goes_on(tmp_path: Path, compiler: str) -> None:
+    """Although the table promises a saving: the compiler is started, fails or is not found, and the run ends as it should."""
+    code = f"""
+import json, os, chainrule as cr
+from chainrule.core.user_cache import user_cache_folder
+from chainrule.train import candidates, compile_costs
+candidates.why_not_dense = lambda _: "not wanted here"
+entry = dict(where=compile_costs.where(), kind=compile_costs.OTHER, layers=3, way="plain", seconds=0.001, gain=5.0)
+(user_cache_folder("plans") / compile_costs.FILE).write_text(json.dumps([entry]))
+run = cr.fit("digits", epochs=10, runs={str(tmp_path)!r})
+assert not run.recipe.plan.compiled
+print([entry.gain for entry in compile_costs.read()])
+"""
+    environment = os.environ | {"CXX": compiler, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    failed = "and failed; the run goes on without it" in done.stdout
+    assert failed is (compiler == "/bin/false")
+    assert done.stdout.splitlines()[-1] == ("[5.0, 0.0]" if failed else "[5.0]")

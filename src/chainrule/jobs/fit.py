@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import fields, replace
 from pathlib import Path
@@ -31,6 +31,7 @@ from chainrule.jobs.planning import (
     is_elsewhere,
     plan_anew,
     plan_for,
+    try_compiling,
 )
 from chainrule.jobs.preparation import about_untrained_layers, prepare_run
 from chainrule.jobs.request import Request, called, check_initial, check_names, divided
@@ -191,9 +192,8 @@ def run_fit(request: Request) -> Iterator[Event]:
     untrained = about_untrained_layers(training.step.objective.model)
     yield from (Warned(text=warning) for warning in untrained)
     started = recipe.plan
-    planned = plan_for(recipe, training, request.runs)
+    planned = yield from _planned(request, recipe, training)
     recipe = replace(recipe, plan=planned.plan, notes=(*recipe.notes, *untrained))
-    yield from (Said(text=detail) for detail in planned.details if request.verbose)
     with recipe.plan.applied():
         if recipe.plan.way != started.way:
             training = make_training(recipe, material, device, model=request.model, loss=request.loss)
@@ -204,6 +204,19 @@ def run_fit(request: Request) -> Iterator[Event]:
             if recipe.given:
                 _save(folder, training, material)
             yield from _train(request, recipe, material, training, folder, began, planned)
+
+
+def _planned(request: Request, recipe: Recipe, training: Training) -> Generator[Event, None, Planned]:
+    """Choose the plan of a new run, and tell of it."""
+    planned = plan_for(recipe, training, request.runs)
+    yield from (Said(text=detail) for detail in planned.details if request.verbose)
+    if planned.prospect is None:
+        return planned
+    yield Said(text=str(planned.prospect))
+    planned = try_compiling(planned, recipe, training)
+    yield from (Said(text=note) for note in planned.notes)
+    yield from (Said(text=detail) for detail in planned.details if request.verbose)
+    return planned
 
 
 def _resume(request: Request) -> Iterator[Event]:

@@ -1,4 +1,7 @@
-"""Which plan a run goes by: the one that was asked for, that of another run, one measured before, or one measured now."""
+"""Which plan a run goes by: the one that was asked for, that of another run, one measured before, or one measured now.
+
+Compiling comes last and apart, since it takes many seconds: only where the updates of the run are predicted to save more.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,10 @@ from chainrule.core.errors import ChainruleError
 from chainrule.data.batches import Batch, Batches
 from chainrule.jobs import folder as folders
 from chainrule.jobs.workshop import make_step
-from chainrule.train import plan_cache
+from chainrule.train import compile_costs, plan_cache
 from chainrule.train.candidates import candidates
+from chainrule.train.compile_costs import Prospect
+from chainrule.train.compile_trial import try_compiled
 from chainrule.train.plan import Plan, make_plan, multiply_adds, names_a_way
 from chainrule.train.recipe import Recipe
 from chainrule.train.settings import Settings
@@ -24,16 +29,23 @@ LEAST_UPDATES = (
 )
 SLOWER = 1.5  # times the predicted time of the first epoch, from which on a plan is measured anew
 AROUND_SECONDS = 20e-6  # of an update: its batch, the schedule and the report
+COMPILED = "/compiled"  # after the name of a plan: the same plan compiled
 UNSEEN_SECONDS = 0.05  # of an epoch that no prediction holds: validation, history, the terminal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """The plan of a run, the name under which it is kept, and how it came about, a sentence each."""
+    """The plan of a run, the name under which it is kept, and how it came about, a sentence each.
+
+    `prospect` is there where compiling the plan is worth trying: `try_compiling`. `notes` are for everybody, `details` for
+    whoever asks.
+    """
 
     plan: Plan
     key: str = ""
     details: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    prospect: Prospect | None = None
 
 
 def check_plan(settings: Settings, runs: Path) -> Plan:
@@ -104,7 +116,8 @@ def _measured(recipe: Recipe, training: Training, plain: Plan, *, is_moved: bool
     key = plan_cache.key_of(objective, training.batches, about, recipe.versions["chainrule"])
     kept = plan_cache.find(key)
     if kept is not None and (not is_moved or kept.step == plain.step):
-        return Planned(plan=replace(kept, reason="measured in an earlier run"), key=key)
+        planned = Planned(plan=replace(kept, reason="measured in an earlier run"), key=key)
+        return _kept_compiled(planned, updates) or _with_prospect(planned, training)
     ways = [
         way for way in candidates(objective, plain, _work(training)) if not is_moved or way.step == plain.step
     ]
@@ -117,7 +130,7 @@ def _measured(recipe: Recipe, training: Training, plain: Plan, *, is_moved: bool
         objective, ways, lambda plan, copy: make_step(replace(recipe, plan=plan), copy), some, updates
     )
     failed = plan_cache.keep(key, choice.plan)
-    return Planned(
+    planned = Planned(
         plan=choice.plan,
         key=key,
         details=(
@@ -125,6 +138,61 @@ def _measured(recipe: Recipe, training: Training, plain: Plan, *, is_moved: bool
             *(f"  {trial}" for trial in choice.trials),
             *([failed] if failed else []),
         ),
+    )
+    return _with_prospect(planned, training)
+
+
+def _kept_compiled(planned: Planned, updates: int) -> Planned | None:
+    """Return the plan as an earlier run compiled it, where reading what was compiled takes less than it saves."""
+    kept = plan_cache.find(planned.key + COMPILED)
+    if kept is None or kept.update_seconds is None or planned.plan.update_seconds is None:
+        return None
+    saving = updates * (planned.plan.update_seconds - kept.update_seconds)
+    if saving <= compile_costs.WORTH * compile_costs.WARM_SECONDS:
+        return None
+    return replace(planned, plan=replace(kept, reason="compiled and measured in an earlier run"))
+
+
+def _with_prospect(planned: Planned, training: Training) -> Planned:
+    """Say whether compiling is worth trying, and in the details why not."""
+    if planned.plan.step != "autograd":
+        return planned
+    if compile_costs.compiler() is None:
+        return replace(
+            planned, details=(*planned.details, "compiling is not tried: there is no C++ compiler")
+        )
+    found = compile_costs.prospect(
+        training.step.objective.model, planned.plan, training.schedule.steps - training.number
+    )
+    if found.is_worth_it:
+        return replace(planned, prospect=found)
+    return replace(planned, details=(*planned.details, f"compiling is not tried: {found}"))
+
+
+def try_compiling(planned: Planned, recipe: Recipe, training: Training) -> Planned:
+    """Return the plan compiled, where that is faster and computes the same; what it took is kept for later runs."""
+    prospect, objective = planned.prospect, training.step.objective
+    assert prospect is not None
+    trial = try_compiled(
+        objective,
+        replace(unmeasured_plan(recipe, training), threads=planned.plan.threads),
+        planned.plan,
+        lambda plan, copy: make_step(replace(recipe, plan=plan), copy),
+        _some(training.batches),
+        training.schedule.steps - training.number,
+    )
+    model = objective.model
+    kept = [
+        compile_costs.keep(model, planned.plan, seconds=trial.seconds, gain=trial.gain, is_cold=trial.is_cold)
+    ]
+    if trial.plan is not None:
+        kept.append(plan_cache.keep(planned.key + COMPILED, trial.plan))
+    return replace(
+        planned,
+        plan=trial.plan or planned.plan,
+        notes=(*planned.notes, str(trial)),
+        details=(f"  {trial.uncompiled}", f"  {trial.compiled}", *(failed for failed in kept if failed)),
+        prospect=None,
     )
 
 
@@ -136,9 +204,12 @@ def _some(batches: Batches) -> list[Batch]:
 def about_slowness(planned: Planned, seconds: float, updates: int) -> str | None:
     """Say that an epoch took much longer than was measured, and forget the plan then."""
     predicted = updates * ((planned.plan.update_seconds or 0.0) + AROUND_SECONDS) + UNSEEN_SECONDS
+    if planned.plan.compiled:
+        predicted += compile_costs.WARM_SECONDS
     if not planned.key or seconds <= SLOWER * predicted:
         return None
     plan_cache.drop(planned.key)
+    plan_cache.drop(planned.key + COMPILED)
     return (
         f"the first epoch took {seconds:.2f} s, and {predicted:.2f} s were to be expected of this plan: another program may "
         "have wanted the machine. The plan is not kept: the next run measures anew"

@@ -84,23 +84,23 @@ def choose(
     began = time.perf_counter()
     trials = [Trial(plan=plan) for plan in plans]
     plain = trials[0]
-    _open(plain, objective, make_step)
+    open_copy(plain, objective, make_step)
     reference: list[Slope] = []
-    with _held(plain):
-        reference = _judged(plain, batches)
+    with held(plain):
+        reference = judged(plain, batches)
     if plain.refused:  # a model that fails: the run itself will say how
         return Choice(plan=plans[0], trials=tuple(trials), seconds=time.perf_counter() - began)
     for trial in trials[1:]:
-        _open(trial, objective, make_step)
-        _admit(trial, reference, batches)
+        open_copy(trial, objective, make_step)
+        admit(trial, reference, batches)
     plain.agreement = Agreement(loss_difference=0.0, cosine=1.0)
-    _turn(plain, itertools.cycle(batches), 1)
+    take_turn(plain, itertools.cycle(batches), 1)
     if not plain.seconds:
         return Choice(plan=plans[0], trials=tuple(trials), seconds=time.perf_counter() - began)
     share = SHARE * updates * plain.median
     knows_threads = len({plan.threads for plan in plans}) == 1
     first = share if knows_threads else share / 2
-    _take_turns(trials, batches, lambda: time.perf_counter() - began < first)
+    take_turns(trials, batches, lambda: time.perf_counter() - began < first)
     if not _usable(trials):
         return Choice(plan=plans[0], trials=tuple(trials), seconds=time.perf_counter() - began)
     best = _best(trials)
@@ -109,8 +109,8 @@ def choose(
     more = [trial for trial in more if trial.plan not in plans]
     if more:
         for trial in more:
-            _open(trial, objective, make_step)
-        _take_turns([plain, best, *more], batches, lambda: time.perf_counter() - began < share)
+            open_copy(trial, objective, make_step)
+        take_turns([plain, best, *more], batches, lambda: time.perf_counter() - began < share)
         best = _best([best, *more])
         trials += more
     for trial in trials:
@@ -125,30 +125,30 @@ def choose(
     return Choice(plan=chosen, trials=tuple(trials), seconds=time.perf_counter() - began)
 
 
-def _open(trial: Trial, objective: Objective, make_step: MakeStep) -> None:
+def open_copy(trial: Trial, objective: Objective, make_step: MakeStep) -> None:
     """Bind a step to a copy of the network."""
-    with _held(trial):
+    with held(trial):
         trial.step = make_step(trial.plan, copy.deepcopy(objective))
 
 
-def _judged(trial: Trial, batches: Sequence[Batch]) -> list[Slope]:
+def judged(trial: Trial, batches: Sequence[Batch]) -> list[Slope]:
     assert trial.step is not None
     with trial.plan.applied():
         return slopes(trial.step, batches[:JUDGED])
 
 
-def _admit(trial: Trial, reference: Sequence[Slope], batches: Sequence[Batch]) -> None:
+def admit(trial: Trial, reference: Sequence[Slope], batches: Sequence[Batch]) -> None:
     """Compare a way with plain execution at equal weights, and refuse it where it differs."""
     if trial.refused:
         return
-    with _held(trial):
-        trial.agreement = agreement(_judged(trial, batches), reference)
+    with held(trial):
+        trial.agreement = agreement(judged(trial, batches), reference)
     if trial.agreement is not None and not trial.agreement.is_close:
         trial.refused = f"it computes something else: {trial.agreement}"
 
 
 @contextmanager
-def _held(trial: Trial) -> Iterator[None]:
+def held(trial: Trial) -> Iterator[None]:
     """Turn what goes wrong inside into a refusal; what torch warns of on the way is not for users."""
     try:
         with warnings.catch_warnings():
@@ -159,7 +159,7 @@ def _held(trial: Trial) -> Iterator[None]:
         trial.refused, trial.step = f"it fails ({visible(said[0])})", None
 
 
-def _take_turns(trials: Sequence[Trial], batches: Sequence[Batch], has_time: Callable[[], bool]) -> None:
+def take_turns(trials: Sequence[Trial], batches: Sequence[Batch], has_time: Callable[[], bool]) -> None:
     """Let all trials make some updates each, in turn, while there is time; the first is plain execution."""
     plain = trials[0].median
     count = max(1, round(TURN_SECONDS / plain))
@@ -169,13 +169,13 @@ def _take_turns(trials: Sequence[Trial], batches: Sequence[Batch], has_time: Cal
             return
         for trial in trials:
             if turn < 2 or trial.refused or min(trial.seconds) < SLOW * plain:
-                _turn(trial, endless, count if turn else 1)
+                take_turn(trial, endless, count if turn else 1)
 
 
-def _turn(trial: Trial, batches: Iterator[Batch], count: int) -> None:
+def take_turn(trial: Trial, batches: Iterator[Batch], count: int) -> None:
     if trial.refused:
         return
-    with _held(trial), trial.plan.applied():
+    with held(trial), trial.plan.applied():
         assert trial.step is not None
         some = list(itertools.islice(batches, count))
         if count > 1:

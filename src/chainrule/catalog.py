@@ -403,7 +403,7 @@ class Kind:
 
 KINDS = {
     "model": Kind(MODELS, "chainrule.models"),
-    "classical model": Kind(CLASSICAL, "chainrule.models"),
+    "classical-model": Kind(CLASSICAL, "chainrule.models"),
     "dataset": Kind(DATASETS, "chainrule.data"),
     "activation": Kind(ACTIVATIONS, "chainrule.nn"),
     "initial": Kind(INITIALS, "chainrule.nn"),

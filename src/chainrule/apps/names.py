@@ -53,9 +53,9 @@ def models(
 ) -> None:
     """List the models that `fit --model` takes, or describe one."""
     with output.printer(json=json, quiet=False) as out:
-        from chainrule.jobs.describe import describe_model, list_kind
+        from chainrule.jobs.describe import describe_model, list_models
 
-        out.names(list_kind("model") if name is None else describe_model(name))
+        out.names(list_models() if name is None else describe_model(name))
 
 
 def datasets(

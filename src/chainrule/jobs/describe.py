@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from chainrule.catalog import CLASSICAL, KINDS, MODELS, load, names, parametrised
+from chainrule.catalog import CLASSICAL, KINDS, MODELS, Entry, load, names, parametrised
 from chainrule.core.errors import SettingError, unknown_name
 from chainrule.core.text import listed, visible
 from chainrule.core.units import show_number
@@ -27,7 +27,7 @@ class Description:
 
 USED = {  # where a name of the kind is given to fit
     "model": "--model {}",
-    "classical model": "--model {}",
+    "classical-model": "--model {}",
     "activation": "--set activation={}",
     "initial": "--set initial={}",
     "normalisation": "--set normalisation={}",
@@ -67,11 +67,27 @@ def list_kind(kind: str) -> Description:
     )
 
 
+def list_models() -> Description:
+    """List what `fit --model` takes: networks, and the classical models, whose kind is their family."""
+    networks = [(name, said, "network", _shape_of(MODELS.get(name))) for name, said in names("model").items()]
+    classical = [(name, e.summary, e.family, _shape_of(e)) for name, e in CLASSICAL.items()]
+    return Description(
+        header=("name", "what it is", "kind", "linear"),
+        rows=[*networks, *classical],
+        example=f"for example: {EXAMPLES['model']}",
+    )
+
+
+def _shape_of(entry: Entry | None) -> str:
+    """Say whether a model's boundary or fit is straight."""
+    return "" if entry is None or entry.is_linear is None else "yes" if entry.is_linear else "no"
+
+
 def describe_name(kind: str, name: str) -> Description:
     """Describe one name of a kind. Raises: UnknownNameError for the kind or the name; SettingError for its number."""
     if kind not in KINDS:
         raise unknown_name("kind of names", kind, KINDS)
-    if kind in ("model", "classical model", "dataset"):
+    if kind in ("model", "classical-model", "dataset"):
         return describe_dataset(name) if kind == "dataset" else describe_model(name)
     found, _ = parametrised(kind, name)
     entry = KINDS[kind].entries[name.partition(":")[0].strip()]

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from chainrule.core import signals
-from chainrule.core.errors import Interrupted, StorageError
+from chainrule.core.errors import DataError, Interrupted, StorageError
 from chainrule.core.files import write_atomic
 from chainrule.jobs import folder as folders
 from chainrule.jobs.classical import ESTIMATOR, make_fitting
@@ -26,7 +26,10 @@ from chainrule.train.training import State
 
 
 def fit_classical_run(recipe: Recipe, material: Material, folder: RunFolder, began: float) -> Iterator[Event]:
-    """Fit the model of a recipe, keep it and judge it."""
+    """Fit the model of a recipe, keep it and judge it.
+
+    Raises: DataError for rows that it cannot be fitted to; a folder that holds nothing but the recipe is then taken away
+    """
     settings = recipe.settings
     fitting = make_fitting(recipe, material)
     assert settings.model is not None
@@ -36,8 +39,12 @@ def fit_classical_run(recipe: Recipe, material: Material, folder: RunFolder, beg
         settings={f.name: getattr(settings, f.name) for f in fields(settings)},
     )  # fmt: skip
     with signals.held_back() as stop:
-        for _ in fitting.reports():
-            pass
+        try:
+            for _ in fitting.reports():
+                pass
+        except DataError:
+            folder.discard()
+            raise
         _save(folder, fitting, material)
         seconds = time.perf_counter() - began
         yield from (Warned(text=text) for text in fitting.model.notes)

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,11 @@ class RunFolder:
     def write_recipe(self, recipe: Any) -> None:
         """Write recipe.json anew. Raises: StorageError"""
         write_json(self.path / RECIPE, recipe)
+
+    def discard(self) -> None:
+        """Take the folder away if it holds no more than a recipe and its lock."""
+        if {path.name for path in self.path.iterdir()} <= {RECIPE, LOCK}:
+            shutil.rmtree(self.path, ignore_errors=True)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

@@ -14,7 +14,7 @@ from chainrule.catalog import CLASSICAL, load
 from chainrule.core.errors import SettingError, unknown_name
 from chainrule.core.text import visible
 
-KIND = "classical model"
+KIND = "classical-model"
 TOLD = ("question", "seed", "class_weight")  # by the run, not by settings of the model
 
 
@@ -52,6 +52,20 @@ def build_classical(
 def classical_settings(name: str) -> dict[str, inspect.Parameter]:
     """Return the settings that a classical model takes. Raises: UnknownNameError"""
     return {k: p for k, p in inspect.signature(load(KIND, name)).parameters.items() if k not in TOLD}
+
+
+def with_products(estimator: Any, degree: int) -> Any:
+    """Let a linear model see products of inputs too, so that curved boundaries and fits are straight to it.
+
+    Degree 2 turns (x₁, x₂) into (x₁, x₂, x₁², x₁x₂, x₂²); degree 1 leaves inputs as they are.
+    """
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import PolynomialFeatures
+
+    whole(1, degree=degree)
+    return (
+        estimator if degree == 1 else make_pipeline(PolynomialFeatures(degree, include_bias=False), estimator)
+    )
 
 
 def at_least(low: float, **settings: float | None) -> None:

@@ -7,6 +7,7 @@ them.
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Generator, Mapping
 from typing import Any
@@ -28,6 +29,11 @@ from chainrule.train.task import Classification, Regression, Task
 
 LEAST = 1e-15  # probability, so that the loss of a row is finite where a model is sure and wrong
 DECIDING_LOSS = "hinge"  # of machines that give distances and no probabilities
+OUR_WORDS = {
+    "`reg_param`": "shrinkage (--set shrinkage=0.1)",
+    "n_neighbors": "neighbours",
+    "n_estimators": "trees",
+}
 ROOM = 0.5  # of the memory, for a copy of the training rows
 
 
@@ -54,17 +60,37 @@ class Classical(nn.Module):
 
         Raises: DataError if the rows do not allow it
         """
+        self._check_room(x)
+        wanted = getattr(self.estimator, "n_neighbors", 0)
+        if wanted > len(x):
+            raise DataError(
+                f"{self.name} asks {wanted} neighbours, and {len(x):,} rows train it: --set neighbours={len(x)} or fewer"
+            )
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             try:
                 self.estimator.fit(x, y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y)
             except (ValueError, ArithmeticError, np.linalg.LinAlgError, MemoryError) as error:
                 raise DataError(
-                    f"{self.name} cannot be fitted to these {len(x):,} rows: {visible(_first_line(error), 400)}"
+                    f"{self.name} cannot be fitted to these {len(x):,} rows: {_in_our_words(error)}"
                 ) from error
         _one_thread(self.estimator)
-        said = {_first_line(w.message) for w in caught if "onvergence" in w.category.__name__}
-        self.notes = tuple(f"{self.name}: {visible(text, 300)}" for text in sorted(said))
+        if any("onvergence" in warning.category.__name__ for warning in caught):
+            self.notes = (
+                f"the solver of {self.name} was stopped before it had settled: the fit is near its optimum, not at it",
+            )
+
+    def _check_room(self, x: np.ndarray) -> None:
+        """Refuse products of more inputs than the memory holds. Raises: DataError"""
+        degree, there = self.estimator.get_params().get("polynomialfeatures__degree"), memory_bytes()
+        if degree is None or there is None:
+            return
+        products = math.comb(x.shape[1] + degree, degree)
+        if products * len(x) * 8 > ROOM * there:
+            raise DataError(
+                f"{self.name} with degree={degree} makes {products:,} products of {x.shape[1]:,} inputs, for {len(x):,} rows "
+                f"{show_bytes(products * len(x) * 8)}; this machine has {show_bytes(there)} of memory: lower the degree"
+            )
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return outputs for the task. Shapes: inputs (B, …) -> (B, units)."""
@@ -197,6 +223,14 @@ def _one_thread(estimator: Any) -> None:
     for part in (estimator, *getattr(estimator, "estimators_", ())):
         if getattr(part, "n_jobs", None) is not None:
             part.n_jobs = 1
+
+
+def _in_our_words(error: Exception) -> str:
+    """Return what scikit-learn says, with settings called as they are here."""
+    text = visible(_first_line(error) or type(error).__name__, 400)
+    for theirs, ours in OUR_WORDS.items():
+        text = text.replace(theirs, ours)
+    return text
 
 
 def _first_line(message: object) -> str:

@@ -1,0 +1,158 @@
+"""A file of a classical model is read without running anything that it brings."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import skops.io
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.svm import SVC
+
+from chainrule.core.errors import RunError
+from chainrule.train import estimator_file
+from chainrule.train.estimator_file import estimator_bytes, read_estimator
+
+X = np.random.default_rng(0).normal(size=(60, 3))
+Y = (X[:, 0] > 0).astype(int)
+
+
+def rewritten(content: bytes, change: Callable[[dict[str, bytes]], None]) -> bytes:
+    """Return a file with its parts changed."""
+    with zipfile.ZipFile(io.BytesIO(content)) as file:
+        parts = {name: file.read(name) for name in file.namelist()}
+    change(parts)
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as file:
+        for name, part in parts.items():
+            file.writestr(name, part)
+    return out.getvalue()
+
+
+def test_what_it_wrote_it_reads() -> None:
+    forest = RandomForestClassifier(5, random_state=0).fit(X, Y)
+    again = read_estimator(estimator_bytes(forest), "model.skops", 3)
+    assert np.array_equal(again.predict_proba(X), forest.predict_proba(X))
+
+
+@pytest.mark.parametrize(
+    ("brought", "said"),
+    [
+        (
+            FunctionTransformer(os.system),
+            "it holds posix.system, sklearn.preprocessing._function_transformer",
+        ),
+        (FunctionTransformer(print), "builtins.print"),
+        (StandardScaler(), "it holds sklearn.preprocessing._data.StandardScaler"),
+        ({"model": np.random.RandomState(0)}, "numpy.random.mtrand.RandomState"),
+        ([os.path.join], "posixpath.join"),
+    ],
+)
+def test_a_type_that_no_model_has_is_refused_before_it_is_made(brought: Any, said: str) -> None:
+    """Also what skops itself would trust."""
+    with pytest.raises(RunError, match=r"model\.skops is refused: it holds") as caught:
+        read_estimator(skops.io.dumps(brought), "model.skops", 3)
+    assert said in str(caught.value) and caught.value.exit_code == 2
+
+
+def test_a_function_in_place_of_a_type_is_refused() -> None:
+    def change(parts: dict[str, bytes]) -> None:
+        schema = json.loads(parts["schema.json"])
+        schema["content"]["content"]["kernel"] = {
+            "__class__": "system", "__module__": "os", "__loader__": "FunctionNode", "content": {}, "__id__": 9,
+        }  # fmt: skip
+        parts["schema.json"] = json.dumps(schema).encode()
+
+    content = rewritten(estimator_bytes(SVC().fit(X, Y)), change)
+    with pytest.raises(RunError, match=r"refused: it holds os\.system"):
+        read_estimator(content, "model.skops", 3)
+
+
+def test_what_unpacks_to_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = estimator_bytes(SVC().fit(X, Y))
+    monkeypatch.setattr(estimator_file, "MOST_BYTES", 1000)
+    with pytest.raises(RunError, match=r"model\.skops is refused: it unpacks to"):
+        read_estimator(content, "model.skops", 3)
+
+
+def test_a_size_that_is_a_lie_is_noticed() -> None:
+    """The unpacked size that a file states is what zipfile reads at most."""
+    content = bytearray(estimator_bytes(SVC().fit(X, Y)))
+    place = content.rindex(b"PK\x01\x02")
+    content[place + 24 : place + 28] = (10).to_bytes(4, "little")
+    with pytest.raises(RunError, match=r"model\.skops is damaged"):
+        read_estimator(bytes(content), "model.skops", 3)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x05\x06" + bytes(18), b"no zip at all", b"\x80\x04N."])
+def test_what_is_no_such_file(content: bytes) -> None:
+    with pytest.raises(RunError, match=r"model\.skops is damaged or of another version"):
+        read_estimator(content, "model.skops", 3)
+
+
+def test_nesting_without_end() -> None:
+    deep = b'{"a":' * 100_000 + b"1" + b"}" * 100_000
+
+    def change(parts: dict[str, bytes]) -> None:
+        parts["schema.json"] = deep
+
+    with pytest.raises(RunError, match=r"model\.skops is damaged"):
+        read_estimator(rewritten(estimator_bytes(SVC().fit(X, Y)), change), "model.skops", 3)
+
+
+def _with(estimator: Any, change: Callable[[Any], None]) -> bytes:
+    change(estimator)
+    return estimator_bytes(estimator)
+
+
+def _tree_state(forest: RandomForestClassifier, field: str, value: int) -> None:
+    tree = forest.estimators_[0].tree_
+    state = tree.__getstate__()
+    state["nodes"][field][0] = value
+    tree.__setstate__(state)
+
+
+def _node(boosted: HistGradientBoostingClassifier, field: str, value: int) -> None:
+    boosted._predictors[0][0].nodes[field][0] = value
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        _with(
+            RandomForestClassifier(2, random_state=0).fit(X, Y),
+            lambda f, field=field, value=value: _tree_state(f, field, value),
+        )
+        for field, value in (("left_child", 10**9), ("right_child", 0), ("feature", 3), ("feature", -5))
+    ]
+    + [
+        _with(
+            HistGradientBoostingClassifier(max_iter=2).fit(X, Y),
+            lambda b, field=field, value=value: _node(b, field, value),
+        )
+        for field, value in (("left", 10**6), ("right", 0), ("feature_idx", 7), ("is_categorical", 1))
+    ]
+    + [
+        _with(SVC().fit(X, Y), lambda m: setattr(m, "_n_support", np.array([10**6, 1], np.int32))),
+        _with(SVC().fit(X, Y), lambda m: setattr(m, "_dual_coef_", m._dual_coef_[:, :2])),
+        _with(SVC().fit(X, Y), lambda m: setattr(m, "support_vectors_", m.support_vectors_[:, :1])),
+        _with(SVC().fit(X, Y), lambda m: setattr(m, "_intercept_", np.zeros(0))),
+    ],
+    ids=lambda content: "",
+)
+def test_numbers_that_lead_compiled_code_astray_are_refused(content: bytes) -> None:
+    with pytest.raises(RunError, match=r"model\.skops is damaged or of another version: ValueError"):
+        read_estimator(content, "model.skops", 3)
+
+
+def test_a_tree_of_more_inputs_than_rows_have() -> None:
+    content = estimator_bytes(RandomForestClassifier(3, random_state=0).fit(X, Y))
+    with pytest.raises(RunError, match="the inputs of a tree go from 0 to"):
+        read_estimator(content, "model.skops", 1)

@@ -20,6 +20,8 @@ _PUBLIC = {
     "explore": "chainrule.jobs.explore",
     "lr_range": "chainrule.jobs.lr_range",
     "bench": "chainrule.jobs.bench",
+    "NeuralClassifier": "chainrule.jobs.estimators",
+    "NeuralRegressor": "chainrule.jobs.estimators",
     "build": "chainrule.models",
     "ChainruleError": "chainrule.core.errors",
     "Batches": "chainrule.data.batches",
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
     from chainrule.data.reading import Divided as Divided
     from chainrule.explanations.gradient_check import check_gradients as check_gradients
     from chainrule.jobs.bench import bench as bench
+    from chainrule.jobs.estimators import NeuralClassifier as NeuralClassifier
+    from chainrule.jobs.estimators import NeuralRegressor as NeuralRegressor
     from chainrule.jobs.explain import explain as explain
     from chainrule.jobs.explore import explore as explore
     from chainrule.jobs.fit import fit as fit

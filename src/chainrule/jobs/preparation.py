@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import typing
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -105,17 +106,41 @@ def _settle_network(
         is_pictures=schema.is_pictures,
     )
     name = settings.model or ("" if request.model is not None else suggest_model(question))
-    chosen, of_model = suggest(name, question, settings)
-    if request.loss is not None:
+    return settle(
+        settings,
+        question,
+        name,
+        request.model_settings,
+        model=request.model,
+        has_own_loss=request.loss is not None,
+    )
+
+
+def settle(
+    asked: Settings,
+    question: Question,
+    name: str,
+    of_model: Mapping[str, Any],
+    *,
+    model: nn.Module | None = None,
+    has_own_loss: bool = False,
+) -> tuple[Settings, dict[str, Any]]:
+    """Return the settings of the training and those of the model with nothing left open; what was asked for stays.
+
+    `name` is that of a model, and empty for a `model` that was handed over.
+    Raises: SettingError for hyper-parameters that the update rule does not have, or dropout that the model does not have
+    """
+    chosen, suggested = suggest(name, question, asked)
+    if has_own_loss:
         chosen.pop("label_smoothing", None)  # which is part of cross-entropy
     accepted = set(load_model_settings(name)) if name else set()
-    if settings.dropout is None and "dropout" not in accepted:
+    if asked.dropout is None and "dropout" not in accepted:
         chosen.pop("dropout", None)
-    filled = settings.filled({**chosen, "model": name or type(request.model).__name__})
-    filled = _with_batches(filled, settings, len(material.split.train))
+    filled = asked.filled({**chosen, "model": name or type(model).__name__})
+    filled = _with_batches(filled, asked, question.rows)
     assert filled.optimizer is not None
     check_hyperparameters(filled.optimizer, hyperparameters(filled))
-    kept = {**{k: v for k, v in of_model.items() if k in accepted}, **request.model_settings}
+    kept = {**{k: v for k, v in suggested.items() if k in accepted}, **of_model}
     return filled, check_settings(filled, kept, accepted) if name else kept
 
 

@@ -136,10 +136,18 @@ class Regression(Task):
         self.register_buffer("mean", torch.zeros(self.units, dtype=torch.float64))
         self.register_buffer("scale", torch.ones(self.units, dtype=torch.float64))
 
-    def fit(self, values: np.ndarray) -> Regression:
-        """Take mean and standard deviation from the values of the training rows. Shapes: values (N, values)."""
-        self.mean.copy_(torch.from_numpy(values.mean(0)))
-        spread = torch.from_numpy(values.std(0))
+    def fit(self, values: np.ndarray, weights: np.ndarray | None = None) -> Regression:
+        """Take mean and standard deviation from the values of the training rows. Shapes: values (N, values), weights (N,)."""
+        mean, deviation = values.mean(0), values.std(0)
+        if weights is not None:
+            shares = weights / weights.sum()
+            mean = shares @ values
+            varies = (
+                np.ptp(values, axis=0) > 0
+            )  # a sum of shares rounds, and equal values would seem to differ
+            deviation = np.where(varies, np.sqrt(shares @ np.square(values - mean)), 0.0)
+        self.mean.copy_(torch.from_numpy(mean))
+        spread = torch.from_numpy(deviation)
         self.scale.copy_(torch.where(spread > 0, spread, 1.0))
         return self
 

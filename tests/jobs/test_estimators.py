@@ -218,6 +218,7 @@ def test_a_loss_that_only_decides_has_no_probabilities() -> None:
     network = quick(loss="hinge", settings={"label_smoothing": 0.0}).fit(*IRIS)
     assert not hasattr(network, "predict_proba") and network.decision_function(IRIS[0]).shape == (150, 3)
     assert hasattr(quick(), "predict_proba")
+    assert not hasattr(quick(model="perceptron", hidden=None).fit(*IRIS), "predict_proba")
 
 
 def test_patience_keeps_the_best_epoch_by_rows_that_validate() -> None:

@@ -20,7 +20,6 @@ from chainrule.core.text import listed
 from chainrule.data.distinct import distinct_rows
 from chainrule.data.target import Target
 from chainrule.jobs.array_training import train_on_arrays
-from chainrule.nn.losses import Loss
 from chainrule.nn.losses import loss as loss_named
 from chainrule.train.settings import Settings
 from chainrule.train.task import LossFunction, Predictions
@@ -200,10 +199,10 @@ class _NeuralEstimator(BaseEstimator):  # type: ignore[misc]
 
 def _gives_probabilities(estimator: NeuralClassifier) -> bool:
     """Whether the loss makes outputs that can be read as probabilities; one that only decides does not."""
-    if not isinstance(estimator.loss, str):
-        return True
-    found: Loss = loss_named(estimator.loss)
-    return not found.only_decides
+    name = estimator.loss
+    if name is None and hasattr(estimator, "settings_"):
+        name = estimator.settings_.loss  # a perceptron's is chosen with the model
+    return not (isinstance(name, str) and loss_named(name).only_decides)
 
 
 class NeuralClassifier(ClassifierMixin, _NeuralEstimator):  # type: ignore[misc]

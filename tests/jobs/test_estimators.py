@@ -30,7 +30,9 @@ DIABETES = load_diabetes(return_X_y=True)
 
 
 def quick(**said: Any) -> cr.NeuralClassifier:
-    return cr.NeuralClassifier(**{"hidden": (8,), "epochs": 20, "learning_rate": 0.02, "random_state": 0, **said})
+    return cr.NeuralClassifier(
+        **{"hidden": (8,), "epochs": 20, "learning_rate": 0.02, "random_state": 0, **said}
+    )
 
 
 @parametrize_with_checks([cr.NeuralClassifier(), cr.NeuralRegressor()])
@@ -210,7 +212,9 @@ def test_a_linear_model_a_module_and_a_loss_of_ones_own() -> None:
     def cubed(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         return (outputs - targets).abs().pow(3).mean(-1)
 
-    values = cr.NeuralRegressor(hidden=8, loss=cubed, epochs=60, learning_rate=0.02, random_state=0).fit(*DIABETES)
+    values = cr.NeuralRegressor(hidden=8, loss=cubed, epochs=60, learning_rate=0.02, random_state=0).fit(
+        *DIABETES
+    )
     assert values.score(*DIABETES) > 0.3
 
 

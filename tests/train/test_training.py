@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -135,3 +136,14 @@ def test_learning_curves_with_the_epoch_that_was_kept(tmp_path: Path) -> None:
     slow, fast = (runs[rate].history for rate in (0.0003, 0.05))
     assert fast[4]["train_loss"] < slow[4]["train_loss"], "a larger rate goes down faster here"
     assert len(fast) < 60, "early stopping happened"
+
+
+def test_a_checkpoint_holds_losses_that_were_not_read_yet() -> None:
+    """As on a device where reading each loss would stall it."""
+    objective = cr.Objective(nn.Linear(2, 1), cr.Binary(["a", "b"]))
+    step = cr.AutogradStep(objective, cr.optimizer("sgd", objective.parameters(), learning_rate=0.1))
+    batches = cr.Batches(torch.randn(32, 2), torch.randint(0, 2, (32,)), 4)
+    training = Training(step, batches, None, cr.schedule("constant", steps=16), None)
+    training.read_every = 64
+    losses = [report.loss for report in itertools.islice(training.reports(), 5)]
+    assert torch.equal(training.tensors()["losses"], torch.stack(losses))

@@ -70,7 +70,7 @@ def updates(
             loss = step(inputs, targets, *weights).loss
             number += 1
             held = loss.detach() if loss.requires_grad else loss
-            yield Report(number, epoch + 1, held, len(targets), number % per_epoch == 0)
+            yield Report(number, epoch + 1, held, targets.shape[0], number % per_epoch == 0)
             if number == schedule.steps:
                 return
 

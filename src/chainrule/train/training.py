@@ -107,6 +107,7 @@ class Training:
         self.best: dict[str, Tensor] = {}
         self.best_epoch: int | None = None
         self.best_cost = NOTHING_YET
+        self.read_every = 1 if batches.inputs.device.type == "cpu" else READ_EVERY
         self._unread: list[Tensor] = []
         self._watched: list[float] = []  # validation losses, for the schedule
 
@@ -153,14 +154,13 @@ class Training:
         if self.is_finished:
             return
         began = time.perf_counter()
-        read_every = 1 if self.batches.inputs.device.type == "cpu" else READ_EVERY
         if self.start is not None and self.number == 0:
             self.start()
         for report in self._updates():
             self.number = report.step
             self._unread.append(report.loss)
-            if report.ends_epoch or len(self._unread) >= read_every:
-                self._read(report.epoch)
+            if report.ends_epoch or len(self._unread) >= self.read_every:
+                self._read()
             if report.ends_epoch:
                 self._end_epoch(report.epoch, time.perf_counter() - began)
                 began = time.perf_counter()
@@ -177,7 +177,8 @@ class Training:
             epoch = self.step.number // len(self.batches) + 1
             raise TrainingFailed(f"{failure} (epoch {epoch})") from None
 
-    def _read(self, epoch: int) -> None:
+    def _read(self) -> None:
+        """Take up the losses reported since the last look. Raises: TrainingFailed for one that is not finite"""
         values = torch.stack(self._unread).tolist() if len(self._unread) > 1 else [self._unread[0].item()]
         self._unread.clear()
         for value in values:
@@ -186,9 +187,9 @@ class Training:
                 where = first_bad_layer(
                     self.step.objective.model, self.batches.inputs[: self.batches.batch_size]
                 )
-                raise TrainingFailed(
-                    f"the loss is not finite at step {len(self.losses)}; {where} (epoch {epoch})"
-                )
+                number = len(self.losses)
+                epoch = (number - 1) // len(self.batches) + 1
+                raise TrainingFailed(f"the loss is not finite at step {number}; {where} (epoch {epoch})")
 
     def _end_epoch(self, epoch: int, seconds: float) -> None:
         per_epoch = len(self.batches)
@@ -257,7 +258,9 @@ class Training:
             self.step.objective.model.load_state_dict(self.best)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return every tensor that the rest of the run depends on."""
+        """Return every tensor that the rest of the run depends on. Raises: TrainingFailed for a loss that is not finite"""
+        if self._unread:
+            self._read()
         return {
             **under("model/", self.step.objective.model.state_dict()),
             **under("best/", self.best),

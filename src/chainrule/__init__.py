@@ -19,6 +19,7 @@ _PUBLIC = {
     "check_gradients": "chainrule.explanations.gradient_check",
     "explore": "chainrule.jobs.explore",
     "lr_range": "chainrule.jobs.lr_range",
+    "cross_validate": "chainrule.jobs.cross_validate",
     "bench": "chainrule.jobs.bench",
     "NeuralClassifier": "chainrule.jobs.estimators",
     "NeuralRegressor": "chainrule.jobs.estimators",
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from chainrule.data.reading import Divided as Divided
     from chainrule.explanations.gradient_check import check_gradients as check_gradients
     from chainrule.jobs.bench import bench as bench
+    from chainrule.jobs.cross_validate import cross_validate as cross_validate
     from chainrule.jobs.estimators import NeuralClassifier as NeuralClassifier
     from chainrule.jobs.estimators import NeuralRegressor as NeuralRegressor
     from chainrule.jobs.explain import explain as explain

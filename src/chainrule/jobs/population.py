@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from queue import SimpleQueue
@@ -101,7 +101,7 @@ class PopulationRun:
             self.lanes.append(lane)
             self._lane_of |= dict.fromkeys(numbers, lane)
 
-    def train(self, epochs: int | None = None) -> Iterator[int]:
+    def train(self, epochs: int | None = None) -> Generator[int, None, None]:
         """Train for so many epochs each, or to the end, and report epochs made (of one network each) as they come.
 
         Closing the iterator stops every lane at its next epoch.

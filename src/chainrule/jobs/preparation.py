@@ -49,7 +49,7 @@ def prepare_run(request: Request, source: Source) -> tuple[Recipe, Material]:
         decimal=settings.decimal,
         merge_classes=settings.merge_classes,
     )
-    _check_question(request, schema)
+    check_question(request, schema)
     if settings.by is not None:
         check_column(source, settings.by)
     examples = schema.encode(source)
@@ -61,7 +61,7 @@ def prepare_run(request: Request, source: Source) -> tuple[Recipe, Material]:
         given = dict(request.model_settings)
         filled, of_model, about = settle_classical(settings, given, schema.target.kind)
     else:
-        filled, of_model = _settle_network(request, settings, schema, material)
+        filled, of_model = settle_network(request, settings, schema, material)
     recipe = Recipe(
         data={
             **source.origin,
@@ -95,7 +95,7 @@ def prepare_run(request: Request, source: Source) -> tuple[Recipe, Material]:
     return recipe, material
 
 
-def _settle_network(
+def settle_network(
     request: Request, settings: Settings, schema: Schema, material: Material
 ) -> tuple[Settings, dict[str, Any]]:
     """Return the settings of a network's training with nothing left open, and those of the network itself."""
@@ -144,7 +144,7 @@ def settle(
     return filled, check_settings(filled, kept, accepted) if name else kept
 
 
-def _check_question(request: Request, schema: Schema) -> None:
+def check_question(request: Request, schema: Schema) -> None:
     """Refuse a loss, a metric, weights of classes or an augmentation that the data has no use for. Raises: SettingError"""
     target, settings = schema.target, request.settings
     if settings.augment and not schema.is_pictures:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from chainrule.catalog import METRICS
 from chainrule.core.text import visible
@@ -33,6 +33,24 @@ def consume(events: Iterable[Event], *, quiet: bool) -> Finished:
             finished = event
     assert finished is not None
     return finished
+
+
+def returned(events: Generator[Event, None, T], shows: Shows | None) -> T:
+    """Run a job to its end, shown by something that shows events, and return what it gives back."""
+    found: list[T] = []
+
+    def run() -> Iterator[Event]:
+        found.append((yield from events))
+
+    for _ in run() if shows is None else shows.show(run()):
+        pass
+    return found[0]
+
+
+class Shows(Protocol):
+    """What shows events: a terminal, or a printer of the command line."""
+
+    def show(self, events: Iterable[Any]) -> Iterator[Any]: ...
 
 
 class Terminal:

@@ -46,14 +46,14 @@ def answer_yardsticks(material: Material, task: Task, seconds: float) -> Iterato
     import sklearn.linear_model  # noqa: F401
 
     began = time.perf_counter()
-    yield _constant(material, task)
+    yield answer_alike(material, task)
     has_trees = not material.prepare.is_pictures
     yield _timed(_linear, material, task, began + (seconds / 2 if has_trees else seconds))
     if has_trees:
         yield _timed(_trees, material, task, began + seconds)
 
 
-def _constant(material: Material, task: Task) -> tuple[Yardstick, Answers]:
+def answer_alike(material: Material, task: Task) -> tuple[Yardstick, Answers]:
     """Answer every row alike: the mean, or the largest class with every class as probable as in training."""
     train, true = _targets(material, "train"), _targets(material, "test")
     if task.kind == "regression":

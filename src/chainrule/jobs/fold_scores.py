@@ -1,0 +1,196 @@
+"""Train one recipe on every fold and judge it by the rows held out: networks all together, classical models in turn."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from chainrule.catalog import CLASSICAL
+from chainrule.core.errors import ChainruleError, DataError
+from chainrule.core.seeds import mix
+from chainrule.core.units import show_seconds
+from chainrule.data.splits import Split
+from chainrule.jobs.classical import make_fitting
+from chainrule.jobs.folds import in_fold
+from chainrule.jobs.material import Material
+from chainrule.jobs.population import Entry, PopulationRun
+from chainrule.jobs.workshop import make_task
+from chainrule.jobs.yardstick import answer_alike
+from chainrule.train.loop import judge, outputs_of
+from chainrule.train.member import Row
+from chainrule.train.metrics import measure, metric_named, metrics_for
+from chainrule.train.recipe import Recipe
+from chainrule.train.significance import Spread, spread_of
+
+Track = Callable[..., Any]  # items, their number and what they are, shown as a bar
+FIRST_LOOK = 0.1  # of the time that a model may take, before it is forecast how much it needs
+REHEARSED = 2000  # training rows from which a classical model first tries few of them, where time is limited
+PARTS = (16, 4)  # of the training rows: a sixteenth, a quarter
+
+
+class TooSlowError(Exception):
+    """A model needs more time than it may take; the message says how much."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"would take about {show_seconds(seconds)} for all folds")
+        self.seconds = seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoldScores:
+    """What a model showed on the rows of each fold: metrics, None where its training failed; seconds of all trainings."""
+
+    name: str
+    rows: tuple[Row | None, ...]
+    failures: tuple[str, ...]
+    seconds: float
+
+    def scores(self, metric: str) -> list[float]:
+        """Return a metric fold by fold, of those that have it."""
+        return [row[metric] for row in self.rows if row is not None and metric in row]
+
+
+def score_folds(
+    name: str,
+    recipe: Recipe,
+    materials: Sequence[Material],
+    *,
+    track: Track | None = None,
+    most_seconds: float = math.inf,
+) -> FoldScores:
+    """Train a recipe on each fold, with a seed for each, and judge it by the rows held out.
+
+    Raises: ChainruleError for a model that does not fit the rows; TooSlowError where it needs more than `most_seconds`
+    """
+    own = [
+        in_fold(recipe, material, seed=mix(recipe.settings.seed, "fold", number))
+        for number, material in enumerate(materials)
+    ]
+    train = _train_classical if recipe.settings.model in CLASSICAL else _train_networks
+    return train(name, own, materials, track or _untracked, most_seconds)
+
+
+def base_scores(recipe: Recipe, materials: Sequence[Material], metric: str) -> float | None:
+    """Return the mean score of answering every row alike, by what the training rows of each fold hold."""
+    found = []
+    for material in materials:
+        task = make_task(recipe, material, None)
+        _, answers = answer_alike(material, task)
+        found.append(measure(answers, metrics_for(task.kind)).get(metric))
+    known = [value for value in found if value is not None]
+    return float(np.mean(known)) if known else None
+
+
+def spread_of_scores(scores: Sequence[float], metric: str, materials: Sequence[Material]) -> Spread:
+    """Sum up a metric of the folds of these materials."""
+    held_out, trained = (
+        float(np.mean([len(one.split.test) for one in materials])),
+        float(np.mean([len(one.split.train) + len(one.split.validation) for one in materials])),
+    )
+    is_larger_better = metric != "loss" and metric_named(metric).larger_is_better
+    lowest = -math.inf if metric == "r2" else 0.0
+    return spread_of(
+        scores,
+        share=held_out / trained,
+        rows=len(np.unique(np.concatenate([one.split.test for one in materials]))),
+        lowest=lowest,
+        highest=1.0 if is_larger_better or metric == "calibration-error" else math.inf,
+    )
+
+
+def _train_networks(
+    name: str, recipes: Sequence[Recipe], materials: Sequence[Material], track: Track, most_seconds: float
+) -> FoldScores:
+    began = time.perf_counter()
+    run = PopulationRun([Entry(recipe=r, material=m) for r, m in zip(recipes, materials, strict=True)])
+    epochs = sum(recipe.settings.epochs or 0 for recipe in recipes)
+    with closing(run.train()) as training:
+        ticks = _in_time((1 for made in training for _ in range(made)), epochs, began, most_seconds)
+        for _ in track(ticks, epochs, f"{name}: epochs"):
+            pass
+    seconds = time.perf_counter() - began
+    failures = [f"fold {k + 1}: {why}" for k in range(len(recipes)) if (why := run.failure(k))]
+    return FoldScores(name=name, rows=tuple(run.judge("test")), failures=tuple(failures), seconds=seconds)
+
+
+def _train_classical(
+    name: str, recipes: Sequence[Recipe], materials: Sequence[Material], track: Track, most_seconds: float
+) -> FoldScores:
+    began = time.perf_counter()
+    if most_seconds < math.inf:
+        _rehearse(recipes[0], materials[0], len(recipes), most_seconds)
+    rows: list[Row | None] = []
+    failures: list[str] = []
+    began, judging = time.perf_counter(), 0.0
+
+    def fit_all() -> Iterator[int]:
+        nonlocal judging
+        for number, (recipe, material) in enumerate(zip(recipes, materials, strict=True)):
+            try:
+                fitting = make_fitting(recipe, material)
+                for _ in fitting.reports():
+                    pass
+            except DataError as error:
+                rows.append(None)
+                failures.append(f"fold {number + 1}: {error}")
+            else:
+                fitted_at = time.perf_counter()
+                rows.append(_judged(fitting, material))
+                judging += time.perf_counter() - fitted_at
+            yield number
+
+    for _ in track(_in_time(fit_all(), len(recipes), began, most_seconds), len(recipes), f"{name}: folds"):
+        pass
+    seconds = time.perf_counter() - began - judging
+    return FoldScores(name=name, rows=tuple(rows), failures=tuple(failures), seconds=seconds)
+
+
+def _judged(fitting: Any, material: Material) -> Row | None:
+    held_out = torch.from_numpy(material.split.test)
+    outputs = outputs_of(fitting.model, material.inputs, held_out)
+    if not bool(torch.isfinite(outputs).all()):
+        return None
+    task = fitting.objective.task
+    return judge(task, outputs, task.encode(fitting.targets[material.split.test]))
+
+
+def _rehearse(recipe: Recipe, material: Material, fits: int, most_seconds: float) -> None:
+    """Fit parts of the rows, and from how the time grows forecast what all folds need. Raises: TooSlowError"""
+    train = material.split.train
+    if len(train) < REHEARSED:
+        return
+    order = np.random.Generator(np.random.PCG64(0)).permutation(train)
+    taken: list[float] = []
+    for part in PARTS:
+        few = replace(material.split, train=np.sort(order[: len(train) // part]))
+        began = time.perf_counter()
+        try:
+            for _ in make_fitting(recipe, replace(material, split=Split(**few.parts()))).reports():
+                pass
+        except ChainruleError:
+            return
+        taken.append(time.perf_counter() - began)
+        growth = 1.0 if len(taken) == 1 else float(np.clip(math.log(taken[1] / taken[0], 4), 0.5, 3.0))
+        if (forecast := fits * taken[-1] * part**growth) > most_seconds:
+            raise TooSlowError(forecast)
+
+
+def _in_time(ticks: Iterable[int], total: int, began: float, most_seconds: float) -> Iterator[int]:
+    """Hand ticks on while there is time for the others. Raises: TooSlowError with a forecast"""
+    for done, tick in enumerate(ticks, 1):
+        yield tick
+        passed = time.perf_counter() - began
+        forecast = passed / done * total
+        if done < total and passed > FIRST_LOOK * most_seconds and forecast > most_seconds:
+            raise TooSlowError(forecast)
+
+
+def _untracked(items: Iterable[int], total: int, what: str) -> Iterable[int]:
+    return items

@@ -77,7 +77,7 @@ def test_best_is_taken_up_again(monkeypatch) -> None:
         pass
     again = scripted("accuracy", figures()[3:], patience=10, monkeypatch=monkeypatch)
     again.restore(training.tensors(), training.state())
-    assert again.best_cost == training.best_cost == (-0.8, 0.5)
+    assert again.course.best_cost == training.course.best_cost == (-0.8, 0.5)
 
 
 def test_validation_rows_that_do_not_define_the_metric_are_said(monkeypatch) -> None:

@@ -23,6 +23,7 @@ from chainrule.data.target import Target
 from chainrule.jobs.preparation import settle
 from chainrule.jobs.workshop import make_model, make_schedule, make_step
 from chainrule.models import build
+from chainrule.train.course import Row
 from chainrule.train.dense_chain import why_not_dense
 from chainrule.train.loop import outputs_of
 from chainrule.train.metrics import metric_named
@@ -33,7 +34,7 @@ from chainrule.train.settings import Settings
 from chainrule.train.stopping import Stopping
 from chainrule.train.suggestions import Question
 from chainrule.train.task import Classification, LossFunction, Regression, Task, build_task
-from chainrule.train.training import Row, Training
+from chainrule.train.training import Training
 
 ONE_THREAD = Plan(device="cpu", threads=1)  # small work waits for other threads longer than it takes
 VALIDATION = 0.1  # share of the rows that validates where patience waits for it

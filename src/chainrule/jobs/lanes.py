@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from chainrule.core.errors import TrainingFailed
+from chainrule.train.course import Row
 from chainrule.train.loop import Report, outputs_of
-from chainrule.train.member import Row
 from chainrule.train.stack_training import StackTraining
 from chainrule.train.training import Training
 

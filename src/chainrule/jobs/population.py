@@ -32,9 +32,10 @@ from chainrule.jobs.workshop import (
     make_task,
     make_training,
 )
+from chainrule.train.course import Row
 from chainrule.train.dense_chain import dense_chain
 from chainrule.train.loop import judge
-from chainrule.train.member import Member, Row
+from chainrule.train.member import Member
 from chainrule.train.metrics import metric_named
 from chainrule.train.plan import Plan
 from chainrule.train.recipe import Recipe

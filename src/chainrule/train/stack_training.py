@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import math
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -17,8 +18,9 @@ from chainrule.optim.members import PerMember
 from chainrule.optim.penalties import Penalty, penalty_of
 from chainrule.optim.rules import Rule, optimizer
 from chainrule.optim.schedules import Schedule
+from chainrule.train.course import Course
 from chainrule.train.loop import watch
-from chainrule.train.member import Course, Member
+from chainrule.train.member import Member
 from chainrule.train.population import Population
 from chainrule.train.stacked_step import StackedStep
 from chainrule.train.task import Task
@@ -46,7 +48,7 @@ class StackTraining:
         decay_with_loss: bool = False,
     ) -> None:
         self.members = list(members)
-        self.courses = [Course(member) for member in members]
+        self.courses: list[Course] = [member.new_course() for member in members]
         self.task = task
         self.inputs = inputs.flatten(1) if inputs.dim() > 2 else inputs
         self.targets = targets
@@ -148,6 +150,7 @@ class StackTraining:
             self.step.running_losses = old.running_losses[places]
 
     def _train_epoch(self) -> None:
+        self._began = time.perf_counter()
         schedules = [self._schedule(number) for number in self._numbers]
         losses, rows = [], []
         for place, batch in enumerate(self._batches()):
@@ -190,6 +193,7 @@ class StackTraining:
         shares = torch.tensor(rows, dtype=torch.float64) / sum(rows)
         means = (losses.double() * shares).sum(1).tolist()
         going = set(self.going)
+        seconds = (time.perf_counter() - self._began) / len(going)  # of one network
         measured = self._measured(going)
         rates = self.step.rates.tolist()
         for place, number in enumerate(self._numbers):
@@ -202,8 +206,9 @@ class StackTraining:
                     f"the loss is not finite at step {self.epoch * self.steps_per_epoch + first + 1}"
                 )
                 continue
-            row = {"epoch": self.epoch + 1.0, "train_loss": means[place], "learning_rate": rates[place]}
-            if course.add(row, measured.get(number)):
+            steps = (self.epoch + 1) * self.steps_per_epoch
+            row = {"epoch": self.epoch + 1, "steps": steps, "train_loss": means[place], "learning_rate": rates[place]}
+            if course.add(row, measured.get(number), seconds):
                 self._best[number] = self._state_of(number)
 
     def _measured(self, going: set[int]) -> dict[int, dict[str, float]]:

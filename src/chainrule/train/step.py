@@ -186,7 +186,7 @@ class AutogradStep(RuleStep):
     def differentiate(self, inputs: Tensor, targets: Tensor, weights: Tensor | None = None) -> Outcome:
         if self.channels_last:
             inputs = with_channels_last(inputs)
-        outcome = self._forward(inputs, targets, weights)
+        outcome = self._forward(inputs, targets, *([] if weights is None else [weights]))
         if self._checks and not math.isfinite(outcome.loss.item()):
             with self._lowered():
                 raise TrainingFailed(describe_failure(self.objective.model, inputs, self.number))

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from chainrule.core.errors import RunError, SettingError, TrainingFailed
+from chainrule.core.errors import RunError, TrainingFailed
 from chainrule.core.text import visible
 from chainrule.core.typed_json import typed
 from chainrule.data.batches import Batches
@@ -19,6 +19,7 @@ from chainrule.data.prepared import PreparedRows
 from chainrule.optim.penalties import Penalty
 from chainrule.optim.schedules import Schedule
 from chainrule.train.checkpoint import part, under
+from chainrule.train.course import Course, Row
 from chainrule.train.loop import Report, check_watched, evaluate, mean_loss, updates
 from chainrule.train.metrics import Metric
 from chainrule.train.objective import Objective
@@ -26,8 +27,6 @@ from chainrule.train.step import RuleStep, first_bad_layer
 from chainrule.train.stopping import NEVER, Stopping
 
 READ_EVERY = 64  # updates between two looks at the losses on a device where reading one stalls it
-NOTHING_YET = (math.inf, math.inf)
-Row = dict[str, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,9 +57,10 @@ def check_state(state: Any, where: str) -> dict[str, Any]:
 class Learning(Protocol):
     """What judging asks of a training, of a network or of a classical model."""
 
-    history: list[Row]
-    best_epoch: int | None
-
+    @property
+    def history(self) -> list[Row]: ...
+    @property
+    def best_epoch(self) -> int | None: ...
     @property
     def objective(self) -> Objective: ...
     @property
@@ -96,17 +96,14 @@ class Training:
         self.batches = batches
         self.validation = validation
         self.schedule = schedule
-        self.patience = patience
-        self.metric = metric
+        self.course = Course(
+            schedule, patience=patience, metric=metric, stopping=stopping, validates=validation is not None
+        )
         self.look = look
-        self.stopping = stopping
         self.start = start
         self.number = 0
         self.losses: list[float] = []
-        self.history: list[Row] = []
         self.best: dict[str, Tensor] = {}
-        self.best_epoch: int | None = None
-        self.best_cost = NOTHING_YET
         self.read_every = 1 if batches.inputs.device.type == "cpu" else READ_EVERY
         self._unread: list[Tensor] = []
         self._watched: list[float] = []  # validation losses, for the schedule
@@ -132,18 +129,27 @@ class Training:
         return self.number >= self.schedule.steps or self._is_spent()
 
     @property
+    def history(self) -> list[Row]:
+        """The epochs so far."""
+        return self.course.history
+
+    @property
+    def best_epoch(self) -> int | None:
+        """The epoch whose weights are kept, None before there is one."""
+        return self.course.best_epoch
+
+    @property
     def reason(self) -> str | None:
         """Why the training loss has ended the run, None if it has not."""
-        at_epoch_end = self.number == len(self.history) * len(self.batches)
-        return self.stopping.reason(self.history) if at_epoch_end else None
+        return self.course.reason if self._is_at_epoch_end else None
+
+    @property
+    def _is_at_epoch_end(self) -> bool:
+        return self.number == len(self.history) * len(self.batches)
 
     def _is_spent(self) -> bool:
-        """Whether an epoch has just ended, and the best one lies `patience` epochs back or the training loss has ended it."""
-        if self.reason is not None:
-            return True
-        waited = len(self.history) - (self.best_epoch or 0)
-        at_epoch_end = self.number == len(self.history) * len(self.batches)
-        return bool(self.validation and self.patience and at_epoch_end and waited >= self.patience)
+        """Whether an epoch has just ended, and a rule has ended the run with it."""
+        return self._is_at_epoch_end and self.course.is_ended
 
     def reports(self) -> Generator[Report, None, None]:
         """Go on from where the run stands and report every update, until it is finished.
@@ -205,44 +211,11 @@ class Training:
             row["train_penalty"] = self.step.penalty.value().item()
         if self.look is not None:
             row |= self.look()
-        if self.validation:
-            measured = evaluate(self.step.objective, self.validation)
+        measured = evaluate(self.step.objective, self.validation) if self.validation else None
+        if measured is not None:
             self._watched.append(measured["loss"])
-            row |= {f"validation_{name}": value for name, value in measured.items()}
-            cost = self._cost(measured)
-            if cost < self.best_cost and self._counts(epoch):
-                self.best_cost, self.best_epoch = cost, epoch
-                self._keep_best()
-        self.history.append({**row, "seconds": seconds})
-
-    def _cost(self, measured: Row) -> tuple[float, float]:
-        """Return what the best epoch has least of: the validation loss, or the metric and among equals the loss.
-
-        Few validation rows give few different accuracies: the loss tells those apart.
-        Raises: SettingError where the validation rows do not define the metric
-        """
-        loss = measured["loss"]
-        if self.metric is None:
-            return loss, loss
-        value = measured.get(self.metric.name)
-        if value is None:
-            raise SettingError(
-                f"the validation rows are all of one class, so their {self.metric.name} is not defined and cannot choose "
-                "the best epoch; give a larger --validation, or another --metric"
-            )
-        return (-value if self.metric.larger_is_better else value), loss
-
-    def _counts(self, epoch: int) -> bool:
-        """Whether an epoch may be the best: each where a rule may end the run, else those of the second half.
-
-        Where the rate falls to the end, a low validation loss early on is mostly luck: on small tables the best of the
-        second half was better than the best of all.
-        """
-        return (
-            self.patience is not None
-            or self.stopping.is_set
-            or 2 * epoch * len(self.batches) > self.schedule.steps
-        )
+        if self.course.add(row, measured, seconds):
+            self._keep_best()
 
     def _keep_best(self) -> None:
         weights = self.step.objective.model.state_dict()
@@ -278,7 +251,7 @@ class Training:
             "steps": self.schedule.steps,
             "is_finished": self.is_finished,
             "best_epoch": self.best_epoch,
-            "best_cost": list(self.best_cost) if self.best_epoch else None,
+            "best_cost": list(self.course.best_cost) if self.best_epoch else None,
             "history": self.history,
         }
 
@@ -297,7 +270,5 @@ class Training:
         except (RuntimeError, KeyError, TypeError) as error:
             raise RunError(f"the checkpoint does not fit the recipe: {visible(error)}") from error
         self.number = state["step"]
-        self.history = state["history"]
-        self._watched[:] = [row["validation_loss"] for row in self.history if "validation_loss" in row]
-        self.best_epoch = state["best_epoch"]
-        self.best_cost = NOTHING_YET if state["best_cost"] is None else tuple(state["best_cost"])
+        self.course.restore(state)
+        self._watched[:] = self.course.validation_losses

@@ -66,7 +66,12 @@ def work_off(side: str, work: str, cores: int) -> dict[str, Any]:
     found = search(asked, x[:cut], y[:cut])
     seconds = time.perf_counter() - began
     test = float((found.predict(x[cut:]) == y[cut:]).mean())
-    return {"seconds": seconds, "score": float(found.score), "test": test, "settings": [found.rate, found.decay]}
+    return {
+        "seconds": seconds,
+        "score": float(found.score),
+        "test": test,
+        "settings": [found.rate, found.decay],
+    }
 
 
 def _ours(asked: Search, x: np.ndarray, y: np.ndarray, method: str) -> dict[str, Any]:
@@ -96,7 +101,9 @@ def _ours(asked: Search, x: np.ndarray, y: np.ndarray, method: str) -> dict[str,
 
 def measure(work: str, rounds: int, cores: int) -> dict[str, Any]:
     """Let every side search in turn, a fresh process each time."""
-    missing = {side: [p for p in packages if sides.find_spec(p) is None] for side, (_, packages) in PEERS.items()}
+    missing = {
+        side: [p for p in packages if sides.find_spec(p) is None] for side, (_, packages) in PEERS.items()
+    }
     taking_part = [OURS, HALVING, *(side for side, lacks in missing.items() if not lacks)]
     found: dict[str, list[dict[str, Any]]] = {side: [] for side in taking_part}
     for _ in range(rounds):
@@ -115,7 +122,9 @@ def measure(work: str, rounds: int, cores: int) -> dict[str, Any]:
             "seconds": statistics.median(seconds), "least": min(seconds), "ratio": ratio, "low": low, "high": high,
             "score": statistics.mean(one["score"] for one in done), "test": statistics.mean(one["test"] for one in done),
         }  # fmt: skip
-    result["skipped"] = {side: f"{', '.join(lacks)} not installed" for side, lacks in missing.items() if lacks}
+    result["skipped"] = {
+        side: f"{', '.join(lacks)} not installed" for side, lacks in missing.items() if lacks
+    }
     return result
 
 
@@ -141,7 +150,11 @@ def main() -> None:
         sides.tell(**work_off(asked.worker, asked.work, asked.threads))
         return
     for work in [asked.work] if asked.work else ["digits", "breast-cancer"]:
-        result = {"rounds": asked.rounds, "cores": asked.threads, **measure(work, asked.rounds, asked.threads)}
+        result = {
+            "rounds": asked.rounds,
+            "cores": asked.threads,
+            **measure(work, asked.rounds, asked.threads),
+        }
         print(table(result))
         if not asked.no_record:
             record("search_against_peers", result)

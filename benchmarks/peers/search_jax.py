@@ -41,7 +41,9 @@ def _loss(parameters: Parameters, x: jax.Array, y: jax.Array, decay: jax.Array) 
     return loss + 0.5 * decay * sum((weights**2).sum() for weights, _ in parameters)
 
 
-def _train(parameters: Parameters, rate: jax.Array, decay: jax.Array, x: Any, y: Any, orders: Any) -> Parameters:
+def _train(
+    parameters: Parameters, rate: jax.Array, decay: jax.Array, x: Any, y: Any, orders: Any
+) -> Parameters:
     optimizer = optax.scale_by_adam()
 
     def update(carry: Any, rows: jax.Array) -> Any:
@@ -67,14 +69,18 @@ def search(asked: Search, x: np.ndarray, y: np.ndarray) -> Found:
     for train_rows, test_rows in folds:
         scaled = StandardScaler().fit(x[train_rows])
         inputs = jnp.asarray(scaled.transform(x[train_rows[:rows]]), jnp.float32)
-        trained = train(parameters, rates, decays, inputs, jnp.asarray(y[train_rows[:rows]]), _orders(asked, rows))
+        trained = train(
+            parameters, rates, decays, inputs, jnp.asarray(y[train_rows[:rows]]), _orders(asked, rows)
+        )
         outputs = answer(trained, jnp.asarray(scaled.transform(x[test_rows[:held]]), jnp.float32))
         scores.append((np.asarray(outputs).argmax(-1) == y[test_rows[:held]]).mean(-1))
     means = np.mean(scores, 0)
     best = int(means.argmax())
     scaled = StandardScaler().fit(x)
     inputs = jnp.asarray(scaled.transform(x), jnp.float32)
-    winner = jax.jit(_train)(parameters, rates[best], decays[best], inputs, jnp.asarray(y), _orders(asked, len(x)))
+    winner = jax.jit(_train)(
+        parameters, rates[best], decays[best], inputs, jnp.asarray(y), _orders(asked, len(x))
+    )
     jax.block_until_ready(winner)
     return Found(
         float(means[best]), *settings[best],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import torch
 import torch._dynamo  # the first optimizer imports it: imports are not timed
@@ -21,7 +23,7 @@ class Network(nn.Module):
         super().__init__()
         widths = [inputs, *hidden]
         layers: list[nn.Module] = []
-        for before, after in zip(widths[:-1], widths[1:], strict=True):
+        for before, after in itertools.pairwise(widths):
             layers += [nn.Linear(before, after), nn.ReLU()]
         self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], units))
 
@@ -52,4 +54,6 @@ def search(asked: Search, x: np.ndarray, y: np.ndarray) -> Found:
     found = GridSearchCV(make_pipeline(StandardScaler(), network), grid, cv=folds, n_jobs=asked.cores)
     found.fit(x.astype(np.float32), y)
     best = found.best_params_
-    return Found(found.best_score_, best[f"{prefix}lr"], best[f"{prefix}optimizer__weight_decay"], found.predict)
+    return Found(
+        found.best_score_, best[f"{prefix}lr"], best[f"{prefix}optimizer__weight_decay"], found.predict
+    )

@@ -71,7 +71,9 @@ class Course:
         Raises: SettingError where the validation rows do not define the metric
         """
         found = measured or {}
-        self.history.append({**row, **{f"validation_{name}": value for name, value in found.items()}, "seconds": seconds})
+        self.history.append(
+            {**row, **{f"validation_{name}": value for name, value in found.items()}, "seconds": seconds}
+        )
         epoch = len(self.history)
         if measured is None:
             return False

@@ -207,7 +207,12 @@ class StackTraining:
                 )
                 continue
             steps = (self.epoch + 1) * self.steps_per_epoch
-            row = {"epoch": self.epoch + 1, "steps": steps, "train_loss": means[place], "learning_rate": rates[place]}
+            row = {
+                "epoch": self.epoch + 1,
+                "steps": steps,
+                "train_loss": means[place],
+                "learning_rate": rates[place],
+            }
             if course.add(row, measured.get(number), seconds):
                 self._best[number] = self._state_of(number)
 

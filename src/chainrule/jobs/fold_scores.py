@@ -24,7 +24,7 @@ from chainrule.jobs.population import Entry, PopulationRun
 from chainrule.jobs.workshop import make_task
 from chainrule.jobs.yardstick import answer_alike
 from chainrule.train.loop import judge, outputs_of
-from chainrule.train.member import Row
+from chainrule.train.course import Row
 from chainrule.train.metrics import measure, metric_named, metrics_for
 from chainrule.train.recipe import Recipe
 from chainrule.train.significance import Spread, spread_of

@@ -23,8 +23,8 @@ from chainrule.jobs.material import Material
 from chainrule.jobs.population import Entry, PopulationRun
 from chainrule.jobs.workshop import make_task
 from chainrule.jobs.yardstick import answer_alike
-from chainrule.train.loop import judge, outputs_of
 from chainrule.train.course import Row
+from chainrule.train.loop import judge, outputs_of
 from chainrule.train.metrics import measure, metric_named, metrics_for
 from chainrule.train.recipe import Recipe
 from chainrule.train.significance import Spread, spread_of

@@ -272,11 +272,11 @@ def test_a_gini_split_is_at_the_midpoint(learn: Fit) -> None:
 def test_trees_together_beat_one_tree_on_noisy_moons(fit: Fit) -> None:
     """Bagging, boosting and the random forest are fitted and asked alike."""
     found = {
-        model: fit(moons(600, 0.35), model=model, test=0.5).metrics["test"]["accuracy"]
+        model: fit(moons(1200, 0.35), model=model, test=0.5).metrics["test"]["accuracy"]
         for model in ("decision-tree", "bagging", "adaboost", "random-forest")
     }
     alone = found.pop("decision-tree")
-    assert all(score > alone for score in found.values()), (alone, found)
+    assert all(score > alone + 0.01 for score in found.values()), (alone, found)
 
 
 @pytest.mark.curriculum("ENS-02")
@@ -320,7 +320,7 @@ def test_linear_techniques_are_marked_and_draw_straight_boundaries(learn: Fit) -
         assert CLASSICAL[name].is_linear is True
     for name in ("perceptron", "logistic-regression"):
         assert MODELS[name].is_linear is True
-    rows = dict(row[::3] for row in cr_models())
+    rows = dict(row[::3] for row in listed_models())
     assert {rows[name] for name in ("perceptron", "linear-svm", "naive-bayes", "logistic-regression")} == {
         "yes"
     }
@@ -329,7 +329,7 @@ def test_linear_techniques_are_marked_and_draw_straight_boundaries(learn: Fit) -
     assert np.abs(np.diff(found[:, 0], 2)).max() < 1e-5
 
 
-def cr_models() -> list[tuple[str, ...]]:
+def listed_models() -> list[tuple[str, ...]]:
     from chainrule.jobs.describe import list_models
 
     return list(list_models().rows)
@@ -341,7 +341,7 @@ def cr_models() -> list[tuple[str, ...]]:
 )
 def test_non_linear_techniques_are_marked_and_tell_moons_apart(fit: Fit, model: str) -> None:
     assert {**MODELS, **CLASSICAL}[model].is_linear is False
-    assert dict(row[::3] for row in cr_models())[model] == "no"
+    assert dict(row[::3] for row in listed_models())[model] == "no"
     run = fit(moons(600, 0.1), model=model)
     assert run.metrics["test"]["accuracy"] >= 0.95
 

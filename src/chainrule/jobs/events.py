@@ -87,4 +87,58 @@ class Finished:
     judging: dict[str, Any] | None = None
 
 
-Event = Said | Warned | Opened | Stepped | EpochEnded | HeldOut | Finished
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchOpened:
+    """A search begins, or goes on, in this folder: so many trials of one network for each fold."""
+
+    run: Path
+    rows: dict[str, int]
+    model: str
+    method: str
+    trials: int
+    folds: int
+    metric: str
+    space: dict[str, Any]
+    done: int = 0  # trials that an earlier process made
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Searched:
+    """So much of the search is made, in epochs of one network; told some times a second."""
+
+    made: int
+    epochs: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialEnded:
+    """A trial has its score, or failed. `best` is the best score so far; `epochs` those after which it was judged."""
+
+    trial: int
+    settings: dict[str, Any]
+    score: float | None
+    spread: float | None
+    epochs: int
+    failure: str | None
+    best: float | None
+    is_best: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchFinished:
+    """The search is over and the winner is an ordinary run: `best` has its settings and its score over the folds.
+
+    `metrics` are those of the winner, trained anew on all rows but those of the test.
+    """
+
+    run: Path
+    best: dict[str, Any]
+    trials: int
+    networks: int
+    search_seconds: float
+    metrics: dict[str, dict[str, float]]
+
+
+Event = (
+    Said | Warned | Opened | Stepped | EpochEnded | HeldOut | Finished | SearchOpened | Searched | TrialEnded | SearchFinished
+)

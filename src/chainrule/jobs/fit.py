@@ -202,7 +202,7 @@ def run_fit(request: Request) -> Iterator[Event]:
         folder = folders.create(request.runs, request.name, stem, recipe.to_json())
         with folder.locked():
             if recipe.given:
-                _save(folder, training, material)
+                save_run(folder, training, material)
             yield from _train(request, recipe, material, training, folder, began, planned)
 
 
@@ -296,7 +296,7 @@ def _train(
             yield Said(text=said)
         if training.reason is not None:
             yield Said(text=f"stopped after epoch {len(training.history)}: {training.reason}")
-        _save(folder, training, material)
+        save_run(folder, training, material)
         training.restore_best_()
         write_model(folder, training.step.objective, material.prepare)
         fit_seconds = before + time.perf_counter() - began
@@ -328,7 +328,7 @@ def _updates(
             for report in reports:
                 now, asked = time.perf_counter(), stop.number
                 if asked or now >= save_at:
-                    _save(folder, training, material)
+                    save_run(folder, training, material)
                     saved = time.perf_counter()
                     rarely = (saved - now) / CHECKPOINT_SHARE if request.checkpoint_seconds else 0.0
                     save_at = saved + max(request.checkpoint_seconds, rarely)
@@ -353,7 +353,8 @@ def _how_to_resume(folder: RunFolder, training: Training, number: int) -> str:
     )
 
 
-def _save(folder: RunFolder, training: Training, material: Material) -> None:
+def save_run(folder: RunFolder, training: Training, material: Material) -> None:
+    """Write the checkpoint of a run. Raises: StorageError saying how to go on"""
     tensors = {
         **training.tensors(),
         **under("prepare/", material.prepare.state_dict()),

@@ -96,6 +96,7 @@ class PopulationRun:
         self._shared: dict[Any, Any] = {}
         self.lanes: list[Lane] = []
         self._lane_of: dict[int, Lane] = {}
+        self.ready: set[int] = set()  # networks whose lane has come to the end of the latest `train`
         for numbers in self._groups(most):
             stacks = len(numbers) > 1 or (is_deterministic and not why_not_stacked(self.entries[numbers[0]]))
             lane = self._stack(numbers) if stacks else self._alone(numbers[0])
@@ -109,6 +110,7 @@ class PopulationRun:
         """
         told: SimpleQueue[int] = SimpleQueue()
         asked_to_stop = False
+        self.ready = set()
 
         def run(lane: Lane) -> None:
             with one_thread():
@@ -118,12 +120,14 @@ class PopulationRun:
                         return
 
         with ThreadPoolExecutor(self.cores) as pool:
-            waiting: set[Future[None]] = {pool.submit(run, lane) for lane in self.lanes}
+            lanes: dict[Future[None], Lane] = {pool.submit(run, lane): lane for lane in self.lanes}
+            waiting = set(lanes)
             try:
                 while waiting:
                     done, waiting = wait(waiting, timeout=0.05, return_when=FIRST_COMPLETED)
                     for future in done:
                         future.result()
+                        self.ready |= set(lanes[future].numbers)
                     while not told.empty():
                         yield told.get()
             finally:

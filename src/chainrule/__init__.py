@@ -20,6 +20,7 @@ _PUBLIC = {
     "explore": "chainrule.jobs.explore",
     "lr_range": "chainrule.jobs.lr_range",
     "cross_validate": "chainrule.jobs.cross_validate",
+    "tune": "chainrule.jobs.tune",
     "bench": "chainrule.jobs.bench",
     "NeuralClassifier": "chainrule.jobs.estimators",
     "NeuralRegressor": "chainrule.jobs.estimators",
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from chainrule.jobs.lr_range import lr_range as lr_range
     from chainrule.jobs.run import Run as Run
     from chainrule.jobs.run import load as load
+    from chainrule.jobs.tune import tune as tune
     from chainrule.jobs.verify import verify as verify
     from chainrule.models import build as build
     from chainrule.optim.rules import optimizer as optimizer

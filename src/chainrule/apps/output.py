@@ -132,7 +132,17 @@ class _Json:
     width = 100
 
     def show(self, events: Iterable[Any]) -> Iterator[Any]:
-        from chainrule.jobs.events import EpochEnded, Finished, HeldOut, Opened, Said, Warned
+        from chainrule.jobs.events import (
+            EpochEnded,
+            Finished,
+            HeldOut,
+            Opened,
+            Said,
+            SearchFinished,
+            SearchOpened,
+            TrialEnded,
+            Warned,
+        )
 
         for event in events:
             match event:
@@ -140,13 +150,15 @@ class _Json:
                     _line({"event": "note", "text": event.text})
                 case Warned():
                     _line({"event": "warning", "text": event.text})
-                case Opened():
+                case Opened() | SearchOpened():
                     _line({"event": "start", **dataclasses.asdict(event)})
                 case EpochEnded():
                     _line({"event": "epoch", **event.row, "is_best": event.is_best})
                 case HeldOut(is_trained=True):
                     _line({"event": "held-out", "network": event.network, "networks": event.networks})
-                case Finished():
+                case TrialEnded():
+                    _line({"event": "trial", **dataclasses.asdict(event)})
+                case Finished() | SearchFinished():
                     _line({"event": "done", **dataclasses.asdict(event)})
             yield event
 

@@ -24,6 +24,7 @@ HISTORY = "history.csv"
 METRICS = "metrics.json"
 REPORT = "report.html"
 LOCK = ".lock"
+SEARCH = "search"  # a folder beside them, of a run whose settings were searched
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,14 @@ def _taken(path: Path) -> SettingError:
 
 
 def create(runs: Path, name: str | None, stem: str, recipe: Any) -> RunFolder:
-    """Make a new run folder with its recipe: `name`, or `stem`-1, `stem`-2, ….
+    """Make a new run folder with its recipe. Raises: as `make`"""
+    folder = make(runs, name, stem)
+    folder.write_recipe(recipe)
+    return folder
+
+
+def make(runs: Path, name: str | None, stem: str) -> RunFolder:
+    """Make a folder for a new run: `name`, or `stem`-1, `stem`-2, ….
 
     Raises: StorageError if the folder cannot be made; SettingError if the name is taken
     """
@@ -107,9 +115,7 @@ def create(runs: Path, name: str | None, stem: str, recipe: Any) -> RunFolder:
             raise _taken(path) from None
     else:
         path = _next(runs, re.sub(r"[^\w.-]+", "-", stem).strip("-.") or "run")
-    folder = RunFolder(path)
-    folder.write_recipe(recipe)
-    return folder
+    return RunFolder(path)
 
 
 def stem_of(name: str, paths: Sequence[str]) -> str:
@@ -151,6 +157,12 @@ def find(path: Path | str, runs: Path = Path("runs")) -> RunFolder:
         if (candidate / RECIPE).is_file():
             return RunFolder(candidate)
     where = Path(path)
+    for candidate in (where, runs / path):
+        if (candidate / SEARCH).is_dir():
+            raise RunError(
+                f"{visible(candidate)} is a search that has not come to its end; go on with: chainrule tune --resume "
+                f"{visible(candidate)}"
+            )
     if where.is_dir():
         raise RunError(f"{visible(where)} is not a run: it holds no {RECIPE}")
     beside = [p.name for p in runs.iterdir()] if runs.is_dir() else []

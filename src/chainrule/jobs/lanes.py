@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from chainrule.core.errors import TrainingFailed
+from chainrule.core.errors import SettingError, ShapeError, TrainingFailed
 from chainrule.train.course import Row
 from chainrule.train.loop import Report, outputs_of
 from chainrule.train.stack_training import StackTraining
@@ -89,13 +89,12 @@ class AloneLane:
     def train(self, epochs: int | None = None) -> Iterator[int]:
         if self._has_left or self._failure is not None:
             return
-        if self._reports is None:
-            self._reports = self.training.reports()
         made, end = 0, math.inf if epochs is None else epochs
         while made < end:
             try:
+                self._reports = self._reports or self.training.reports()
                 report = next(self._reports, None)
-            except TrainingFailed as failure:
+            except (TrainingFailed, SettingError, ShapeError) as failure:  # what does not fit fails alone
                 self._failure = str(failure)
                 return
             if report is None:
@@ -119,7 +118,7 @@ class AloneLane:
         return {self.numbers[0]: found}
 
     def history(self, number: int) -> list[Row]:
-        return self.training.history
+        return [] if self._training is None else self.training.history
 
     def failure(self, number: int) -> str | None:
         return self._failure

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from queue import SimpleQueue
@@ -142,26 +142,35 @@ class PopulationRun:
             if own:
                 lane.leave(own)
 
-    def judge(self, part: str = "test") -> list[Row | None]:
-        """Return the metrics of every network on a part of its split; None for one that failed or has no such rows."""
+    def judge(
+        self, part: str = "test", *, among: Collection[int] | None = None, metrics: Sequence[str] | None = None
+    ) -> list[Row | None]:
+        """Return loss and metrics of networks on a part of their split; None for one that failed or has no such rows.
+
+        Without `among` and `metrics` it is every network, and every metric of its task.
+        """
         found: list[Row | None] = [None] * len(self.entries)
-        for number, outputs in self.outputs(part):
+        for number, outputs in self.outputs(part, among=among):
             task, targets = self._task(number)
             rows = torch.from_numpy(self.entries[number].material.rows(part))
-            found[number] = judge(task, outputs, targets[rows])
+            with one_thread():
+                found[number] = judge(task, outputs, targets[rows], metrics)
         return found
 
-    def outputs(self, part: str = "test") -> Iterator[tuple[int, Tensor]]:
+    def outputs(
+        self, part: str = "test", *, among: Collection[int] | None = None
+    ) -> Iterator[tuple[int, Tensor]]:
         """Give the outputs of every network that has not failed on a part of its split. Shapes: (n, units) each."""
         for lane in self.lanes:
+            wanted = [k for k in lane.numbers if (among is None or k in among) and lane.failure(k) is None]
             rows = torch.from_numpy(self.entries[lane.numbers[0]].material.rows(part))
-            if not len(rows):
+            if not len(rows) or not wanted:
                 continue
             with one_thread():
                 found = lane.outputs(rows)
-            for number, outputs in found.items():
-                if lane.failure(number) is None and bool(torch.isfinite(outputs).all()):
-                    yield number, outputs
+            for number in wanted:
+                if number in found and bool(torch.isfinite(found[number]).all()):
+                    yield number, found[number]
 
     def history(self, number: int) -> list[Row]:
         """Return the epochs of a network."""
@@ -192,7 +201,7 @@ class PopulationRun:
                 -(-len(numbers) // most), min(self.cores if len(alike) < self.cores else 1, len(numbers))
             )
             groups += [part.tolist() for part in np.array_split(np.array(numbers), parts)]
-        return groups
+        return sorted(groups)  # those that were given first are ready first
 
     def _alone(self, number: int) -> Lane:
         entry = self.entries[number]

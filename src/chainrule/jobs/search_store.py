@@ -15,8 +15,6 @@ from chainrule.core.text import visible
 from chainrule.core.typed_json import typed
 from chainrule.jobs.search_trials import Network, Trial
 
-FOLDER = "search"
-ASKED, STORE, TRIALS, REPORT = "search.json", "search.sqlite", "trials.csv", "report.html"
 WAIT_SECONDS = 2.0  # for another process that writes
 _TABLES = """
 CREATE TABLE IF NOT EXISTS trials (number INTEGER PRIMARY KEY, settings TEXT NOT NULL, refused TEXT);

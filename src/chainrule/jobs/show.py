@@ -10,7 +10,21 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from chainrule.catalog import METRICS
 from chainrule.core.text import visible
 from chainrule.core.units import show_figure, show_interval, show_seconds
-from chainrule.jobs.events import EpochEnded, Event, Finished, HeldOut, Opened, Said, Stepped, Warned
+from chainrule.jobs.events import (
+    EpochEnded,
+    Event,
+    Finished,
+    HeldOut,
+    Opened,
+    Said,
+    Searched,
+    SearchFinished,
+    SearchOpened,
+    Stepped,
+    TrialEnded,
+    Warned,
+)
+from chainrule.jobs.show_search import SearchDisplay
 from chainrule.report.summary import MEAN_ALONE
 from chainrule.train.metrics import metric_named, metrics_for
 
@@ -64,6 +78,7 @@ class Terminal:
         self._bar: Progress | None = None
         self._bar_task: Any = None
         self._told_at: float | None = None
+        self._search: SearchDisplay | None = None
 
     def show(self, events: Iterable[Event]) -> Iterator[Event]:
         """Show each event, and hand it on."""
@@ -73,6 +88,8 @@ class Terminal:
                 yield event
         finally:
             self._stop_bar()
+            if self._search is not None:
+                self._search.stop()
 
     def track(self, items: Iterable[T], total: int, what: str) -> Iterable[T]:
         """Iterate with a bar."""
@@ -103,6 +120,11 @@ class Terminal:
                 self._epoch(event)
             case HeldOut():
                 self._held_out(event)
+            case SearchOpened():
+                self._search = SearchDisplay(self.console, event)
+            case Searched() | TrialEnded() | SearchFinished():
+                assert self._search is not None
+                self._search.show(event)
             case Finished():
                 self._stop_bar()
                 self._finish(event)

@@ -162,10 +162,12 @@ def watch(task: Task, outputs: Tensor, targets: Tensor, weights: Tensor | None =
     return {"loss": mean, **task.measure(outputs, targets, weights.double().cpu().numpy())}
 
 
-def judge(task: Task, outputs: Tensor, targets: Tensor) -> dict[str, float]:
-    """Return the mean loss and every metric of the task; one that these rows do not define is not there."""
+def judge(
+    task: Task, outputs: Tensor, targets: Tensor, metrics: Sequence[str] | None = None
+) -> dict[str, float]:
+    """Return the mean loss and metrics, every one of the task unless some are named; one not defined is not there."""
     loss = _losses(task, outputs, targets).mean().item()
-    return {"loss": loss, **measure(task.answers(outputs, targets), metrics_for(task.kind))}
+    return {"loss": loss, **measure(task.answers(outputs, targets), metrics or metrics_for(task.kind))}
 
 
 def row_losses(task: Task, outputs: Tensor, targets: Tensor) -> np.ndarray:

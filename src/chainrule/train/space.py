@@ -85,7 +85,7 @@ class Range:
             exact = math.exp(math.log(self.low) + share * (math.log(self.high) - math.log(self.low)))
         else:
             exact = self.low + share * (self.high - self.low)
-        return self._read(float(f"{min(self.high, max(self.low, exact)):.12g}"))
+        return self._read(min(self.high, max(self.low, float(f"{exact:.12g}"))))
 
     def _read(self, number: float) -> Any:
         return round(number) if self.is_whole else float(number)

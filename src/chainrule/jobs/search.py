@@ -1,0 +1,299 @@
+"""A search under way: trials are proposed, all their networks trained at once, and every score kept as it comes."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+from chainrule.core.errors import SettingError
+from chainrule.core.units import show_seconds
+from chainrule.jobs.events import Event, Searched, TrialEnded
+from chainrule.jobs.population import MOST, Entry, PopulationRun
+from chainrule.jobs.search_candidates import Candidates, refusal
+from chainrule.jobs.search_store import SearchStore
+from chainrule.jobs.search_trials import Network, Trial, ranked, tried
+from chainrule.train.metrics import Metric
+from chainrule.train.proposals import STARTS, propose
+from chainrule.train.recipe import Recipe
+from chainrule.train.space import Space
+
+TELL_SECONDS = 0.2  # between two reports of progress
+NETWORKS_AT_ONCE = 2000  # that are made ready together
+BATCH = 5  # trials that a Gaussian process proposes at once
+KEPT = 3  # of so many trials one goes on to the next rung
+RUNGS = 3  # the last one trains to the end
+
+Key = tuple[int, int]  # trial and fold
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """How a search goes: what proposes, how many trials, and for how long."""
+
+    space: Space
+    method: str
+    trials: int
+    seed: int
+    budget_seconds: float | None = None
+    is_deterministic: bool = False
+    most: int = MOST  # members of a stack
+
+
+class Search:
+    """The trials of a search and what becomes of them. `events` runs it to its end, or until the time is up."""
+
+    def __init__(self, way: Way, candidates: Candidates, metric: Metric, store: SearchStore) -> None:
+        self.way = way
+        self.candidates = candidates
+        self.metric = metric
+        self.store = store
+        self.trials = store.trials(candidates.folds)
+        self._recipes: dict[int, Recipe] = {}
+        self._began = time.perf_counter()
+        self._made = 0
+        self._told_at = 0.0
+        self._leader: Trial | None = next(iter(self.ranking), None)
+
+    @property
+    def ranking(self) -> list[Trial]:
+        """The trials that have a score, the best first."""
+        return ranked(self.trials, larger_is_better=self.metric.larger_is_better)
+
+    @property
+    def seconds_left(self) -> float:
+        """What is left of the budget."""
+        budget = self.way.budget_seconds
+        return math.inf if budget is None else budget - (time.perf_counter() - self._began)
+
+    def events(self) -> Iterator[Event]:
+        """Run the search."""
+        halves = self.way.method == "halving"
+        while (batch := self._next()) and self.seconds_left > 0:
+            yield from self._halve(batch) if halves else self._round(batch)
+        if not self.ranking:
+            raise self._nothing_found()
+
+    def recipe_of(self, trial: Trial) -> Recipe:
+        """Return the recipe of a trial that was not refused."""
+        if trial.number not in self._recipes:
+            self._recipes[trial.number] = self.candidates.recipe_of(trial.values)
+        return self._recipes[trial.number]
+
+    # ---- which trials
+
+    def _next(self) -> list[Trial]:
+        """Return trials that an earlier process left unfinished, and new ones beside them where that does no harm."""
+        if self.way.method == "halving" and self.trials:
+            return [] if self._rung_reached(self._unrefused())[0] == RUNGS else self.trials
+        open_ones = [trial for trial in self.trials if not trial.is_done]
+        if open_ones and self.way.method == "bayes":
+            return open_ones
+        count = min(self._batch() - len(open_ones), self.way.trials - len(self.trials))
+        return [*open_ones, *(self._propose(count) if count > 0 else [])]
+
+    def _unrefused(self) -> list[Trial]:
+        return [trial for trial in self.trials if trial.refused is None]
+
+    def _batch(self) -> int:
+        """Return how many trials are run at once."""
+        most = max(1, NETWORKS_AT_ONCE // self.candidates.folds)
+        if self.way.method == "halving":
+            return self.way.trials
+        if self.way.method == "bayes":
+            most = STARTS if not self.trials else BATCH
+        if self.way.budget_seconds is None:
+            return most
+        done = sum(1 for trial in self.trials if trial.is_done)
+        if not done:
+            return 1
+        each = (time.perf_counter() - self._began) / done
+        return max(1, min(most, 2 * done, int(0.5 * self.seconds_left / each)))
+
+    def _propose(self, count: int) -> list[Trial]:
+        way = self.way
+        known = tried(self.trials, larger_is_better=self.metric.larger_is_better)
+        made = []
+        for values in propose(way.space, way.method, known, count, way.seed, way.trials):
+            number = len(self.trials) + len(made)
+            trial = Trial(number=number, values=values, folds=self.candidates.folds)
+            recipe, trial.refused = refusal(self.candidates, values)
+            if recipe is not None:
+                self._recipes[number] = recipe
+            made.append(trial)
+        self.store.add_trials(made)
+        self.trials += made
+        return made
+
+    # ---- rounds
+
+    def _round(self, batch: Sequence[Trial]) -> Iterator[Event]:
+        """Train what is missing of some trials to the end."""
+        keys = [
+            (trial.number, fold)
+            for trial in batch
+            if trial.refused is None
+            for fold in range(trial.folds)
+            if fold not in trial.networks
+        ]
+        yield from (self._ended(trial) for trial in batch if trial.refused is not None)
+        if keys:
+            run = self._population(keys)
+            yield from self._train(run, keys, None, 0)
+
+    def _halve(self, batch: Sequence[Trial]) -> Iterator[Event]:
+        """Train all a little, keep the best third, train those three times as long, and so on."""
+        yield from (self._ended(trial) for trial in batch if trial.refused is not None)
+        alive = self._unrefused()
+        if not alive:
+            return
+        ends = self._rungs(alive)
+        first, alive = self._rung_reached(alive)
+        keys = [(trial.number, fold) for trial in alive for fold in range(trial.folds)]
+        run = self._population(keys)
+        made = 0
+        for rung in range(first, RUNGS):
+            yield from self._train(run, keys, ends[rung] - made, rung, alive)
+            if self.seconds_left <= 0 or rung == RUNGS - 1:
+                return
+            made = ends[rung]
+            alive = self._best(alive, rung)
+            stay = {trial.number for trial in alive}
+            run.leave([place for place, key in enumerate(keys) if key[0] not in stay])
+
+    def _rungs(self, alive: Sequence[Trial]) -> list[int]:
+        """Return after how many epochs each rung judges."""
+        epochs = self.recipe_of(alive[0]).settings.epochs
+        assert epochs is not None
+        return [math.ceil(epochs / KEPT ** (RUNGS - 1 - rung)) for rung in range(RUNGS)]
+
+    def _rung_reached(self, alive: list[Trial]) -> tuple[int, list[Trial]]:
+        """Return the rung to go on from, and the trials that are in it: what an earlier process judged stands."""
+        for rung in range(RUNGS):
+            known = self.store.of_rung(rung)
+            if not all((trial.number, fold) in known for trial in alive for fold in range(trial.folds)):
+                return rung, alive
+            alive = self._best(alive, rung)
+        return RUNGS, alive
+
+    def _best(self, alive: Sequence[Trial], rung: int) -> list[Trial]:
+        """Return the best third of the trials at a rung, in their order."""
+        known = self.store.of_rung(rung)
+        at_rung = []
+        for trial in alive:
+            one = Trial(number=trial.number, values=trial.values, folds=trial.folds)
+            for fold in range(trial.folds):
+                one.add(known[trial.number, fold])
+            at_rung.append(one)
+        best = ranked(at_rung, larger_is_better=self.metric.larger_is_better)
+        stay = {trial.number for trial in best[: -(-len(alive) // KEPT)]}
+        return [trial for trial in alive if trial.number in stay]
+
+    # ---- networks
+
+    def _population(self, keys: Sequence[Key]) -> PopulationRun:
+        entries: list[Entry] = []
+        of_trial: dict[int, list[Entry]] = {}
+        for number, fold in keys:
+            if number not in of_trial:
+                of_trial[number] = self.candidates.entries(self.recipe_of(self.trials[number]))
+            entries.append(of_trial[number][fold])
+        return PopulationRun(entries, most=self.way.most, is_deterministic=self.way.is_deterministic)
+
+    def _train(
+        self,
+        run: PopulationRun,
+        keys: Sequence[Key],
+        epochs: int | None,
+        rung: int,
+        alive: Sequence[Trial] | None = None,
+    ) -> Iterator[Event]:
+        """Train networks, and take up what each shows as soon as its lane is through."""
+        wanted = None if alive is None else {trial.number for trial in alive}
+        places = [place for place, key in enumerate(keys) if wanted is None or key[0] in wanted]
+        total = self._made + sum(self._left(run, place, epochs) for place in places)
+        waiting = set(places)
+        with closing(run.train(epochs)) as training:
+            for made in training:
+                self._made += made
+                ready = waiting & run.ready
+                if ready:
+                    waiting -= ready
+                    yield from self._take_up(run, keys, sorted(ready), rung)
+                now = time.perf_counter()
+                if now - self._told_at >= TELL_SECONDS:
+                    self._told_at = now
+                    yield Searched(made=self._made, epochs=total)
+                if self.seconds_left <= 0:
+                    return
+        yield from self._take_up(run, keys, sorted(waiting), rung)
+        yield Searched(made=self._made, epochs=self._made)
+
+    def _left(self, run: PopulationRun, place: int, epochs: int | None) -> int:
+        whole = run.entries[place].recipe.settings.epochs or 0
+        return whole if epochs is None else min(epochs, whole)
+
+    def _take_up(
+        self, run: PopulationRun, keys: Sequence[Key], places: Sequence[int], rung: int
+    ) -> Iterator[Event]:
+        """Judge networks on the rows that they never saw, keep the figures, and tell of the trials that are complete."""
+        judged = run.judge("test", among=set(places), metrics=[self.metric.name])
+        found = []
+        for place in places:
+            number, fold = keys[place]
+            row, epochs = judged[place], len(run.history(place))
+            score = None if row is None else row.get(self.metric.name)
+            failure = run.failure(place)
+            if failure is None and score is None:
+                failure = "its outputs are not finite" if row is None else f"its {self.metric.name} is not defined"
+            loss = None if row is None or failure else row["loss"]
+            found.append(
+                Network(
+                    trial=number, fold=fold, epochs=epochs, rung=rung, score=None if failure else score, loss=loss,
+                    failure=failure,
+                )
+            )  # fmt: skip
+        self.store.add_networks(found)
+        for network in found:
+            self.trials[network.trial].add(network)
+        for number in dict.fromkeys(network.trial for network in found):
+            trial = self.trials[number]
+            if trial.is_done and trial.rung == rung:
+                yield self._ended(trial)
+
+    def _ended(self, trial: Trial) -> TrialEnded:
+        known = [one for one in (self._leader, trial) if one is not None]
+        best = ranked(known, larger_is_better=self.metric.larger_is_better)[:1]
+        self._leader = best[0] if best else None
+        return TrialEnded(
+            trial=trial.number,
+            settings=trial.values,
+            score=trial.score,
+            spread=trial.spread,
+            epochs=trial.epochs,
+            failure=trial.failure,
+            best=best[0].score if best else None,
+            is_best=bool(best) and best[0] is trial,
+        )
+
+    def _nothing_found(self) -> SettingError:
+        """Say why no trial has a score."""
+        failed = [trial for trial in self.trials if trial.failure is not None]
+        if not failed or any(not trial.is_done for trial in self.trials):
+            took = show_seconds(self.way.budget_seconds or 0.0)
+            rate = self._made / max(1e-9, time.perf_counter() - self._began)
+            trial = next(trial for trial in self.trials if not trial.is_done)
+            needed = trial.folds * (self.recipe_of(trial).settings.epochs or 0) / rate if rate else math.inf
+            about = f", which takes about {show_seconds(needed)}" if math.isfinite(needed) else ""
+            return SettingError(
+                f"--budget-seconds {self.way.budget_seconds:g} is too short for one trial of {trial.folds} networks{about}: none "
+                f"was complete after {took}; take more seconds, fewer --epochs or fewer --folds"
+            )
+        first = failed[0]
+        return SettingError(
+            f"none of the {len(self.trials)} trials has a score; trial {first.number}: {first.failure}"
+        )
+
+

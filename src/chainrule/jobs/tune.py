@@ -1,0 +1,382 @@
+"""`tune`: search settings by cross-validation, train the winner on all rows outside the test, and judge it there once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from chainrule.catalog import CLASSICAL
+from chainrule.core import signals
+from chainrule.core.errors import Interrupted, SettingError, TrainingFailed
+from chainrule.core.text import visible
+from chainrule.data.read import read
+from chainrule.jobs import folder as folders
+from chainrule.jobs.derived import finish, write_model
+from chainrule.jobs.events import Event, Finished, Said, SearchFinished, SearchOpened, Warned
+from chainrule.jobs.fit import save_run
+from chainrule.jobs.folder import RunFolder
+from chainrule.jobs.folds import needs_validation
+from chainrule.jobs.material import Material, make_material, read_again, reading_of
+from chainrule.jobs.planning import plan_for
+from chainrule.jobs.population import MOST, Entry, alone, why_not_stacked
+from chainrule.jobs.preparation import load_model_settings, prepare_run
+from chainrule.jobs.request import Request, called, check_initial, check_names, divided
+from chainrule.jobs.run import Run
+from chainrule.jobs.search import Search, Way
+from chainrule.jobs.search_candidates import VALIDATION, Candidates
+from chainrule.jobs.search_folder import Asked, SearchFolder, find_search, read_asked
+from chainrule.jobs.search_store import SearchStore
+from chainrule.jobs.search_trials import Trial
+from chainrule.jobs.show import Terminal
+from chainrule.jobs.workshop import draw_start_, empty_task, make_training
+from chainrule.train.loop import judge, outputs_of
+from chainrule.train.metrics import metric_named
+from chainrule.train.proposals import check_method, count_trials, load_optuna
+from chainrule.train.recipe import Recipe
+from chainrule.train.search_defaults import default_space
+from chainrule.train.settings import Settings, flag_of, parse_value, with_named
+from chainrule.train.space import Space, parse_space, read_space
+from chainrule.train.training import Training
+
+DEFAULTS = "defaults"
+METHOD = "random"
+TEST = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchRequest:
+    """What a user asked of `tune`: a fit, and what is searched around it. `space` is a file, a mapping or defaults."""
+
+    fit: Request
+    space: str | Path | Mapping[str, Any] = DEFAULTS
+    method: str = METHOD
+    trials: int | None = None
+    folds: int | None = None
+    budget_seconds: float | None = None
+    is_deterministic: bool = False
+    most: int = MOST  # members of a stack
+
+
+class Tuned:
+    """What a search found: `run` is the winner, an ordinary run; `best` its settings and score; `trials` all of them."""
+
+    def __init__(self, finished: SearchFinished, data: Any = None) -> None:
+        self.run = Run(finished.run, data=data)
+        self.best = finished.best
+        self.networks = finished.networks
+        self.search_seconds = finished.search_seconds
+        self.metrics = finished.metrics
+        self.folder = SearchFolder(self.run.folder)
+        self.trials: list[Trial] = self.folder.trials()
+
+    def __repr__(self) -> str:
+        return f"Tuned({str(self.run.path)!r}, score={self.best['score']:.4g}, settings={self.best['settings']!r})"
+
+
+def tune(
+    data: Any = None,
+    *,
+    target: str | None = None,
+    model: str | None = None,
+    model_settings: Mapping[str, Any] | None = None,
+    space: str | Path | Mapping[str, Any] = DEFAULTS,
+    method: str = METHOD,
+    trials: int | None = None,
+    folds: int | None = None,
+    budget_seconds: float | None = None,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    metric: str | None = None,
+    test: float | None = None,
+    validation: float | None = None,
+    test_data: Any = None,
+    validation_data: Any = None,
+    split: str = "random",
+    seed: int = 0,
+    deterministic: bool = False,
+    settings: Mapping[str, Any] | None = None,
+    runs: str | Path = "runs",
+    name: str | None = None,
+    resume: str | Path | None = None,
+    quiet: bool = False,
+) -> Tuned:
+    """Search settings by cross-validation, train the winner on all rows outside the test, and judge it there once.
+
+    `space` is a .json or .toml file, or maps the names of settings to lists of values or to {low, high, log, steps};
+    "defaults" is one that suits the model. `method` is grid, random, bayes (needs Optuna) or halving; `folds` 1 holds one
+    part of the rows out instead of each in turn. The score of a trial is the mean of the metric over the folds; among
+    equals the lower loss is better, then the earlier trial. `budget_seconds` ends the search, whatever is left to try.
+    `deterministic` gives the same bits however networks are grouped. The rest is as in `fit`, and so is the run folder:
+    it is the winner's, with the search beside it. `resume` goes on with a search that was ended.
+    Raises: ChainruleError for what cannot be done; Interrupted (a KeyboardInterrupt) after Ctrl-C
+    """
+    named = Settings(
+        model=model, epochs=epochs, batch_size=batch_size, metric=metric, test=test, validation=validation, split=split, seed=seed,
+    )  # fmt: skip
+    chosen = with_named(named, settings or {})
+    request = Request(
+        data=divided(data, chosen, validation_data, test_data),
+        target=target,
+        settings=chosen,
+        model_settings=model_settings or {},
+        runs=Path(runs),
+        name=name,
+        resume=None if resume is None else Path(resume),
+    )
+    search = SearchRequest(
+        fit=request,
+        space=space,
+        method=method,
+        trials=trials,
+        folds=folds,
+        budget_seconds=budget_seconds,
+        is_deterministic=deterministic,
+    )
+    events = run_tune(search) if quiet else Terminal().show(run_tune(search))
+    finished = next(event for event in list(events) if isinstance(event, SearchFinished))
+    return Tuned(finished, request.data)
+
+
+def run_tune(search: SearchRequest) -> Iterator[Event]:
+    """Do what a request asks, and tell of it as it happens."""
+    _check(search)
+    if search.fit.resume is not None:
+        yield from _resume(search)
+        return
+    request = _held_back(search)
+    check_names(request.settings)
+    check_initial(request)
+    folders.check_place(request.runs, request.name)
+    early = _space_of(search, request.settings.model) if request.settings.model else None
+    yield Said(text=f"reading {visible(called(request.data))}")
+    reading = reading_of(request.settings, request.target, cache=request.runs / ".cache", track=request.track)
+    source = read(request.data, reading)
+    began = time.perf_counter()
+    recipe, material = prepare_run(request, source)
+    yield from (Said(text=note) for note in recipe.notes)
+    yield from (Warned(text=warning) for warning in recipe.warnings)
+    assert recipe.settings.model is not None
+    space = early or _space_of(search, recipe.settings.model)
+    trials = count_trials(space, search.method, search.trials)
+    candidates = Candidates(request, recipe, material, search.folds)
+    asked = Asked(
+        recipe=recipe,
+        settings=request.settings,
+        model_settings=dict(request.model_settings),
+        space=space.to_json(),
+        method=search.method,
+        trials=trials,
+        folds=candidates.folds,
+        budget_seconds=search.budget_seconds,
+        is_deterministic=search.is_deterministic,
+    )
+    stem = f"{folders.stem_of(source.name, source.origin.get('paths', ()))}-{recipe.settings.model}-search"
+    folder = SearchFolder(folders.make(request.runs, request.name, stem))
+    with folder.run.locked():
+        folder.write_asked(asked)
+        yield from _search(search, candidates, asked, space, folder, began)
+
+
+def _resume(search: SearchRequest) -> Iterator[Event]:
+    """Go on with a search that was ended, by what its folder says."""
+    given = search.fit
+    assert given.resume is not None
+    folder = find_search(given.resume, given.runs)
+    asked = read_asked(folder)
+    recipe = asked.recipe
+    with folder.run.locked():
+        yield Said(text=f"resuming {folder.run.path}")
+        source = read_again(recipe, given.data, folder.run, track=given.track)
+        began = time.perf_counter()
+        material = make_material(source, recipe.schema.encode(source), recipe.schema, recipe.settings)
+        request = replace(given, settings=asked.settings, model_settings=asked.model_settings)
+        candidates = Candidates(request, recipe, material, asked.folds)
+        space = parse_space(asked.space, _hints(recipe.settings.model), f"{folder.asked}: ")
+        yield from _search(search, candidates, asked, space, folder, began)
+
+
+def _check(search: SearchRequest) -> None:
+    """Refuse what cannot be searched before any data is read."""
+    check_method(search.method)
+    if search.method == "bayes":
+        load_optuna()
+    if search.folds is not None and search.folds < 0:
+        raise SettingError(f"--folds takes 0 or more (0 and 1: one part of the rows is held out); got {search.folds}")
+    if search.budget_seconds is not None and not search.budget_seconds > 0:
+        raise SettingError(f"--budget-seconds must be above 0; got {search.budget_seconds:g}")
+    settings = search.fit.settings
+    if settings.model in CLASSICAL:
+        raise SettingError(
+            f"{settings.model} is a classical model, and tune trains networks; chainrule compare sets both beside each other"
+        )
+    if settings.folds:
+        raise SettingError("the setting folds is about judging few rows with fit; tune takes --folds")
+    if settings.test == 0:
+        raise SettingError(
+            "--test 0 leaves no rows that the search does not see, to say what its winner is worth; leave it out, or "
+            "give --test-data"
+        )
+
+
+def _held_back(search: SearchRequest) -> Request:
+    """Return the request with the rows that are held back: for the test always, to validate where something waits."""
+    settings = search.fit.settings
+    validation = (settings.validation or VALIDATION) if needs_validation(settings) else 0.0
+    held = replace(settings, folds=0, validation=validation, test=TEST if settings.test is None else settings.test)
+    return replace(search.fit, settings=held)
+
+
+def _hints(model: str | None) -> Any:
+    return lambda: load_model_settings(model or "mlp")
+
+
+def _space_of(search: SearchRequest, model: str) -> Space:
+    """Read the space that was asked for, or take that of the model. Raises: SettingError for a setting said twice"""
+    given = {*search.fit.model_settings, *_said(search.fit.settings)}
+    if search.space == DEFAULTS:
+        return parse_space(default_space(model, given, load_model_settings(model)), _hints(model))
+    if isinstance(search.space, str | Path):
+        space = read_space(Path(search.space), _hints(model))
+    else:
+        space = parse_space(search.space, _hints(model))
+    both = [name for name in space.settings if name in given]
+    if both:
+        raise SettingError(f"{both[0]} is in the space and given as {flag_of(both[0])}; leave out one of them")
+    if search.method == "halving" and "epochs" in space.settings:
+        raise SettingError("halving trains by epochs itself, so that epochs cannot be searched; give them as --epochs")
+    return space
+
+
+def _said(settings: Settings) -> list[str]:
+    usual = Settings()
+    return [item.name for item in fields(Settings) if getattr(settings, item.name) != getattr(usual, item.name)]
+
+
+def _search(
+    search: SearchRequest,
+    candidates: Candidates,
+    asked: Asked,
+    space: Space,
+    folder: SearchFolder,
+    began: float,
+) -> Iterator[Event]:
+    recipe = candidates.recipe
+    metric = metric_named(empty_task(recipe).metric)
+    way = Way(
+        space=space,
+        method=asked.method,
+        trials=asked.trials,
+        seed=recipe.settings.seed,
+        budget_seconds=search.budget_seconds or asked.budget_seconds,
+        is_deterministic=asked.is_deterministic,
+        most=search.most,
+    )
+    with closing(SearchStore(folder.store)) as store, signals.held_back() as stop:
+        made = Search(way, candidates, metric, store)
+        yield SearchOpened(
+            run=folder.run.path,
+            rows=candidates.material.split.counts(),
+            model=recipe.settings.model or "",
+            method=asked.method,
+            trials=asked.trials,
+            folds=candidates.folds,
+            metric=metric.name,
+            space=asked.space,
+            done=sum(trial.is_done for trial in made.trials),
+        )
+        with closing(made.events()) as events:
+            for event in events:
+                yield event
+                if stop:
+                    raise Interrupted(_how_to_resume(made, folder), stop.number)
+        folder.write_trials(made)
+        yield from _refit(search.fit, made, folder, began, stop)
+
+
+def _how_to_resume(made: Search, folder: SearchFolder) -> str:
+    done = sum(trial.is_done for trial in made.trials)
+    return (
+        f"stopped with {done} of {made.way.trials} trials made; they are kept, go on with: chainrule tune --resume "
+        f"{folder.run.path}"
+    )
+
+
+def _refit(
+    request: Request, made: Search, folder: SearchFolder, began: float, stop: signals.Stop
+) -> Iterator[Event]:
+    """Train the winner on all rows outside the test, and make it a run as any other."""
+    best = made.ranking[0]
+    assert best.score is not None
+    recipe, material = made.candidates.winner(made.recipe_of(best), _note(made, best))
+    yield Said(text=f"training the best, trial {best.number}, on all {len(material.split.train):,} rows outside the test")
+    recipe, training = _planned(recipe, material, request.runs)
+    with recipe.plan.applied() as device:
+        draw_start_(training.step.objective.model, recipe)
+        folder.run.write_recipe(recipe.to_json())
+        started = time.perf_counter()
+        try:
+            for _ in training.reports():
+                if stop:
+                    raise Interrupted(_how_to_resume(made, folder), stop.number)
+        except TrainingFailed as failure:
+            raise TrainingFailed(
+                f"the best trial, {best.number}, trained on every fold but not on all rows: {failure} (search kept in "
+                f"{folder.run.path})"
+            ) from None
+        save_run(folder.run, training, material)
+        training.restore_best_()
+        write_model(folder.run, training.step.objective, material.prepare)
+        _judge(training, material)
+        search_seconds = time.perf_counter() - began
+        fit_seconds = time.perf_counter() - started
+        metrics: dict[str, dict[str, float]] = {}
+        again = lambda one, rows: make_training(one, rows, device)  # noqa: E731
+        for event in finish(folder.run, recipe, material, training, fit_seconds, again):
+            if isinstance(event, Finished):
+                metrics = event.metrics
+            else:
+                yield event
+    yield SearchFinished(
+        run=folder.run.path,
+        best={"settings": best.values, "score": best.score},
+        trials=len(made.trials),
+        networks=sum(len(trial.networks) for trial in made.trials),
+        search_seconds=search_seconds,
+        metrics=metrics,
+    )
+
+
+def _planned(recipe: Recipe, material: Material, runs: Path) -> tuple[Recipe, Training]:
+    """Return the winner's training: as a member of the search was trained where that is a way, else as `fit` plans."""
+    settings = recipe.settings
+    device = torch.device("cpu")
+    entry = Entry(recipe=recipe, material=material)
+    if settings.plan == "auto" and settings.device in ("auto", "cpu") and not why_not_stacked(entry):
+        recipe, _ = alone(entry)
+        return recipe, make_training(recipe, material, device)
+    training = make_training(recipe, material, device)
+    recipe = replace(recipe, plan=plan_for(recipe, training, runs).plan)
+    return recipe, make_training(recipe, material, torch.device(recipe.plan.device))
+
+
+def _judge(training: Training, material: Material) -> dict[str, float]:
+    """Judge the winner on the test rows."""
+    objective, rows = training.step.objective, torch.from_numpy(material.rows("test"))
+    assert material.examples.targets is not None
+    outputs = outputs_of(objective.model, training.batches.inputs, rows)
+    targets = objective.task.encode(material.examples.targets[rows.numpy()])
+    return judge(objective.task, outputs, targets.to(outputs.device), [objective.task.metric])
+
+
+def _note(made: Search, best: Trial) -> str:
+    how = f"{best.folds}-fold cross-validation" if best.folds > 1 else "held-out rows"
+    return (
+        f"its settings were chosen among {len(made.trials)} trials by {how}, where it had {made.metric.name} "
+        f"{best.score:.4f} (search/trials.csv)"
+    )

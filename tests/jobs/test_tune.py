@@ -33,10 +33,14 @@ def tune(data: Any = "iris", space: Any = SPACE, **options: Any) -> Tuned:
     return cr.tune(data, space=space, **chosen)
 
 
-def events_of(tmp_path: Path, space: Any = SPACE, settings: dict[str, Any] | None = None, **options: Any) -> list[Event]:
+def events_of(
+    tmp_path: Path, space: Any = SPACE, settings: dict[str, Any] | None = None, **options: Any
+) -> list[Event]:
     chosen = Settings(**{"model": "mlp", "epochs": 6, **(settings or {})})
     request = Request(data="iris", settings=chosen, runs=tmp_path)
-    return list(run_tune(SearchRequest(fit=request, space=space, **{"method": "grid", "folds": 3, **options})))
+    return list(
+        run_tune(SearchRequest(fit=request, space=space, **{"method": "grid", "folds": 3, **options}))
+    )
 
 
 def ranking(events: list[Event]) -> dict[int, tuple[float | None, str | None]]:
@@ -51,13 +55,15 @@ def test_the_winner_is_an_ordinary_run(tmp_path: Path) -> None:
     run = found.run
     assert run.is_finished and run.recipe.settings.learning_rate == best.values["learning_rate"]
     assert run.evaluate()["accuracy"] == found.metrics["test"]["accuracy"]
-    assert cr.verify(run.path).is_bit_identical
+    assert cr.verify(run.path).outcome == "equal bits"
     rows = (run.path / "search" / "trials.csv").read_text().splitlines()
     assert len(rows) == 7 and rows[1].startswith(f"1,{best.number},{best.score!r}")
 
 
 @pytest.mark.curriculum("HPO-09")
-def test_test_rows_are_seen_by_no_network_of_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_test_rows_are_seen_by_no_network_of_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nor by its preparation; and the winner trains on all the others."""
     seen: list[np.ndarray] = []
     train = PopulationRun.__init__
@@ -98,7 +104,9 @@ def test_the_five_other_settings_reach_the_trainer(tmp_path: Path, monkeypatch: 
     found = tune(space=space, runs=tmp_path, epochs=1, folds=2)
     assert len(found.trials) == 32 and all(trial.score is not None for trial in found.trials)
     for recipe, trial in zip(seen[::2], found.trials, strict=True):
-        own = {name: getattr(recipe.settings, name) for name in ("weight_decay", "dropout", "batch_size", "loss")}
+        own = {
+            name: getattr(recipe.settings, name) for name in ("weight_decay", "dropout", "batch_size", "loss")
+        }
         assert {**own, "activation": recipe.model_settings["activation"]} == trial.values
         assert recipe.model_settings["dropout"] == trial.values["dropout"]
 
@@ -121,8 +129,12 @@ def test_what_does_not_fit_together_is_refused_alone(tmp_path: Path) -> None:
 
 def test_a_trial_that_diverges_leaves_its_neighbours_alone(tmp_path: Path) -> None:
     base = {"optimizer": "sgd", "schedule": "constant", "loss": "squared-error"}
-    both = tune("diabetes", {"learning_rate": [0.01, 1e6, 0.02]}, settings=base, runs=tmp_path, deterministic=True)
-    alone = tune("diabetes", {"learning_rate": [0.01, 0.02]}, settings=base, runs=tmp_path, deterministic=True)
+    both = tune(
+        "diabetes", {"learning_rate": [0.01, 1e6, 0.02]}, settings=base, runs=tmp_path, deterministic=True
+    )
+    alone = tune(
+        "diabetes", {"learning_rate": [0.01, 0.02]}, settings=base, runs=tmp_path, deterministic=True
+    )
     assert both.trials[1].failure is not None and "not finite" in both.trials[1].failure
     assert [both.trials[k].scores for k in (0, 2)] == [trial.scores for trial in alone.trials]
 
@@ -137,7 +149,8 @@ def test_ties_go_to_the_lower_loss_and_then_to_the_lower_number(tmp_path: Path) 
 def test_the_result_does_not_depend_on_the_size_of_stacks(tmp_path: Path, method: str) -> None:
     space = {**SPACE, "dropout": [0.0, 0.2]}
     found = [
-        events_of(tmp_path, space, method=method, most=most, is_deterministic=True, folds=4) for most in (1, 7, 320)
+        events_of(tmp_path, space, method=method, most=most, is_deterministic=True, folds=4)
+        for most in (1, 7, 320)
     ]
     first, *others = ([event for event in one if isinstance(event, TrialEnded)] for one in found)
     for other in others:
@@ -201,14 +214,18 @@ def test_a_search_that_is_killed_goes_on(tmp_path: Path, method: str) -> None:
     kept = sum(len(trial.networks) for trial in store.trials(3))
     store.close()
     assert kept >= 5
-    with pytest.raises(RunError, match="is a search that has not come to its end; go on with: chainrule tune --resume"):
+    with pytest.raises(
+        RunError, match="is a search that has not come to its end; go on with: chainrule tune --resume"
+    ):
         cr.load(tmp_path / "killed")
     again = list(run_tune(SearchRequest(fit=Request(resume=tmp_path / "killed", runs=tmp_path))))
     assert method == "halving" or sum(isinstance(event, TrialEnded) for event in again) <= 12 - kept // 3
     resumed = Tuned(next(event for event in again if isinstance(event, SearchFinished)))
     space = {"learning_rate": {"low": 1e-4, "high": 1e-1, "log": True}, "dropout": {"low": 0.0, "high": 0.5}}
     whole = cr.tune("iris", model="mlp", epochs=12, seed=5, space=space, method=method, trials=12, folds=3, deterministic=True, runs=tmp_path, quiet=True)  # fmt: skip
-    assert [(t.values, t.scores, t.epochs) for t in resumed.trials] == [(t.values, t.scores, t.epochs) for t in whole.trials]
+    assert [(t.values, t.scores, t.epochs) for t in resumed.trials] == [
+        (t.values, t.scores, t.epochs) for t in whole.trials
+    ]
     assert resumed.best == whole.best and resumed.metrics == whole.metrics
 
 
@@ -284,5 +301,12 @@ def test_one_part_held_out_and_fewer_folds_for_rare_classes(tmp_path: Path) -> N
 def test_pictures_are_searched_too(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     x = random.integers(0, 255, (60, 12, 12), dtype=np.uint8)
-    found = tune((x, np.arange(60) % 2), {"pooling": ["max", "average"]}, model="lenet", epochs=1, folds=2, runs=tmp_path)
+    found = tune(
+        (x, np.arange(60) % 2),
+        {"pooling": ["max", "average"]},
+        model="lenet",
+        epochs=1,
+        folds=2,
+        runs=tmp_path,
+    )
     assert found.networks == 4 and found.run.recipe.model_settings["pooling"] in ("max", "average")

@@ -17,7 +17,9 @@ LINE = Space({"x": Range(low=-10.0, high=10.0)})
 def all_of(space: Space, method: str, trials: int, seed: int = 0, at_once: int = 5) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     while len(found) < trials:
-        made = propose(space, method, [Tried(v, 0.0) for v in found], min(at_once, trials - len(found)), seed, trials)
+        made = propose(
+            space, method, [Tried(v, 0.0) for v in found], min(at_once, trials - len(found)), seed, trials
+        )
         if not made:
             break
         found += made
@@ -77,13 +79,17 @@ def test_bayes_goes_on_as_it_would_have() -> None:
     first, again = (propose(space, "bayes", tried, 3, 3, 20) for _ in range(2))
     assert first == again and len(first) == 3
     for one in first:
-        assert one["a"] in ("p", "q", (1, 2)) and one["b"] in space.settings["b"].values and 1 <= one["n"] <= 9  # type: ignore[operator]
+        assert (
+            one["a"] in ("p", "q", (1, 2)) and one["b"] in space.settings["b"].values and 1 <= one["n"] <= 9
+        )  # type: ignore[operator]
 
 
 def test_numbers_that_do_not_fit_the_method() -> None:
     with pytest.raises(SettingError, match="the range of x has no steps"):
         count_trials(LINE, "grid", None)
-    with pytest.raises(SettingError, match="a grid has every combination, 12 of this space; leave out --trials 5"):
+    with pytest.raises(
+        SettingError, match="a grid has every combination, 12 of this space; leave out --trials 5"
+    ):
         count_trials(GRID, "grid", 5)
     with pytest.raises(SettingError, match="--trials must be at least 1"):
         count_trials(LINE, "random", 0)

@@ -112,9 +112,15 @@ def test_files_that_cannot_be_read(tmp_path: Path, name: str, content: str | Non
 
 
 @given(
-    st.floats(1e-6, 1.0), st.floats(1.001, 1e4), st.booleans(), st.integers(2, 40), st.floats(0, 1, exclude_max=True)
+    st.floats(1e-6, 1.0),
+    st.floats(1.001, 1e4),
+    st.booleans(),
+    st.integers(2, 40),
+    st.floats(0, 1, exclude_max=True),
 )
-def test_values_lie_within_their_range(low: float, factor: float, is_log: bool, steps: int, share: float) -> None:
+def test_values_lie_within_their_range(
+    low: float, factor: float, is_log: bool, steps: int, share: float
+) -> None:
     high = low * factor
     stepped = Range(low=low, high=high, is_log=is_log, steps=steps)
     assert stepped.values is not None and len(stepped.values) <= steps

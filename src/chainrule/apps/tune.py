@@ -150,7 +150,9 @@ def tune(
     }  # fmt: skip
     with output.printer(json=json, quiet=quiet) as out:
         if resume is not None:
-            _nothing_beside_resume(data, {**flags, "target": target, "name": name, "set": set_, "trials": trials, "folds": folds})
+            _nothing_beside_resume(
+                data, {**flags, "target": target, "name": name, "set": set_, "trials": trials, "folds": folds}
+            )
         training, of_model = parse_settings(set_ or [], hints_of(model, set_ or []))
         settings = Settings(**{**training, **{k: v for k, v in flags.items() if v is not None}})
         from chainrule.jobs.request import Request, divided

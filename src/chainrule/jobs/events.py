@@ -140,5 +140,15 @@ class SearchFinished:
 
 
 Event = (
-    Said | Warned | Opened | Stepped | EpochEnded | HeldOut | Finished | SearchOpened | Searched | TrialEnded | SearchFinished
+    Said
+    | Warned
+    | Opened
+    | Stepped
+    | EpochEnded
+    | HeldOut
+    | Finished
+    | SearchOpened
+    | Searched
+    | TrialEnded
+    | SearchFinished
 )

@@ -143,7 +143,11 @@ class PopulationRun:
                 lane.leave(own)
 
     def judge(
-        self, part: str = "test", *, among: Collection[int] | None = None, metrics: Sequence[str] | None = None
+        self,
+        part: str = "test",
+        *,
+        among: Collection[int] | None = None,
+        metrics: Sequence[str] | None = None,
     ) -> list[Row | None]:
         """Return loss and metrics of networks on a part of their split; None for one that failed or has no such rows.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -68,7 +68,7 @@ class Search:
         budget = self.way.budget_seconds
         return math.inf if budget is None else budget - (time.perf_counter() - self._began)
 
-    def events(self) -> Iterator[Event]:
+    def events(self) -> Generator[Event, None, None]:
         """Run the search."""
         halves = self.way.method == "halving"
         while (batch := self._next()) and self.seconds_left > 0:
@@ -115,7 +115,7 @@ class Search:
     def _propose(self, count: int) -> list[Trial]:
         way = self.way
         known = tried(self.trials, larger_is_better=self.metric.larger_is_better)
-        made = []
+        made: list[Trial] = []
         for values in propose(way.space, way.method, known, count, way.seed, way.trials):
             number = len(self.trials) + len(made)
             trial = Trial(number=number, values=values, folds=self.candidates.folds)
@@ -247,7 +247,9 @@ class Search:
             score = None if row is None else row.get(self.metric.name)
             failure = run.failure(place)
             if failure is None and score is None:
-                failure = "its outputs are not finite" if row is None else f"its {self.metric.name} is not defined"
+                failure = (
+                    "its outputs are not finite" if row is None else f"its {self.metric.name} is not defined"
+                )
             loss = None if row is None or failure else row["loss"]
             found.append(
                 Network(
@@ -295,5 +297,3 @@ class Search:
         return SettingError(
             f"none of the {len(self.trials)} trials has a score; trial {first.number}: {first.failure}"
         )
-
-

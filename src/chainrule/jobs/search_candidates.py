@@ -132,7 +132,9 @@ class Candidates:
         )
 
 
-def put_in(settings: Settings, model_settings: dict[str, Any], values: Mapping[str, Any]) -> tuple[Settings, dict[str, Any]]:
+def put_in(
+    settings: Settings, model_settings: dict[str, Any], values: Mapping[str, Any]
+) -> tuple[Settings, dict[str, Any]]:
     """Return settings of the training and of the model with the values of a trial put in."""
     training = {name: value for name, value in values.items() if name in SEARCHED}
     own = {name: value for name, value in values.items() if name not in SEARCHED and name not in LAYERS}

@@ -79,7 +79,9 @@ class SearchFolder:
         text = io.StringIO(newline="")
         writer = csv.writer(text, lineterminator="\n")
         folds = [f"fold {number + 1}" for number in range(made.candidates.folds)]
-        writer.writerow(["rank", "trial", made.metric.name, "spread", "loss", "epochs", *names, *folds, "failure"])
+        writer.writerow(
+            ["rank", "trial", made.metric.name, "spread", "loss", "epochs", *names, *folds, "failure"]
+        )
         for place, trial in enumerate([*best, *rest], 1):
             writer.writerow(
                 [
@@ -90,7 +92,7 @@ class SearchFolder:
                     _cell(trial.loss),
                     trial.epochs,
                     *(_cell(trial.values[name]) for name in names),
-                    *(map(_cell, trial.scores or [None] * trial.folds)),
+                    *(map(_cell, trial.scores) if trial.scores else [""] * trial.folds),
                     trial.failure or "",
                 ]
             )
@@ -103,7 +105,9 @@ def find_search(path: Path, runs: Path) -> SearchFolder:
         if (candidate / SEARCH / "search.json").is_file():
             return SearchFolder(RunFolder(candidate))
     folder = find(path, runs)
-    raise RunError(f"{visible(folder.path)} is a run of fit and holds no search; go on with: chainrule fit --resume {visible(folder.path)}")
+    raise RunError(
+        f"{visible(folder.path)} is a run of fit and holds no search; go on with: chainrule fit --resume {visible(folder.path)}"
+    )
 
 
 def read_asked(folder: SearchFolder) -> Asked:

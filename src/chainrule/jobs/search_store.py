@@ -48,13 +48,19 @@ class SearchStore:
 
     def add_networks(self, networks: Iterable[Network]) -> None:
         """Keep what networks showed."""
-        self._write("INSERT OR REPLACE INTO networks VALUES (?, ?, ?, ?, ?, ?, ?)", [astuple(n) for n in networks])
+        self._write(
+            "INSERT OR REPLACE INTO networks VALUES (?, ?, ?, ?, ?, ?, ?)", [astuple(n) for n in networks]
+        )
 
     def trials(self, folds: int) -> list[Trial]:
         """Return the trials so far, in their order. Raises: RunError for a file that holds something else"""
         with self._told():
-            kept = self._connection.execute("SELECT number, settings, refused FROM trials ORDER BY number").fetchall()
-            of_networks = self._connection.execute("SELECT * FROM networks ORDER BY trial, fold, rung").fetchall()
+            kept = self._connection.execute(
+                "SELECT number, settings, refused FROM trials ORDER BY number"
+            ).fetchall()
+            of_networks = self._connection.execute(
+                "SELECT * FROM networks ORDER BY trial, fold, rung"
+            ).fetchall()
         try:
             trials = [
                 Trial(

@@ -49,7 +49,9 @@ class SearchDisplay:
             self._live.update(self._table(), refresh=isinstance(event, Searched))
         elif isinstance(event, TrialEnded) and event.is_best:
             self._told_at = time.perf_counter()
-            self._line(f"trial {event.trial}: {self._score(event)}, the best so far: {described(event.settings)}")
+            self._line(
+                f"trial {event.trial}: {self._score(event)}, the best so far: {described(event.settings)}"
+            )
         elif isinstance(event, Searched) and time.perf_counter() - self._told_at >= TELL_SECONDS:
             self._told_at = time.perf_counter()
             self._line(self._how_far())
@@ -75,7 +77,8 @@ class SearchDisplay:
         self._line(f"best: {described(event.best['settings'])} ({score}, {how})", "bold")
         if "test" in event.metrics:
             self._line(
-                f"test, on rows that the search never saw: {metric} {show_figure(event.metrics['test'][metric])}", "bold"
+                f"test, on rows that the search never saw: {metric} {show_figure(event.metrics['test'][metric])}",
+                "bold",
             )
         self._line(f"report: {event.run / 'report.html'} · trials: {event.run / 'search' / 'trials.csv'}")
         self._line(f"predict with: chainrule predict {event.run} FILE")

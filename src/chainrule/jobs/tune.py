@@ -20,7 +20,6 @@ from chainrule.jobs import folder as folders
 from chainrule.jobs.derived import finish, write_model
 from chainrule.jobs.events import Event, Finished, Said, SearchFinished, SearchOpened, Warned
 from chainrule.jobs.fit import save_run
-from chainrule.jobs.folder import RunFolder
 from chainrule.jobs.folds import needs_validation
 from chainrule.jobs.material import Material, make_material, read_again, reading_of
 from chainrule.jobs.planning import plan_for
@@ -40,7 +39,7 @@ from chainrule.train.metrics import metric_named
 from chainrule.train.proposals import check_method, count_trials, load_optuna
 from chainrule.train.recipe import Recipe
 from chainrule.train.search_defaults import default_space
-from chainrule.train.settings import Settings, flag_of, parse_value, with_named
+from chainrule.train.settings import Settings, flag_of, with_named
 from chainrule.train.space import Space, parse_space, read_space
 from chainrule.train.training import Training
 
@@ -207,7 +206,9 @@ def _check(search: SearchRequest) -> None:
     if search.method == "bayes":
         load_optuna()
     if search.folds is not None and search.folds < 0:
-        raise SettingError(f"--folds takes 0 or more (0 and 1: one part of the rows is held out); got {search.folds}")
+        raise SettingError(
+            f"--folds takes 0 or more (0 and 1: one part of the rows is held out); got {search.folds}"
+        )
     if search.budget_seconds is not None and not search.budget_seconds > 0:
         raise SettingError(f"--budget-seconds must be above 0; got {search.budget_seconds:g}")
     settings = search.fit.settings
@@ -228,7 +229,9 @@ def _held_back(search: SearchRequest) -> Request:
     """Return the request with the rows that are held back: for the test always, to validate where something waits."""
     settings = search.fit.settings
     validation = (settings.validation or VALIDATION) if needs_validation(settings) else 0.0
-    held = replace(settings, folds=0, validation=validation, test=TEST if settings.test is None else settings.test)
+    held = replace(
+        settings, folds=0, validation=validation, test=TEST if settings.test is None else settings.test
+    )
     return replace(search.fit, settings=held)
 
 
@@ -247,15 +250,21 @@ def _space_of(search: SearchRequest, model: str) -> Space:
         space = parse_space(search.space, _hints(model))
     both = [name for name in space.settings if name in given]
     if both:
-        raise SettingError(f"{both[0]} is in the space and given as {flag_of(both[0])}; leave out one of them")
+        raise SettingError(
+            f"{both[0]} is in the space and given as {flag_of(both[0])}; leave out one of them"
+        )
     if search.method == "halving" and "epochs" in space.settings:
-        raise SettingError("halving trains by epochs itself, so that epochs cannot be searched; give them as --epochs")
+        raise SettingError(
+            "halving trains by epochs itself, so that epochs cannot be searched; give them as --epochs"
+        )
     return space
 
 
 def _said(settings: Settings) -> list[str]:
     usual = Settings()
-    return [item.name for item in fields(Settings) if getattr(settings, item.name) != getattr(usual, item.name)]
+    return [
+        item.name for item in fields(Settings) if getattr(settings, item.name) != getattr(usual, item.name)
+    ]
 
 
 def _search(
@@ -314,7 +323,9 @@ def _refit(
     best = made.ranking[0]
     assert best.score is not None
     recipe, material = made.candidates.winner(made.recipe_of(best), _note(made, best))
-    yield Said(text=f"training the best, trial {best.number}, on all {len(material.split.train):,} rows outside the test")
+    yield Said(
+        text=f"training the best, trial {best.number}, on all {len(material.split.train):,} rows outside the test"
+    )
     recipe, training = _planned(recipe, material, request.runs)
     with recipe.plan.applied() as device:
         draw_start_(training.step.objective.model, recipe)

@@ -66,7 +66,9 @@ def count_trials(space: Space, method: str, asked: int | None) -> int:
     return count
 
 
-def propose(space: Space, method: str, tried: Sequence[Tried], count: int, seed: int, trials: int) -> list[Values]:
+def propose(
+    space: Space, method: str, tried: Sequence[Tried], count: int, seed: int, trials: int
+) -> list[Values]:
     """Return the next `count` combinations after those `tried`, of `trials` in all; fewer where the space has no more."""
     if method == "bayes" and len(tried) >= min(STARTS, trials):
         return _improving(space, tried, count, seed)
@@ -80,7 +82,9 @@ def _drawn(space: Space, seed: int) -> Iterator[Values]:
     seen: set[str] = set()
     for number in itertools.count():
         for attempt in range(_TRIES):
-            shares = [mix(seed, "search", number, place, attempt) / 2**63 for place in range(len(space.settings))]
+            shares = [
+                mix(seed, "search", number, place, attempt) / 2**63 for place in range(len(space.settings))
+            ]
             values = space.at(shares)
             if repr(values) not in seen:
                 break
@@ -106,8 +110,9 @@ def _improving(space: Space, tried: Sequence[Tried], count: int, seed: int) -> l
             return CategoricalDistribution(tuple(range(len(part.values))))
         if part.values is not None:  # places in order: nearby values are near
             return IntDistribution(0, len(part.values) - 1)
-        kind = IntDistribution if part.is_whole else FloatDistribution
-        return kind(part.low, part.high, log=part.is_log) if not part.is_whole else kind(int(part.low), int(part.high), log=part.is_log)
+        if part.is_whole:
+            return IntDistribution(int(part.low), int(part.high), log=part.is_log)
+        return FloatDistribution(part.low, part.high, log=part.is_log)
 
     distributions = {name: distribution(part) for name, part in space.settings.items()}
     worst = max((one.cost for one in tried if one.cost is not None), default=0.0)

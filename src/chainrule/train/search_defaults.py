@@ -38,7 +38,10 @@ def default_space(model: str, given: Collection[str], accepted: Mapping[str, Any
     The loss of a question with two or more classes stays its own: others answer another question.
     """
     taken = set(given) | ({"layers", "units"} if "hidden" in given else set())
-    space = SPACES.get(model, {name: _TRAINING[name] for name in ("learning_rate", "optimizer", "weight_decay", "batch_size")})
+    space = SPACES.get(
+        model,
+        {name: _TRAINING[name] for name in ("learning_rate", "optimizer", "weight_decay", "batch_size")},
+    )
     own = {"layers", "units"} if "hidden" in accepted else set()
     return {
         name: values

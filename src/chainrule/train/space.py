@@ -108,7 +108,7 @@ class Space:
         for name, part in self.settings.items():
             if part.values is None:
                 raise SettingError(
-                    f"a grid needs every value, but the range of {name} has no steps; add them, such as \"steps\": 8, or take "
+                    f'a grid needs every value, but the range of {name} has no steps; add them, such as "steps": 8, or take '
                     "--method random"
                 )
         values = [part.values or () for part in self.settings.values()]
@@ -117,7 +117,9 @@ class Space:
 
     def at(self, shares: Sequence[float]) -> Values:
         """Return the combination that lies at a share of each setting. Shapes: shares, one for each setting, in [0, 1)"""
-        return {name: part.at(share) for (name, part), share in zip(self.settings.items(), shares, strict=True)}
+        return {
+            name: part.at(share) for (name, part), share in zip(self.settings.items(), shares, strict=True)
+        }
 
     def to_json(self) -> dict[str, Any]:
         """Return the space as it is written in a file."""
@@ -135,7 +137,9 @@ def read_space(path: Path, model_hints: Callable[[], Mapping[str, Any]]) -> Spac
     try:
         text = path.read_text("utf-8")
     except FileNotFoundError:
-        raise DataError(f"there is no file {shown}; --space takes a .json or .toml file, or the word defaults") from None
+        raise DataError(
+            f"there is no file {shown}; --space takes a .json or .toml file, or the word defaults"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{shown} cannot be read: {visible(error)}") from error
     try:
@@ -195,10 +199,14 @@ def _unknown(name: str, known: Mapping[str, Any], where: str) -> ChainruleError:
         )
     shown = visible(name, 40)
     if name.lower() in _OTHERS_SAY:
-        return UnknownNameError(f"{where}no setting is called '{shown}'; it is {_OTHERS_SAY[name.lower()]} here")
+        return UnknownNameError(
+            f"{where}no setting is called '{shown}'; it is {_OTHERS_SAY[name.lower()]} here"
+        )
     close = nearest(name, known)
     hint = f"; did you mean {' or '.join(repr(one) for one in close)}?" if close else ""
-    return UnknownNameError(f"{where}no setting is called '{shown}'{hint} (of {len(known)}: {', '.join(sorted(known))})")
+    return UnknownNameError(
+        f"{where}no setting is called '{shown}'{hint} (of {len(known)}: {', '.join(sorted(known))})"
+    )
 
 
 def _part(name: str, said: Any, kind: Any, where: str) -> Choices | Range:
@@ -223,7 +231,9 @@ def _range(name: str, said: Mapping[str, Any], kind: Any, where: str) -> Range:
         if key not in _RANGE:
             close = nearest(str(key), _RANGE)
             hint = f"; did you mean '{close[0]}'?" if close else ""
-            raise UnknownNameError(f"{where}a range has low, high, log and steps; got '{visible(key, 40)}'{hint}")
+            raise UnknownNameError(
+                f"{where}a range has low, high, log and steps; got '{visible(key, 40)}'{hint}"
+            )
     for key in ("low", "high"):
         if key not in said:
             raise SettingError(f"{where}a range needs low and high; {key} is missing")
@@ -237,13 +247,17 @@ def _range(name: str, said: Mapping[str, Any], kind: Any, where: str) -> Range:
     is_log, steps = said.get("log", False), said.get("steps")
     if not isinstance(is_log, bool):
         raise SettingError(f"{where}log takes true or false; got {visible(repr(is_log), 40)}")
-    if steps is not None and (isinstance(steps, bool) or not isinstance(steps, int) or not 2 <= steps <= MOST_VALUES):
+    if steps is not None and (
+        isinstance(steps, bool) or not isinstance(steps, int) or not 2 <= steps <= MOST_VALUES
+    ):
         raise SettingError(
             f"{where}steps is how many values there are from low to high, 2 to {MOST_VALUES:,}; got {visible(repr(steps), 40)}"
         )
     if low >= high:
         one = f" (one value: [{low:g}])" if low == high else ""
-        raise SettingError(f"{where}the range is empty: low must be below high; got low {low:g} and high {high:g}{one}")
+        raise SettingError(
+            f"{where}the range is empty: low must be below high; got low {low:g} and high {high:g}{one}"
+        )
     if is_log and low <= 0:
         raise SettingError(f"{where}a logarithmic range begins above 0; got low {low:g}")
     return Range(low=low, high=high, is_log=is_log, steps=steps, is_whole=is_whole)
@@ -251,7 +265,7 @@ def _range(name: str, said: Mapping[str, Any], kind: Any, where: str) -> Range:
 
 def _checked(name: str, value: Any, kind: Any, where: str) -> Any:
     """Return a value as the setting takes it. Raises: SettingError, UnknownNameError naming file and key"""
-    made = tuple(value) if isinstance(value, list) else value
+    made: Any = tuple(value) if isinstance(value, list) else value
     if not any(_is_of(made, option) for option in _options(kind)):
         raise SettingError(f"{where}takes {_in_words(kind)}; got {visible(repr(value), 40)}")
     try:
@@ -305,7 +319,9 @@ _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: 
 
 def _in_words(kind: Any) -> str:
     said = [
-        f"a list of {_WORDS[typing.get_args(one)[0]].removeprefix('a ')}s" if typing.get_origin(one) else _WORDS[one]
+        f"a list of {_WORDS[typing.get_args(one)[0]].removeprefix('a ')}s"
+        if typing.get_origin(one)
+        else _WORDS[one]
         for one in _options(kind)
     ]
     return " or ".join(said)

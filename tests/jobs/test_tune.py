@@ -123,7 +123,7 @@ def test_what_does_not_fit_together_is_refused_alone(tmp_path: Path) -> None:
     said = [trial.failure for trial in found.trials]
     assert said[0] is not None and "momentum" in said[0] and said[2] is None
     assert said[3] is not None and "one per hidden layer" in said[3]
-    with pytest.raises(SettingError, match="none of the 1 trials has a score; trial 0: .*momentum"):
+    with pytest.raises(SettingError, match=r"none of the 1 trials has a score; trial 0: .*momentum"):
         tune(space={"optimizer": ["adam"], "momentum": [0.5]}, runs=tmp_path)
 
 
@@ -174,7 +174,9 @@ def test_a_budget_ends_the_search(tmp_path: Path) -> None:
     found = tune(space=space, method="random", trials=5000, budget_seconds=1.5, epochs=20, runs=tmp_path)
     done = [trial for trial in found.trials if trial.score is not None]
     assert 1 <= len(done) < 5000 and found.search_seconds < 30 and time.perf_counter() - began < 60
-    with pytest.raises(SettingError, match="--budget-seconds 0.001 is too short for one trial of 3 networks"):
+    with pytest.raises(
+        SettingError, match=r"--budget-seconds 0\.001 is too short for one trial of 3 networks"
+    ):
         tune(space=space, method="random", budget_seconds=0.001, epochs=500, runs=tmp_path)
 
 

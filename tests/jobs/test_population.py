@@ -15,7 +15,7 @@ from torch import Tensor
 from chainrule.catalog import OPTIMIZERS
 from chainrule.data.read import read
 from chainrule.data.reading import Reading
-from chainrule.jobs.population import Entry, PopulationRun, alone, why_not_stacked
+from chainrule.jobs.population import ALONE, AUTOGRAD, DENSE, Entry, PopulationRun, alone, possible_ways
 from chainrule.jobs.preparation import prepare_run
 from chainrule.jobs.request import Request
 from chainrule.jobs.workshop import draw_start_, make_training
@@ -30,7 +30,12 @@ NEAR_ZERO = (
 )  # they divide by how long the gradient was: noise becomes a step
 
 
-def entry(data: Any = "iris", hidden: tuple[int, ...] = (10, 8), model: dict[str, Any] | None = None, **settings: Any) -> Entry:  # fmt: skip
+def entry(
+    data: Any = "iris",
+    hidden: tuple[int, ...] = (10, 8),
+    model: dict[str, Any] | None = None,
+    **settings: Any,
+) -> Entry:
     """Prepare a network of few epochs as `fit` would."""
     chosen = {"model": "mlp", "epochs": 3, "batch_size": 32, "optimizer": "adam", "learning_rate": 0.003, "schedule": "constant"}  # fmt: skip
     request = Request(
@@ -61,6 +66,9 @@ def differing(base: Entry, **values: Sequence[Any]) -> list[Entry]:
 
 
 def train(entries: list[Entry], **options: Any) -> PopulationRun:
+    """Train a population; stacks of dense layers unless something else is said."""
+    if not {"ways", "is_deterministic"} & options.keys():
+        options["ways"] = [possible_ways(entries[0])[0]]
     run = PopulationRun(entries, **options)
     for _ in run.train():
         pass
@@ -185,7 +193,7 @@ def test_members_stop_early_and_leave_the_stack() -> None:
 
 def test_members_that_were_taken_out_keep_what_they_learned() -> None:
     entries = differing(entry(epochs=6), learning_rate=[0.01, 0.003, 0.001])
-    run = PopulationRun(entries, cores=1)
+    run = PopulationRun(entries, cores=1, ways=[DENSE])
     assert sum(run.train(2)) == 6
     run.leave([1])
     kept = weights_of(run, 1)
@@ -197,13 +205,38 @@ def test_members_that_were_taken_out_keep_what_they_learned() -> None:
         assert all(map(torch.equal, weights_of(run, number), weights_of(whole, number)))
 
 
+@pytest.mark.parametrize("normalisation", ["batch", "layer", "group:2"])
+def test_layers_that_autograd_goes_through_are_stacked_too(normalisation: str) -> None:
+    base = entry(model={"normalisation": normalisation}, batch_size=40)
+    entries = differing(base, learning_rate=[0.003, 0.001], dropout=[0.1, 0.3], seed=[0, 1])
+    assert possible_ways(base) == (AUTOGRAD, ALONE)
+    run = train(entries, cores=1)
+    assert len(run.lanes) == 1
+    for number, one in enumerate(entries):
+        training = train_alone(one)
+        mine = [row["train_loss"] for row in run.history(number)]
+        assert mine == pytest.approx([row["train_loss"] for row in training.history], rel=1e-4)
+
+
 def test_networks_without_a_stack_are_trained_alone() -> None:
-    entries = differing(entry(model={"normalisation": "batch"}), learning_rate=[0.01, 0.003])
-    assert why_not_stacked(entries[0])
+    entries = differing(entry(pretrain=1), learning_rate=[0.01, 0.003])
+    assert possible_ways(entries[0]) == (ALONE,)
     run = train(entries)
     assert len(run.lanes) == 2
     for number, one in enumerate(entries):
         assert furthest(run, number, train_alone(one)) == 0
+
+
+def test_the_fastest_way_is_taken_and_can_be_told() -> None:
+    entries = differing(entry(), learning_rate=[0.01, 0.003, 0.001])
+    run = PopulationRun(entries)
+    assert run.ways[0] in (DENSE, AUTOGRAD, ALONE)
+    again = PopulationRun(entries, ways=run.ways)
+    for one in (run, again):
+        for _ in one.train():
+            pass
+    for number in range(3):
+        assert all(map(torch.equal, weights_of(run, number), weights_of(again, number)))
 
 
 def test_rows_of_ones_own_and_weights() -> None:

@@ -8,7 +8,11 @@ depends neither on how many cores there are nor on which lane comes first.
 from __future__ import annotations
 
 import copy
+import functools
+import itertools
+import math
 import os
+import time
 from collections.abc import Collection, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
@@ -19,12 +23,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from chainrule.core.errors import SettingError
+from chainrule.core.errors import SettingError, TrainingFailed
 from chainrule.jobs.lanes import AloneLane, Lane, StackLane, one_thread
 from chainrule.jobs.material import Material
 from chainrule.jobs.separation import is_perceptron
 from chainrule.jobs.workshop import (
     draw_start_,
+    empty_task,
     hyperparameters,
     is_of_catalogue,
     make_model,
@@ -33,16 +38,18 @@ from chainrule.jobs.workshop import (
     make_training,
 )
 from chainrule.train.course import Row
-from chainrule.train.dense_chain import dense_chain
 from chainrule.train.loop import judge
 from chainrule.train.member import Member
 from chainrule.train.metrics import metric_named
 from chainrule.train.plan import Plan
+from chainrule.train.population import Population
 from chainrule.train.recipe import Recipe
 from chainrule.train.settings import Settings
 from chainrule.train.stack_training import StackTraining
+from chainrule.train.stacked_memory import why_not_stacked
 from chainrule.train.stopping import Stopping
 from chainrule.train.task import Task
+from chainrule.train.training import Training
 
 OWN = (
     "learning_rate", "weight_decay", "l1", "momentum", "beta1", "beta2", "rho", "epsilon", "dropout", "seed",
@@ -50,6 +57,9 @@ OWN = (
     "lowest_rate", "patience", "stop_tolerance", "stop_on_no_decrease", "plan",
 )  # fmt: skip
 MOST = 32  # members of a stack: their weights and layers then stay in a core's own cache
+FEW = 4  # members, at the least, for which one more stack pays
+TRIED, UPDATES = 8, 5  # members and updates that a way is tried with
+DENSE, AUTOGRAD, ALONE = "stacked, dense", "stacked", "alone"
 CORES = os.cpu_count() or 1
 _NOTHING = Settings()
 
@@ -83,11 +93,13 @@ class PopulationRun:
         cores: int | None = None,
         most: int = MOST,
         is_deterministic: bool = False,
+        ways: Sequence[str] | None = None,
     ) -> None:
         """`most` is how many members a stack may have; `cores` how many lanes run side by side.
 
-        `is_deterministic`: a network that stands alone goes the way of a stack too, where it has one, so that its bits do
-        not depend on how many others there are.
+        Networks that are alike go the way that is fastest in a few updates on copies of them. `ways` are those of an
+        earlier population of the same networks: bits are the same then. `is_deterministic`: nothing is measured, and a
+        network that stands alone goes the way of a stack too, where its bits do not depend on how many others there are.
         """
         self.entries = list(entries)
         self.cores = cores or CORES
@@ -97,11 +109,16 @@ class PopulationRun:
         self.lanes: list[Lane] = []
         self._lane_of: dict[int, Lane] = {}
         self.ready: set[int] = set()  # networks whose lane has come to the end of the latest `train`
-        for numbers in self._groups(most):
-            stacks = len(numbers) > 1 or (is_deterministic and not why_not_stacked(self.entries[numbers[0]]))
-            lane = self._stack(numbers) if stacks else self._alone(numbers[0])
-            self.lanes.append(lane)
-            self._lane_of |= dict.fromkeys(numbers, lane)
+        self.ways = [] if ways is None else list(ways)
+        for place, alike in enumerate(self._alike()):
+            if ways is None:
+                self.ways.append(self._way(alike, is_deterministic))
+            way = self.ways[place]
+            for numbers in self._parts(alike, 1 if way == ALONE else most):
+                lane = self._alone(numbers[0]) if way == ALONE else self._stack(numbers, way)
+                self.lanes.append(lane)
+                self._lane_of |= dict.fromkeys(numbers, lane)
+        self.lanes.sort(key=lambda lane: lane.numbers[0])  # those that were given first are ready first
 
     def train(self, epochs: int | None = None) -> Generator[int, None, None]:
         """Train for so many epochs each, or to the end, and report epochs made (of one network each) as they come.
@@ -193,37 +210,54 @@ class PopulationRun:
 
     # ---- lanes
 
-    def _groups(self, most: int) -> list[list[int]]:
-        """Return the numbers of the networks of each lane, at most so many, in stacks of nearly equal size."""
-        alike: dict[Any, list[int]] = {}
+    def _alike(self) -> list[list[int]]:
+        """Return the numbers of the networks that could stand in one stack, in the order of their first ones."""
+        found: dict[Any, list[int]] = {}
         for number, entry in enumerate(self.entries):
-            key = number if why_not_stacked(entry) else _key(entry)
-            alike.setdefault(key, []).append(number)
-        groups = []
-        for numbers in alike.values():
-            parts = max(
-                -(-len(numbers) // most), min(self.cores if len(alike) < self.cores else 1, len(numbers))
-            )
-            groups += [part.tolist() for part in np.array_split(np.array(numbers), parts)]
-        return sorted(groups)  # those that were given first are ready first
+            found.setdefault(_key(entry), []).append(number)
+        return list(found.values())
+
+    def _way(self, numbers: list[int], is_deterministic: bool) -> str:
+        """Return how networks that are alike are trained."""
+        possible = possible_ways(self.entries[numbers[0]])
+        if is_deterministic:
+            return DENSE if DENSE in possible else ALONE
+        if len(possible) == 1 or len(numbers) == 1:
+            return ALONE
+        some = numbers[:TRIED]
+        with one_thread():
+            seconds = {way: self._seconds(some, way) for way in possible}
+        return min(possible, key=seconds.__getitem__)
+
+    def _seconds(self, numbers: list[int], way: str) -> float:
+        """Return what an update takes for one network, on copies."""
+        if way == ALONE:
+            return least_seconds(self._alone_training(numbers[0]).reports())
+        return least_seconds(self._stack_training(numbers, way).trial()) / len(numbers)
+
+    def _parts(self, numbers: list[int], most: int) -> list[list[int]]:
+        """Return networks in stacks of nearly equal size: at most so many each, and as many stacks as there are cores."""
+        parts = max(-(-len(numbers) // most), min(self.cores, len(numbers) // FEW))
+        return [part.tolist() for part in np.array_split(np.array(numbers), parts)]
 
     def _alone(self, number: int) -> Lane:
-        entry = self.entries[number]
+        return AloneLane(number, functools.partial(self._alone_training, number))
 
-        def make() -> Any:
-            recipe, material = alone(entry)
-            training = make_training(recipe, material, torch.device("cpu"))
-            draw_start_(training.step.objective.model, recipe)
-            return training
+    def _alone_training(self, number: int) -> Training:
+        recipe, material = alone(self.entries[number])
+        training = make_training(recipe, material, torch.device("cpu"))
+        draw_start_(training.step.objective.model, recipe)
+        return training
 
-        return AloneLane(number, make)
+    def _stack(self, numbers: list[int], way: str) -> Lane:
+        return StackLane(numbers, self._stack_training(numbers, way))
 
-    def _stack(self, numbers: list[int]) -> Lane:
+    def _stack_training(self, numbers: list[int], way: str) -> StackTraining:
         first = self.entries[numbers[0]].recipe.settings
         task, targets = self._task(numbers[0])
         inputs = self.entries[numbers[0]].material.inputs
         assert isinstance(inputs, Tensor) and isinstance(first.batch_size, int) and first.optimizer
-        stack = StackTraining(
+        return StackTraining(
             [self._member(number) for number in numbers],
             copy.copy(task),  # its mode changes while rows are judged, and other lanes are training
             inputs,
@@ -234,8 +268,8 @@ class PopulationRun:
             clip_norm=first.clip_norm,
             clip_value=first.clip_value,
             decay_with_loss=bool(first.decay_with_loss),
+            is_dense=way == DENSE,
         )
-        return StackLane(numbers, stack)
 
     def _member(self, number: int) -> Member:
         entry = self.entries[number]
@@ -310,31 +344,34 @@ class PopulationRun:
         return self._tasks[key]
 
 
-def why_not_stacked(entry: Entry) -> str | None:
-    """Say in words why a network cannot be trained in a stack, None if it can."""
-    settings = entry.recipe.settings
-    for asked, reason in (
-        (settings.augment, "its pictures are changed on the way"),
-        (settings.pretrain, "its layers are pre-trained"),
-        (not is_of_catalogue(entry.recipe), "it is no network of the catalogue"),
-        (not isinstance(entry.material.inputs, Tensor), "its data is read batch by batch"),
-        (is_perceptron(entry.recipe), "a perceptron looks at its margin after each epoch"),
-    ):
-        if asked:
-            return reason
+def possible_ways(entry: Entry) -> tuple[str, ...]:
+    """Return how a network and others like it can be trained, the one that is preferred first."""
+    settings, recipe = entry.recipe.settings, entry.recipe
+    if settings.augment or settings.pretrain or not is_of_catalogue(recipe) or is_perceptron(recipe):
+        return (ALONE,)
+    if not isinstance(entry.material.inputs, Tensor):
+        return (ALONE,)
     try:
-        target = entry.recipe.schema.target
-        units = len(target.classes or target.names)
-        chain = dense_chain(make_model(entry.recipe, units, None))
-    except SettingError as error:
-        return str(error)
-    return "a layer has no bias" if any(layer.linear.bias is None for layer in chain) else None
+        population = Population([make_model(recipe, empty_task(recipe).units, None)])
+    except SettingError:
+        return (ALONE,)
+    return (AUTOGRAD, ALONE) if why_not_stacked(population) else (DENSE, AUTOGRAD, ALONE)
+
+
+def least_seconds(updates: Iterator[object]) -> float:
+    """Return the least seconds between some updates, infinity where they fail."""
+    seconds = []
+    try:
+        for _ in zip(range(UPDATES), updates, strict=False):
+            seconds.append(time.perf_counter())
+    except TrainingFailed:
+        return math.inf
+    return min((after - before for before, after in itertools.pairwise(seconds)), default=0.0)
 
 
 def alone(entry: Entry) -> tuple[Recipe, Material]:
     """Return recipe and material of a network as if it were trained by itself: on one thread."""
-    step = "autograd" if why_not_stacked(entry) else "dense"
-    plan = Plan(device="cpu", threads=1, step=step)
+    plan = Plan(device="cpu", threads=1, step="dense" if DENSE in possible_ways(entry) else "autograd")
     split = entry.material.split if entry.rows is None else replace(entry.material.split, train=entry.rows)
     return replace(entry.recipe, plan=plan), replace(entry.material, split=split)
 

@@ -52,7 +52,8 @@ def stacked(networks: Sequence[nn.Module]) -> nn.Sequential:
         make = _FORMS.get(type(layer))
         if make is None:
             raise SettingError(f"layer {name} ({type(layer).__name__}) has no form for a stack of networks")
-        if any(repr(other) != repr(layer) for other in same) and not isinstance(layer, Dropout):
+        others = {id(other): other for other in same if other is not layer}.values()
+        if not isinstance(layer, Dropout) and any(repr(other) != repr(layer) for other in others):
             raise SettingError(f"the networks of a stack differ at layer {name}: {layer}")
         layers[name] = make(same)
     made = nn.Sequential()

@@ -22,7 +22,7 @@ from chainrule.train.course import Course
 from chainrule.train.loop import watch
 from chainrule.train.member import Member
 from chainrule.train.population import Population
-from chainrule.train.stacked_step import StackedStep
+from chainrule.train.stacked_step import Bind, StackedAutogradStep, StackedDenseStep, StackedStep
 from chainrule.train.task import Task
 
 
@@ -30,7 +30,8 @@ class StackTraining:
     """Members on the rows of one tensor, trained together; each is what it would be alone.
 
     Members have equally many rows and one batch size, so that their updates fall together. Those that are over leave the
-    stack when no more than half are left. Wherever a member stands in the stack, its bits are the same, on one thread.
+    stack when no more than half are left. Where backprop is written out, a member's bits are the same wherever it stands
+    in the stack, on one thread.
     """
 
     def __init__(
@@ -46,7 +47,9 @@ class StackTraining:
         clip_norm: float | None = None,
         clip_value: float | None = None,
         decay_with_loss: bool = False,
+        is_dense: bool = True,
     ) -> None:
+        """`is_dense`: backprop is written out, for chains of dense layers; else it is autograd's."""
         self.members = list(members)
         self.courses: list[Course] = [member.new_course() for member in members]
         self.task = task
@@ -54,7 +57,7 @@ class StackTraining:
         self.targets = targets
         self.batch_size = batch_size
         self.epoch = 0
-        self._optimizer, self._penalty = optimizer, penalty
+        self._optimizer, self._penalty, self._is_dense = optimizer, penalty, is_dense
         self._around = {"clip_norm": clip_norm, "clip_value": clip_value, "decay_with_loss": decay_with_loss}
         self._best: dict[int, dict[str, Tensor]] = {}
         self._last: dict[int, dict[str, Tensor]] = {}  # of members that have left
@@ -70,7 +73,11 @@ class StackTraining:
         self._is_shared = len({_key(member) for member in placed}) == 1
         self._weights = _weights(placed)
         bind = functools.partial(bind_rule, placed, self._optimizer, self._penalty)
-        self.step = StackedStep(population, self.task, bind, **self._around)  # type: ignore[arg-type]
+        self.step = self._make_step(population, bind)
+
+    def _make_step(self, population: Population, bind: Bind) -> StackedStep:
+        make = StackedDenseStep if self._is_dense else StackedAutogradStep
+        return make(population, self.task, bind, **self._around)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -91,6 +98,14 @@ class StackTraining:
             self._train_epoch()
             self.epoch += 1
             yield len(going)
+
+    def trial(self) -> Iterator[int]:
+        """Make the updates of the first epoch, one by one, and report each: to see how long they take."""
+        schedules = [member.schedule for member in self.members]
+        for place, batch in enumerate(self._batches()):
+            self.step.prepare(place, _factors(schedules, place))
+            self.step(*batch)
+            yield place
 
     def leave(self, numbers: Sequence[int]) -> None:
         """Take members out of the stack: what they have learned stays."""
@@ -122,10 +137,8 @@ class StackTraining:
             networks.append(copy.deepcopy(member.network))
             networks[-1].load_state_dict(self.state_of(number))
         members = len(networks)
-        reader = StackedStep(
-            Population(networks),
-            self.task,
-            lambda p: (optimizer("sgd", p, learning_rate=1.0, members=members), None),
+        reader = self._make_step(
+            Population(networks), lambda p: (optimizer("sgd", p, learning_rate=1.0, members=members), None)
         )
         return dict(enumerate(reader.outputs(self.inputs[rows])))
 

@@ -47,6 +47,15 @@ class StackedMemory:
         return [p for pair in zip(self.weights, self.biases, strict=True) for p in pair]
 
 
+def why_not_stacked(population: Population) -> str | None:
+    """Say in words why backprop through a population cannot be written out, None if it can."""
+    try:
+        StackedMemory(population)
+    except SettingError as error:
+        return str(error)
+    return None
+
+
 def _fill_up(own: nn.Parameter) -> nn.Parameter:
     """Return a parameter filled up, and make the given one a view of it."""
     whole = torch.zeros(len(own), *(filled_up(n) for n in own.shape[1:]), dtype=own.dtype)

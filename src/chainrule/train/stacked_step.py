@@ -1,12 +1,14 @@
-"""Backpropagation written out for a stack of chains of dense layers: one update of every member at once."""
+"""One update of every member of a stack at once: the rule with rates per member, around either way to the gradients."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from chainrule.nn.noise import Dropout
 from chainrule.optim.clipping import clip_norm_per_member_, clip_value_
 from chainrule.optim.kernel import Kernel
 from chainrule.optim.penalties import Penalty
@@ -20,18 +22,21 @@ from chainrule.train.task import Task
 EVALUATION_ROWS = 256  # of validation at once: what a stack of layers makes of them stays in the cache
 
 
-class StackedStep:
-    """An update rule with rates per member, bound to a population of chains of dense layers.
+Bind = Callable[[list[nn.Parameter]], tuple[Rule, Penalty | None]]
 
-    A member whose loss is not finite spoils itself alone. Whatever the neighbours are, a member has the same bits, on one
-    thread. `bind` makes the update rule, and the penalty around it, for the parameters of all layers (`StackedMemory`).
+
+class StackedStep:
+    """An update rule with rates per member, bound to a population. A member whose loss is not finite spoils itself alone.
+
+    `bind` makes the update rule, and the penalty around it, for the parameters of all layers.
     """
 
     def __init__(
         self,
         population: Population,
         task: Task,
-        bind: Callable[[list[nn.Parameter]], tuple[Rule, Penalty | None]],
+        parameters: list[nn.Parameter],
+        bind: Bind,
         *,
         clip_norm: float | None = None,
         clip_value: float | None = None,
@@ -39,18 +44,15 @@ class StackedStep:
     ) -> None:
         self.population = population
         self.task = task
-        self.memory = StackedMemory(population)
-        self._parameters = self.memory.parameters()
-        self.optimizer, self.penalty = bind(self._parameters)
-        if isinstance(self.optimizer, Kernel):
-            self.optimizer.bind_()
+        self._parameters = parameters
+        self.optimizer, self.penalty = bind(parameters)
         self.clip_norm = clip_norm
         self.clip_value = clip_value
         self.decay_with_loss = decay_with_loss
         self.running_losses: Tensor | None = None
         self._rates = [self._each(group["lr"]) for group in self.optimizer.param_groups]
         self._decays = [self._each(group["weight_decay"]) for group in self.optimizer.param_groups]
-        self._passes: dict[tuple[int, bool, bool], StackedPass] = {}
+        self._noise = [layer for layer in population.modules() if isinstance(layer, Dropout)]
 
     def _each(self, value: float | Tensor) -> Tensor:
         return torch.as_tensor(value, dtype=torch.float64).expand(len(self.population))
@@ -59,9 +61,8 @@ class StackedStep:
         """Say which update comes next, counted from 0, and the factor on each learning rate. Shapes: (members,)."""
         for group, rates in zip(self.optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rates * rate_factors
-        for dropout in self.memory.dropouts:
-            if dropout is not None:
-                dropout.step = number
+        for layer in self._noise:
+            layer.step = number
 
     @property
     def rates(self) -> Tensor:
@@ -89,6 +90,33 @@ class StackedStep:
             self.optimizer.step()
             self.penalty.after_update_(self.rates)
         return losses
+
+    def differentiate(self, inputs: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
+        """Take every member's loss and gradient and move nothing."""
+        raise NotImplementedError
+
+    def outputs(self, inputs: Tensor) -> Tensor:
+        """Return what every member answers, as in prediction. Shapes: as a call's -> (members, rows, units)."""
+        raise NotImplementedError
+
+    def _scale_decay(self, losses: Tensor) -> None:
+        """Set each weight decay to its full value times the running mean of the member's loss, at most 1."""
+        before = losses.clamp_max(1.0) if self.running_losses is None else self.running_losses
+        self.running_losses = RUNNING * before + (1 - RUNNING) * losses
+        share = self.running_losses.clamp_max(1.0)
+        for group, decays in zip(self.optimizer.param_groups, self._decays, strict=True):
+            group["weight_decay"] = decays * share
+
+
+class StackedDenseStep(StackedStep):
+    """Chains of dense layers: backprop written out. Whatever its neighbours are, a member has the same bits, on one thread."""
+
+    def __init__(self, population: Population, task: Task, bind: Bind, **around: Any) -> None:
+        self.memory = StackedMemory(population)
+        super().__init__(population, task, self.memory.parameters(), bind, **around)
+        if isinstance(self.optimizer, Kernel):
+            self.optimizer.bind_()
+        self._passes: dict[tuple[int, bool, bool], StackedPass] = {}
 
     def differentiate(self, inputs: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
         """Take every member's loss and gradient and move nothing."""
@@ -120,10 +148,29 @@ class StackedStep:
         found.inputs[..., : inputs.shape[-1]].copy_(inputs)
         return found
 
-    def _scale_decay(self, losses: Tensor) -> None:
-        """Set each weight decay to its full value times the running mean of the member's loss, at most 1."""
-        before = losses.clamp_max(1.0) if self.running_losses is None else self.running_losses
-        self.running_losses = RUNNING * before + (1 - RUNNING) * losses
-        share = self.running_losses.clamp_max(1.0)
-        for group, decays in zip(self.optimizer.param_groups, self._decays, strict=True):
-            group["weight_decay"] = decays * share
+
+class StackedAutogradStep(StackedStep):
+    """Any layers that have a form for a stack: one graph for all members."""
+
+    def __init__(self, population: Population, task: Task, bind: Bind, **around: Any) -> None:
+        super().__init__(population, task, list(population.parameters()), bind, **around)
+
+    def differentiate(self, inputs: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
+        self.population.train()
+        members = len(self.population)
+        if inputs.dim() == 2:
+            inputs, targets = (t.expand(members, *t.shape) for t in (inputs, targets))
+        losses = self.task.losses(self.population(inputs), targets)
+        means = (losses if weights is None else losses * weights).mean(-1)
+        for parameter in self._parameters:
+            parameter.grad = None
+        means.sum().backward()  # type: ignore[no-untyped-call]
+        return means.detach()
+
+    def outputs(self, inputs: Tensor) -> Tensor:
+        self.population.eval()
+        if inputs.dim() == 2:
+            inputs = inputs.expand(len(self.population), *inputs.shape)
+        with torch.no_grad():
+            outputs: Tensor = self.population(inputs)
+        return outputs

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -307,9 +308,12 @@ class MultiClass(Classification):
 
     def _unweighted(self, outputs: Tensor, targets: Tensor) -> Tensor:
         if self.label_smoothing and self.training:
-            return nn.functional.cross_entropy(
-                outputs, targets, reduction="none", label_smoothing=self.label_smoothing
+            smoothed = functools.partial(
+                nn.functional.cross_entropy, reduction="none", label_smoothing=self.label_smoothing
             )
+            if outputs.dim() == 2:
+                return smoothed(outputs, targets)
+            return smoothed(outputs.flatten(0, -2), targets.flatten()).view(targets.shape)
         return super()._unweighted(outputs, targets)
 
     def _unweighted_derivative(self, outputs: Tensor, targets: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ from chainrule.jobs.fit import save_run
 from chainrule.jobs.folds import needs_validation
 from chainrule.jobs.material import Material, make_material, read_again, reading_of
 from chainrule.jobs.planning import plan_for
-from chainrule.jobs.population import MOST, Entry, alone, why_not_stacked
+from chainrule.jobs.population import DENSE, MOST, Entry, alone, possible_ways
 from chainrule.jobs.preparation import load_model_settings, prepare_run
 from chainrule.jobs.request import Request, called, check_initial, check_names, divided
 from chainrule.jobs.run import Run
@@ -368,7 +368,7 @@ def _planned(recipe: Recipe, material: Material, runs: Path) -> tuple[Recipe, Tr
     settings = recipe.settings
     device = torch.device("cpu")
     entry = Entry(recipe=recipe, material=material)
-    if settings.plan == "auto" and settings.device in ("auto", "cpu") and not why_not_stacked(entry):
+    if settings.plan == "auto" and settings.device in ("auto", "cpu") and DENSE in possible_ways(entry):
         recipe, _ = alone(entry)
         return recipe, make_training(recipe, material, device)
     training = make_training(recipe, material, device)

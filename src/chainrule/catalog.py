@@ -91,6 +91,18 @@ CLASSICAL = {
         "the vote, or the mean, of the nearest training rows",
         "instance-based",
     ),
+    "kernel-regression": _classical(
+        "smoothing:kernel_regression",
+        "the mean of all training rows, weighted by nearness; few inputs",
+        "instance-based",
+        VALUES,
+    ),
+    "local-regression": _classical(
+        "smoothing:local_regression",
+        "a line through the training rows near by; few inputs",
+        "instance-based",
+        VALUES,
+    ),
     "naive-bayes": _classical(
         "gaussians:naive_bayes",
         "a normal distribution per class and input, as if inputs were independent",

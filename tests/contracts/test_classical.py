@@ -10,6 +10,7 @@ import pytest
 
 from chainrule.catalog import CLASSES, CLASSICAL, FAMILIES, VALUES
 from chainrule.core.errors import RunError, SettingError, UnknownNameError
+from chainrule.jobs.classical import PACKAGES
 from chainrule.jobs.preparation import load_model_settings
 from chainrule.models.classical import build_classical, classical_settings
 from chainrule.train.classical import FittedModel, fit_classical
@@ -41,8 +42,14 @@ def rows(kind: str, units: int, count: int = 90, seed: int = 0) -> tuple[np.ndar
     return random.normal(size=(count, 3)) + 3 * np.eye(3)[y], y.astype(np.int64)
 
 
+def skip_without(name: str) -> None:
+    """Leave out what an extra brings that is not installed."""
+    if name in PACKAGES:
+        pytest.importorskip(PACKAGES[name])
+
+
 def fitted(name: str, kind: str, units: int, x: np.ndarray, y: np.ndarray, **settings: Any) -> FittedModel:
-    pytest.importorskip("lightgbm") if name == "lightgbm" else None
+    skip_without(name)
     task = build_task(kind, [str(i) for i in range(units)])
     if isinstance(task, Regression):
         task.fit(y)
@@ -117,7 +124,7 @@ def test_a_class_without_training_rows_is_the_last_to_be_answered(name: str, kin
 
 @each_model
 def test_settings_have_types_defaults_and_near_names(name: str) -> None:
-    pytest.importorskip("lightgbm") if name == "lightgbm" else None
+    skip_without(name)
     hints = load_model_settings(name)
     assert hints.keys() == classical_settings(name).keys()
     for parameter in classical_settings(name).values():

@@ -25,10 +25,12 @@ Fit = Callable[..., Run]
 def learn(fit: Fit) -> Fit:
     """Fit on all rows as they are, with no scaling."""
 
-    def learn(x: object, y: object, model: str, **settings: object) -> Run:
+    def learn(x: object, y: object, model: str, *, task: str | None = None, **settings: object) -> Run:
         data = np.asarray(x, np.float64), np.asarray(y)
         chosen = {"scaling": "none", "folds": 0}
-        return fit(data, model=model, model_settings=settings, test=0, validation=0, settings=chosen)
+        return fit(
+            data, model=model, task=task, model_settings=settings, test=0, validation=0, settings=chosen
+        )
 
     return learn
 
@@ -309,6 +311,35 @@ def test_house_prices_solved(fit: Fit, fixtures: Path, scaling: str) -> None:
     size, bedrooms = (larger - at) / 1000, roomier - at
     assert size == pytest.approx(0.058376, abs=1e-6) and bedrooms == pytest.approx(117.314, abs=0.0005)
     assert at - 2000 * size - 3 * bedrooms == pytest.approx(-104.385, abs=0.0005)
+
+
+@pytest.mark.curriculum("CML-17")
+def test_kernel_regression_of_a_constant_is_the_constant(learn: Fit) -> None:
+    """Nadaraya–Watson: a mean with weights exp(−d²/2h²) that sum to one, also far from all rows."""
+    pytest.importorskip("statsmodels")
+    x = np.array([[0.0], [1.0], [3.0], [7.0]])
+    with_another = np.concatenate([x, [[1000.0]]])  # as a target of one value is refused
+    run = learn(with_another, [4.0, 4, 4, 4, 9], "kernel-regression", bandwidth=0.5, task="regression")
+    flat = run.predict(np.array([[-5.0], [2.2], [300.0]])).values
+    assert flat is not None and flat[:, 0].tolist() == pytest.approx([4.0] * 3)
+    y = np.array([1.0, -1.0, 2.0, 5.0])
+    run = learn(x, y, "kernel-regression", bandwidth=0.8, task="regression")
+    found = run.predict(np.array([[2.0]])).values
+    weights = np.exp(-(((x[:, 0] - 2) / 0.8) ** 2) / 2)
+    assert found is not None and found[0, 0].item() == pytest.approx(weights @ y / weights.sum(), rel=1e-6)
+
+
+@pytest.mark.curriculum("CML-19")
+def test_local_regression_follows_a_line(learn: Fit) -> None:
+    pytest.importorskip("statsmodels")
+    x = np.array([[0.0], [1.0], [3.0], [4.0], [7.0]])
+    asked = np.array([[0.5], [2.0], [6.5]])
+    line, means = (
+        learn(x, 3 * x[:, 0] - 2, model, bandwidth=1.5, task="regression").predict(asked).values
+        for model in ("local-regression", "kernel-regression")
+    )
+    assert line is not None and line[:, 0].tolist() == pytest.approx([-0.5, 4, 17.5], abs=1e-6)
+    assert means is not None and abs(means[2, 0].item() - 17.5) > 0.1
 
 
 # ---- what kinds there are

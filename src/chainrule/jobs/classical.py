@@ -31,7 +31,7 @@ from chainrule.train.settings import Settings
 from chainrule.train.task import Task
 
 ESTIMATOR = "estimator"  # name of the tensor that holds a .skops file
-PACKAGES = ("lightgbm",)  # whose version belongs in the recipe of the model of that name
+PACKAGES = {"lightgbm": "lightgbm", "kernel-regression": "statsmodels", "local-regression": "statsmodels"}
 
 
 def settle_classical(
@@ -58,7 +58,7 @@ def settle_classical(
 
 def versions_of(name: str) -> dict[str, str]:
     """Return the version of the package that a model comes from, where it is not one that all runs name."""
-    return {name: version(name)} if name in PACKAGES else {}
+    return {PACKAGES[name]: version(PACKAGES[name])} if name in PACKAGES else {}
 
 
 def versions_there(recipe: Recipe) -> dict[str, str]:

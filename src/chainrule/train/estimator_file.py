@@ -72,6 +72,7 @@ TRUSTED = (
     "builtins.list",
     "builtins.str",
     "builtins.tuple",
+    "chainrule.models.smoothing.Smoother",
     "collections.OrderedDict",
     "collections.defaultdict",
     "lightgbm.basic.Booster",

@@ -9,7 +9,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import catalog
-from chainrule.models.unsupervised import CLUSTERING, DENSITY, REDUCTION, TAGS
+from chainrule.models.unsupervised import CLUSTERING, DENSITY, REDUCTION, TAGS, scott
 
 METHODS = {name: catalog.load("method", name) for name in catalog.KINDS["method"].entries}
 Table = dict[str, np.ndarray]
@@ -129,6 +129,8 @@ def test_kernel_density_integrates_to_one() -> None:
     points = np.stack(np.meshgrid(grid, grid), -1).reshape(-1, 2)
     heights = np.exp(density.estimator.score_samples(points)).reshape(321, 321)
     assert np.trapezoid(np.trapezoid(heights, grid), grid) == pytest.approx(1, abs=1e-3)
+    rows = density_rows(cr.explore(table))
+    assert 0 < density.estimator.bandwidth < 0.7 * scott(rows), "Scott's rule is too wide for two blobs"
     assert "bandwidth" in density.why
 
 

@@ -146,6 +146,7 @@ def test_rows_that_stay_on_disk(tmp_path: Path) -> None:
         ({"loss": "hinge"}, "--set loss is of networks"),
         ({"device": "cuda"}, "--device is of networks"),
         ({"l1": 0.1}, "--set l1 is of networks"),
+        ({"loss": lambda o, t: (o - t).square().sum(-1)}, "a loss of its own, and loss= is of networks: leave it out"),
         ({"settings": {"shuffle": False}}, "--set shuffle is of networks"),
     ],
 )  # fmt: skip

@@ -34,7 +34,7 @@ from chainrule.jobs.planning import (
     try_compiling,
 )
 from chainrule.jobs.preparation import about_untrained_layers, prepare_run
-from chainrule.jobs.request import Request, called, check_initial, check_names, divided
+from chainrule.jobs.request import Request, called, check_initial, check_loss, check_names, divided
 from chainrule.jobs.run import Run
 from chainrule.jobs.show import consume
 from chainrule.jobs.workshop import draw_start_, make_training
@@ -171,6 +171,7 @@ def run_fit(request: Request) -> Iterator[Event]:
         yield from _resume(request)
         return
     check_names(request.settings)
+    check_loss(request)
     check_plan(request.settings, request.runs)
     check_initial(request)
     folders.check_place(request.runs, request.name)

@@ -154,6 +154,14 @@ def check_names(settings: Settings) -> None:
     parse_split(settings.split)
 
 
+def check_loss(request: Request) -> None:
+    """Refuse a loss of the user's for a model that is not trained by one. Raises: SettingError"""
+    if request.loss is not None and request.settings.model in CLASSICAL:
+        raise SettingError(
+            f"{request.settings.model} is a classical model with a loss of its own, and loss= is of networks: leave it out"
+        )
+
+
 def check_initial(request: Request) -> None:
     """Refuse starting weights that there are not, or of a model that brings its own. Raises: ChainruleError"""
     initial, model = request.settings.initial, request.settings.model

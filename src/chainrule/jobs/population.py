@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import itertools
 import math
 import os
 import time
@@ -226,14 +225,15 @@ class PopulationRun:
             return ALONE
         some = numbers[:TRIED]
         with one_thread():
-            seconds = {way: self._seconds(some, way) for way in possible}
-        return min(possible, key=seconds.__getitem__)
+            seconds = least_seconds({way: self._updates(some, way) for way in possible})
+        of_one = {way: took / (1 if way == ALONE else len(some)) for way, took in seconds.items()}
+        return min(possible, key=of_one.__getitem__)
 
-    def _seconds(self, numbers: list[int], way: str) -> float:
-        """Return what an update takes for one network, on copies."""
+    def _updates(self, numbers: list[int], way: str) -> Iterator[object]:
+        """Make updates of copies of networks, one by one."""
         if way == ALONE:
-            return least_seconds(self._alone_training(numbers[0]).reports())
-        return least_seconds(self._stack_training(numbers, way).trial()) / len(numbers)
+            return self._alone_training(numbers[0]).reports()
+        return self._stack_training(numbers, way).trial()
 
     def _parts(self, numbers: list[int], most: int) -> list[list[int]]:
         """Return networks in stacks of nearly equal size: at most so many each, and as many stacks as there are cores."""
@@ -358,15 +358,19 @@ def possible_ways(entry: Entry) -> tuple[str, ...]:
     return (AUTOGRAD, ALONE) if why_not_stacked(population) else (DENSE, AUTOGRAD, ALONE)
 
 
-def least_seconds(updates: Iterator[object]) -> float:
-    """Return the least seconds between some updates, infinity where they fail."""
-    seconds = []
-    try:
-        for _ in zip(range(UPDATES), updates, strict=False):
-            seconds.append(time.perf_counter())
-    except TrainingFailed:
-        return math.inf
-    return min((after - before for before, after in itertools.pairwise(seconds)), default=0.0)
+def least_seconds(ways: dict[str, Iterator[object]]) -> dict[str, float]:
+    """Return the least seconds that an update takes by each way, taken in turn; infinity for one that fails."""
+    found = dict.fromkeys(ways, math.inf)
+    for turn in range(UPDATES):
+        for way, updates in ways.items():
+            began = time.perf_counter()
+            try:
+                next(updates, None)
+            except TrainingFailed:
+                continue
+            if turn:  # the first makes memory
+                found[way] = min(found[way], time.perf_counter() - began)
+    return found
 
 
 def alone(entry: Entry) -> tuple[Recipe, Material]:

@@ -21,6 +21,7 @@ EXAMPLES = {
         "chainrule fit houses.csv --target price,rent --model linear-regression",
         "chainrule fit pictures/ --model lenet --augment flip,shift   (one folder per class)",
         "chainrule fit iris --set hidden=128,64 --set activation=tanh --dropout 0.1",
+        "chainrule fit digits --members 10 --ensemble bagging",
         "chainrule fit --resume runs/digits-mlp-1",
     ),
 }
@@ -85,6 +86,9 @@ def fit(
     schedule: Annotated[str | None, of_setting("schedule", "NAME")] = None,
     weight_decay: Annotated[float | None, of_setting("weight_decay", "X")] = None,
     dropout: Annotated[float | None, of_setting("dropout", "X")] = None,
+    members: Annotated[int | None, of_setting("members", "N")] = None,
+    ensemble: Annotated[str | None, of_setting("ensemble", "KIND")] = None,
+    vote: Annotated[str | None, of_setting("vote", "KIND")] = None,
     augment: Annotated[str | None, of_setting("augment", "NAME,…")] = None,
     patience: Annotated[int | None, of_setting("patience", "N")] = None,
     metric: Annotated[str | None, of_setting("metric", "NAME")] = None,
@@ -117,7 +121,7 @@ def fit(
     flags = {
         "model": model, "task": task, "epochs": epochs, "batch_size": parse_training("batch_size", batch_size), "optimizer": optimizer,
         "learning_rate": learning_rate, "schedule": schedule, "weight_decay": weight_decay, "dropout": dropout,
-        "patience": patience, "validation": validation, "test": test, "split": split, "seed": seed, "device": device, "plan": plan,
+        "members": members, "ensemble": ensemble, "vote": vote, "patience": patience, "validation": validation, "test": test, "split": split, "seed": seed, "device": device, "plan": plan,
         "encoding": encoding, "sheet": sheet, "metric": metric, "class_weight": class_weight, "by": by,
         "memory": memory, "columns": tuple(column) if column else None, "decimal": decimal,
         "merge_classes": merge_classes,

@@ -136,6 +136,7 @@ class _Json:
             EpochEnded,
             Finished,
             HeldOut,
+            MemberTrained,
             Opened,
             Said,
             SearchFinished,
@@ -154,6 +155,17 @@ class _Json:
                     _line({"event": "start", **dataclasses.asdict(event)})
                 case EpochEnded():
                     _line({"event": "epoch", **event.row, "is_best": event.is_best})
+                case MemberTrained():
+                    error = {} if event.error is None else {"weighted_error": event.error}
+                    _line(
+                        {
+                            "event": "member",
+                            "member": event.member,
+                            "members": event.members,
+                            **event.row,
+                            **error,
+                        }
+                    )
                 case HeldOut(is_trained=True):
                     _line({"event": "held-out", "network": event.network, "networks": event.networks})
                 case TrialEnded():

@@ -35,6 +35,7 @@ class Opened:
     plan: str
     metric: str
     settings: dict[str, Any] = field(default_factory=dict)
+    members: int | None = None  # of an ensemble whose members are trained apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,16 @@ class EpochEnded:
 
     row: dict[str, float]
     is_best: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberTrained:
+    """A member of an ensemble is trained: its number, counted from 1, its last epoch, and what boosting says of it."""
+
+    member: int
+    members: int
+    row: dict[str, float]
+    error: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +156,7 @@ Event = (
     | Opened
     | Stepped
     | EpochEnded
+    | MemberTrained
     | HeldOut
     | Finished
     | SearchOpened

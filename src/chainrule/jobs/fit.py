@@ -18,7 +18,9 @@ from chainrule.core.text import visible
 from chainrule.data.read import read
 from chainrule.jobs import folder as folders
 from chainrule.jobs.derived import finish, write_model
-from chainrule.jobs.events import EpochEnded, Event, Finished, Opened, Said, Stepped, Warned
+from chainrule.jobs.ensemble_training import EnsembleTraining, plan_of_members, training_of
+from chainrule.jobs.ensembles import check_ensemble, network_recipe, trains_apart
+from chainrule.jobs.events import EpochEnded, Event, Finished, MemberTrained, Opened, Said, Stepped, Warned
 from chainrule.jobs.fit_classical import fit_classical_run
 from chainrule.jobs.folder import RunFolder
 from chainrule.jobs.held_out import Train
@@ -39,11 +41,12 @@ from chainrule.jobs.run import Run
 from chainrule.jobs.show import consume
 from chainrule.jobs.workshop import draw_start_, make_training
 from chainrule.train.checkpoint import load_checkpoint, save_checkpoint, under
+from chainrule.train.loop import Report
 from chainrule.train.plan import make_plan
 from chainrule.train.recipe import Recipe, versions_here
 from chainrule.train.settings import Settings, parse_value, with_named
 from chainrule.train.task import LossFunction
-from chainrule.train.training import Training
+from chainrule.train.training import Training, Trains
 
 CHECKPOINT_SHARE = 0.01  # the most of a run's time that checkpoints may take
 TELL_SECONDS = 0.1  # between two reports of single updates
@@ -65,6 +68,9 @@ def fit(
     schedule: str | None = None,
     weight_decay: float | None = None,
     l1: float | None = None,
+    members: int | None = None,
+    ensemble: str | None = None,
+    vote: str | None = None,
     dropout: float | None = None,
     label_smoothing: float | None = None,
     clip_norm: float | None = None,
@@ -104,7 +110,8 @@ def fit(
     catalogue, `package.module:Name`, or a module (which is copied); `loss` a name or any callable on outputs and
     targets. `columns` says what columns are: number, category, boolean, date or ignore. `metric` chooses
     the best epoch and stands in tables; `class_weight` "balanced" makes every class count alike in the loss; `by` names
-    a column whose groups are judged apart. `l1` is the strength of an L1 penalty; `augment` names changes of training
+    a column whose groups are judged apart. `members` networks answer as one: an `ensemble` is deep, bagging, boosting or
+    snapshot, its `vote` average, majority or median. `l1` is the strength of an L1 penalty; `augment` names changes of training
     pictures, such as "flip,shift". `settings` are others by name, as --set takes them, such as {"warmup_epochs": 2}. What
     is not given is chosen from the data and stands in the recipe.
     `resume` continues a run, bit for bit on the CPU.
@@ -123,6 +130,9 @@ def fit(
         schedule=schedule,
         weight_decay=weight_decay,
         l1=l1,
+        members=members,
+        ensemble=ensemble,
+        vote=vote,
         dropout=dropout,
         label_smoothing=label_smoothing,
         clip_norm=clip_norm,
@@ -170,6 +180,7 @@ def run_fit(request: Request) -> Iterator[Event]:
     if request.resume is not None:
         yield from _resume(request)
         return
+    check_ensemble(request)
     check_names(request.settings)
     check_loss(request)
     check_plan(request.settings, request.runs)
@@ -182,24 +193,28 @@ def run_fit(request: Request) -> Iterator[Event]:
     recipe, material = prepare_run(request, source)
     yield from (Said(text=note) for note in recipe.notes)
     yield from (Warned(text=warning) for warning in recipe.warnings)
-    stem = f"{folders.stem_of(source.name, source.origin.get('paths', ()))}-{recipe.settings.model if request.model is None else type(request.model).__name__}"
+    stem = f"{folders.stem_of(source.name, source.origin.get('paths', ()))}-{recipe.settings.model if request.model is None else type(request.model).__name__}{f'-{recipe.settings.ensemble}' * (recipe.settings.members is not None)}"
     if recipe.is_classical:
         folder = folders.create(request.runs, request.name, stem, recipe.to_json())
         with folder.locked():
             yield from fit_classical_run(recipe, material, folder, began)
         return
     device = choose_device(recipe.plan.device)
-    training = make_training(recipe, material, device, model=request.model, loss=request.loss)
-    untrained = about_untrained_layers(training.step.objective.model)
+    first = make_training(network_recipe(recipe), material, device, model=request.model, loss=request.loss)
+    untrained = about_untrained_layers(first.step.objective.model)
     yield from (Warned(text=warning) for warning in untrained)
     started = recipe.plan
-    planned = yield from _planned(request, recipe, training)
+    if trains_apart(recipe.settings):
+        planned = Planned(plan=plan_of_members(recipe, material))
+    else:
+        planned = yield from _planned(request, network_recipe(recipe), first)
     recipe = replace(recipe, plan=planned.plan, notes=(*recipe.notes, *untrained))
     with recipe.plan.applied():
-        if recipe.plan.way != started.way:
-            training = make_training(recipe, material, device, model=request.model, loss=request.loss)
-        # Again, now that the number of threads is settled: the bits of orthogonal weights depend on it.
-        draw_start_(training.step.objective.model, recipe)
+        training: Trains = first
+        if recipe.settings.members is not None or recipe.plan.way != started.way:
+            training = training_of(recipe, material, device, model=request.model, loss=request.loss)
+        else:  # again, now that the number of threads is settled: the bits of orthogonal weights depend on it
+            draw_start_(first.step.objective.model, recipe)
         folder = folders.create(request.runs, request.name, stem, recipe.to_json())
         with folder.locked():
             if recipe.given:
@@ -245,7 +260,7 @@ def _resume(request: Request) -> Iterator[Event]:
             recipe = replace(recipe, plan=planned.plan)
             folder.write_recipe(recipe.to_json())
         with recipe.plan.applied() as device:
-            training = make_training(recipe, material, device, model=request.model, loss=request.loss)
+            training = training_of(recipe, material, device, model=request.model, loss=request.loss)
             if folder.checkpoint.exists():
                 training.restore(*load_checkpoint(folder.checkpoint))
             elif recipe.given:
@@ -267,7 +282,7 @@ def _train(
     request: Request,
     recipe: Recipe,
     material: Material,
-    training: Training,
+    training: Trains,
     folder: RunFolder,
     began: float,
     planned: Planned,
@@ -278,28 +293,30 @@ def _train(
         run=folder.path,
         rows=material.split.counts(),
         model=settings.model,
-        parameters=sum(p.numel() for p in training.step.objective.model.parameters()),
+        parameters=sum(p.numel() for p in training.objective.model.parameters()),
         epochs=settings.epochs,
-        steps=training.schedule.steps,
+        steps=training.steps,
         step=training.number,
         plan=str(recipe.plan),
-        metric=training.step.objective.task.metric,
+        metric=training.objective.task.metric,
         settings={f.name: getattr(settings, f.name) for f in fields(settings)},
+        members=training.count if isinstance(training, EnsembleTraining) else None,
     )
     before = sum(row["seconds"] for row in training.history)  # of a run that is taken up again
     with signals.held_back() as stop:
         for event in _updates(request, training, material, folder, stop):
             yield event
             if isinstance(event, EpochEnded) and event.row["epoch"] == 1:
-                said = about_slowness(planned, event.row["seconds"], len(training.batches))
+                said = about_slowness(planned, event.row["seconds"], training.steps_per_epoch)
                 yield from (Said(text=said) for said in [said] if said)
         if request.verbose and (said := about_saving(planned, training)):
             yield Said(text=said)
         if training.reason is not None:
-            yield Said(text=f"stopped after epoch {len(training.history)}: {training.reason}")
+            where = f"stopped after epoch {len(training.history)}: " * (settings.members is None)
+            yield Said(text=f"{where}{training.reason}")
         save_run(folder, training, material)
         training.restore_best_()
-        write_model(folder, training.step.objective, material.prepare)
+        write_model(folder, training.objective, material.prepare)
         fit_seconds = before + time.perf_counter() - began
         for event in finish(folder, recipe, material, training, fit_seconds, _trainer(request, training)):
             yield event
@@ -311,16 +328,16 @@ def _train(
                 )
 
 
-def _trainer(request: Request, training: Training) -> Train:
+def _trainer(request: Request, training: Trains) -> Train:
     """Return what makes the training of another recipe, on the same device and with the same objects."""
-    device = next(training.step.objective.parameters()).device
-    return lambda recipe, material: make_training(
+    device = training.objective.device
+    return lambda recipe, material: training_of(
         recipe, material, device, model=request.model, loss=request.loss
     )
 
 
 def _updates(
-    request: Request, training: Training, material: Material, folder: RunFolder, stop: signals.Stop
+    request: Request, training: Trains, material: Material, folder: RunFolder, stop: signals.Stop
 ) -> Iterator[Event]:
     """Train, save now and then, and stop at a safe point when asked to."""
     save_at, tell_at = time.perf_counter() + request.checkpoint_seconds, 0.0
@@ -339,27 +356,37 @@ def _updates(
                     tell_at = now + TELL_SECONDS
                     yield Stepped(report.step, report.epoch)
                 if report.ends_epoch:
-                    yield EpochEnded(row=training.history[-1], is_best=training.best_epoch == report.epoch)
+                    yield _ended(training, report)
         except TrainingFailed as failure:
             raise TrainingFailed(
-                f"{failure}; a lower --learning-rate (it was {training.step.highest_rate:g}), --set clip_norm=1 or scaled "
+                f"{failure}; a lower --learning-rate (it was {training.highest_rate:g}), --set clip_norm=1 or scaled "
                 f"inputs usually mend it (run kept in {folder.path})"
             ) from None
 
 
-def _how_to_resume(folder: RunFolder, training: Training, number: int) -> str:
+def _ended(training: Trains, report: Report) -> Event:
+    """Return what is told of an epoch, or of a member of an ensemble."""
+    if not isinstance(training, EnsembleTraining):
+        return EpochEnded(row=training.history[-1], is_best=training.best_epoch == report.epoch)
+    member = training.members[training.latest]
+    return MemberTrained(
+        member=training.latest + 1, members=training.count, row=member.history[-1], error=member.error
+    )
+
+
+def _how_to_resume(folder: RunFolder, training: Trains, number: int) -> str:
     return (
-        f"stopped by {signals.said(number)} at step {training.number} of {training.schedule.steps}; the checkpoint is saved, go on with: "
+        f"stopped by {signals.said(number)} at step {training.number} of {training.steps}; the checkpoint is saved, go on with: "
         f"chainrule fit --resume {folder.path}"
     )
 
 
-def save_run(folder: RunFolder, training: Training, material: Material) -> None:
+def save_run(folder: RunFolder, training: Trains, material: Material) -> None:
     """Write the checkpoint of a run. Raises: StorageError saying how to go on"""
     tensors = {
         **training.tensors(),
         **under("prepare/", material.prepare.state_dict()),
-        **under("task/", training.step.objective.task.state_dict()),
+        **under("task/", training.objective.task.state_dict()),
     }
     try:
         save_checkpoint(folder.checkpoint, tensors, training.state())

@@ -35,7 +35,7 @@ ENDINGS = (".html", ".png", ".svg", ".json")
 BAR = 24  # columns of the longest bar
 _NO_SCHEDULE = {
     "schedule": "constant", "warmup_epochs": None, "drop_epochs": None, "drop_factor": None, "decay_rate": None,
-    "schedule_patience": None, "lowest_rate": None,
+    "schedule_patience": None, "lowest_rate": None, "cycles": None,
 }  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from chainrule.train.compile_trial import try_compiled
 from chainrule.train.plan import Plan, make_plan, multiply_adds, names_a_way
 from chainrule.train.recipe import Recipe
 from chainrule.train.settings import Settings
-from chainrule.train.training import Training
+from chainrule.train.training import Training, Trains
 from chainrule.train.trials import choose
 
 TRIED = 4  # batches that trials go over
@@ -216,7 +216,7 @@ def about_slowness(planned: Planned, seconds: float, updates: int) -> str | None
     )
 
 
-def about_saving(planned: Planned, training: Training) -> str:
+def about_saving(planned: Planned, training: Trains) -> str:
     """Say what a measured plan was to save, and what the run took."""
     plan = planned.plan
     if plan.speed is None or plan.update_seconds is None:

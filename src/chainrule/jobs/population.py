@@ -53,7 +53,7 @@ from chainrule.train.training import Training
 OWN = (
     "learning_rate", "weight_decay", "l1", "momentum", "beta1", "beta2", "rho", "epsilon", "dropout", "seed",
     "epochs", "schedule", "warmup_epochs", "drop_epochs", "drop_factor", "decay_rate", "schedule_patience",
-    "lowest_rate", "patience", "stop_tolerance", "stop_on_no_decrease", "plan",
+    "lowest_rate", "cycles", "patience", "stop_tolerance", "stop_on_no_decrease", "plan",
 )  # fmt: skip
 MOST = 32  # members of a stack: their weights and layers then stay in a core's own cache
 FEW = 4  # members, at the least, for which one more stack pays
@@ -244,8 +244,9 @@ class PopulationRun:
         return AloneLane(number, functools.partial(self._alone_training, number))
 
     def _alone_training(self, number: int) -> Training:
-        recipe, material = alone(self.entries[number])
-        training = make_training(recipe, material, torch.device("cpu"))
+        entry = self.entries[number]
+        recipe, material = alone(entry)
+        training = make_training(recipe, material, torch.device("cpu"), weights=entry.weights)
         draw_start_(training.step.objective.model, recipe)
         return training
 

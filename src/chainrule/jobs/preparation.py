@@ -18,6 +18,7 @@ from chainrule.data.schema import Schema, find_schema
 from chainrule.data.source import Source
 from chainrule.diagnose.before import warnings
 from chainrule.jobs.classical import settle_classical, versions_of
+from chainrule.jobs.ensembles import settle_ensemble
 from chainrule.jobs.groups import check_column
 from chainrule.jobs.held_out import check_rows, hold_back, way_announced
 from chainrule.jobs.material import Material, make_material
@@ -138,6 +139,7 @@ def settle(
         chosen.pop("dropout", None)
     filled = asked.filled({**chosen, "model": name or type(model).__name__})
     filled = _with_batches(filled, asked, question.rows)
+    filled = settle_ensemble(filled, question.kind)
     assert filled.optimizer is not None
     check_hyperparameters(filled.optimizer, hyperparameters(filled))
     kept = {**{k: v for k, v in suggested.items() if k in accepted}, **of_model}

@@ -25,6 +25,7 @@ from chainrule.jobs.classical import ESTIMATOR, open_classical
 from chainrule.jobs.folder import find, read_json
 from chainrule.jobs.material import make_material, model_inputs, read_again, reading_of
 from chainrule.jobs.workshop import empty_task, make_model
+from chainrule.models.ensemble import Ensemble
 from chainrule.report.summary import Yardstick
 from chainrule.train.checkpoint import load_checkpoint, part
 from chainrule.train.judgement import Judgement, judge_rows
@@ -134,7 +135,10 @@ class Run:
             prepare.load_state_dict(part(tensors, "prepare/"))
             task.load_state_dict(part(tensors, "task/"))
             if not self.recipe.is_classical:
-                model.load_state_dict(part(tensors, "best/") or part(tensors, "model/"))
+                weights = part(tensors, "best/") or part(tensors, "model/")
+                if isinstance(model, Ensemble) and "shares" in weights:
+                    model.shorten_(len(weights["shares"]))
+                model.load_state_dict(weights)
             if prepare.features != self.recipe.inputs:
                 raise RuntimeError(f"{prepare.features} inputs instead of {self.recipe.inputs}")
         except RuntimeError as error:

@@ -15,6 +15,7 @@ from chainrule.jobs.events import (
     Event,
     Finished,
     HeldOut,
+    MemberTrained,
     Opened,
     Said,
     Searched,
@@ -118,6 +119,8 @@ class Terminal:
                     self._bar.update(self._bar_task, completed=event.step, epoch=event.epoch, rate=rate)
             case EpochEnded():
                 self._epoch(event)
+            case MemberTrained():
+                self._member(event)
             case HeldOut():
                 self._held_out(event)
             case SearchOpened():
@@ -141,12 +144,17 @@ class Terminal:
         validated = (
             f" {'validation':>11} {event.metric:>{width(event.metric)}}" if event.rows["validation"] else ""
         )
-        self.line(f"{'epoch':>6} {'loss':>10}{validated}", "bold")
+        counted = "epoch" if event.members is None else "member"
+        self.line(f"{counted:>6} {'loss':>10}{validated}", "bold")
         if self.console.is_terminal:
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
             self._bar = Progress(
-                TextColumn("epoch {task.fields[epoch]}"),
+                TextColumn(
+                    "epoch {task.fields[epoch]}"
+                    if event.members is None
+                    else f"{{task.fields[epoch]}} of {event.members} members"
+                ),
                 BarColumn(),
                 MofNCompleteColumn(),
                 TextColumn("steps"),
@@ -157,7 +165,7 @@ class Terminal:
                 refresh_per_second=DRAWN_EACH_SECOND,
             )
             self._bar_task = self._bar.add_task(
-                "training", total=event.steps, completed=event.step, epoch=1, rate=""
+                "training", total=event.steps, completed=event.step, epoch=int(event.members is None), rate=""
             )
             self._bar.start()
 
@@ -169,6 +177,12 @@ class Terminal:
         if number != 1 and number % every and number != epochs:
             return
         self.line(epoch_line(row, self._opened.metric, event.is_best))
+
+    def _member(self, event: MemberTrained) -> None:
+        assert self._opened is not None
+        every = max(1, event.members // ROWS_SHOWN)
+        if event.member == 1 or event.member % every == 0:
+            self.line(epoch_line({**event.row, "epoch": event.member}, self._opened.metric, is_best=False))
 
     def _held_out(self, event: HeldOut) -> None:
         if not self.console.is_terminal:

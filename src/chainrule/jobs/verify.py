@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from chainrule.core.errors import RunError
 from chainrule.jobs.classical import repeat, versions_there
+from chainrule.jobs.ensemble_training import training_of
 from chainrule.jobs.material import Material, make_material, read_again
 from chainrule.jobs.run import Run
-from chainrule.jobs.workshop import make_training
 from chainrule.train.checkpoint import load_checkpoint, part
 from chainrule.train.classical import Classical
 from chainrule.train.task import LossFunction
@@ -61,7 +61,7 @@ def verify(
     if recipe.is_classical:
         return _of_classical(run, material, changed)
     with recipe.plan.applied() as device:
-        training = make_training(recipe, material, device, model=model, loss=loss)
+        training = training_of(recipe, material, device, model=model, loss=loss)
         for _ in training.reports():
             pass
     again = training.tensors()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,9 @@ from chainrule.data.prepared import PreparedRows
 from chainrule.jobs.material import Material
 from chainrule.jobs.separation import is_perceptron, margin_watch
 from chainrule.models import build
+from chainrule.models.ensemble import Ensemble
 from chainrule.nn.initial import STANDARD, initialise_
+from chainrule.nn.losses import loss as loss_named
 from chainrule.optim.penalties import penalty_of
 from chainrule.optim.rules import HYPERPARAMETERS, Rule, optimizer
 from chainrule.optim.schedules import Plateau, Schedule, schedule
@@ -71,8 +74,11 @@ def empty_task(recipe: Recipe, loss: LossFunction | None = None) -> Task:
 def make_model(recipe: Recipe, units: int, given: nn.Module | None) -> nn.Module:
     """Build the network with its starting weights, a pure function of the seed.
 
-    A module that was handed over starts from the weights that it came with, on a copy.
+    A module that was handed over starts from the weights that it came with, on a copy. Of an ensemble all members
+    are as the first one starts.
     """
+    if recipe.settings.members is not None:
+        return _make_ensemble(recipe, recipe.settings.members, units, given)
     if given is not None:
         return copy.deepcopy(given)
     if "model" in recipe.given:
@@ -86,6 +92,17 @@ def make_model(recipe: Recipe, units: int, given: nn.Module | None) -> nn.Module
         model = build(name, inputs=recipe.inputs, units=units, **recipe.model_settings)
     draw_start_(model, recipe)
     return model
+
+
+def _make_ensemble(recipe: Recipe, members: int, units: int, given: nn.Module | None) -> Ensemble:
+    settings = recipe.settings
+    first = make_model(replace(recipe, settings=replace(settings, members=None)), units, given)
+    return Ensemble(
+        [first, *(copy.deepcopy(first) for _ in range(members - 1))],
+        kind=recipe.schema.target.kind,
+        vote=settings.vote or "average",
+        only_decides=settings.loss is not None and loss_named(settings.loss).only_decides,
+    )
 
 
 def draw_start_(network: nn.Module, recipe: Recipe) -> None:
@@ -106,12 +123,18 @@ def make_training(
     *,
     model: nn.Module | None = None,
     loss: LossFunction | None = None,
+    weights: np.ndarray | None = None,
 ) -> Training:
-    """Put model, task, optimizer, batches and schedule together.
+    """Put model, task, optimizer, batches and schedule together. Shapes: weights (N,), how much each row counts
 
-    Raises: ShapeError if the model's outputs do not fit the task
+    Raises: ShapeError if the model's outputs do not fit the task; SettingError for the recipe of an ensemble
     """
     settings = recipe.settings
+    if settings.members is not None:
+        raise SettingError(
+            f"this is about one network, and the settings ask for an ensemble of {settings.members}; leave out members, or "
+            "name a run of one network"
+        )
     task = make_task(recipe, material, loss)
     network = make_model(recipe, task.units, model)
     assert material.examples.targets is not None
@@ -120,6 +143,8 @@ def make_training(
         _batches(inputs, targets, material.rows(part), settings) for part in ("train", "validation")
     )
     assert train is not None
+    if weights is not None:
+        train.weights = torch.from_numpy(weights).float().to(device)
     if settings.augment:
         train.augmentation = Augmentation(settings.augment, seed=settings.seed)
     with torch.random.fork_rng(devices=[]), torch.no_grad():
@@ -209,6 +234,7 @@ def make_schedule(settings: Settings, steps_per_epoch: int) -> Schedule:
         decay_rate=settings.decay_rate,
         schedule_patience=settings.schedule_patience,
         lowest_rate=settings.lowest_rate,
+        cycles=settings.cycles,
     )
     if not isinstance(made.shape, Plateau):
         return made

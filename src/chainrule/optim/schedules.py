@@ -73,10 +73,13 @@ class Falling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cosine(Falling):
-    """Half a cosine down to the lowest rate. Source: Loshchilov and Hutter 2017, without restarts."""
+    """Half a cosine down to the lowest rate, `cycles` times. Source: Loshchilov and Hutter 2017; without restarts if once."""
+
+    cycles: int = 1
 
     def __call__(self, at: Place) -> float:
-        return self.falls(0.5 * (1 + math.cos(math.pi * at.progress)))
+        done = at.progress * self.cycles
+        return self.falls(0.5 * (1 + math.cos(math.pi * (done if self.cycles == 1 else done % 1))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +138,11 @@ class Schedule:
         progress = over / (self.steps - self.warmup_steps)
         return rise * self.shape(Place(progress, over / self.steps_per_epoch, self.stalls))
 
+    def ends_of(self, parts: int) -> list[int]:
+        """Return after how many updates each of so many equal parts of what follows the warm-up is over."""
+        warm = WARMUP * self.steps if self.warmup_steps is None else self.warmup_steps
+        return [math.ceil(warm + (self.steps - warm) * k / parts - 1e-9) for k in range(1, parts + 1)]
+
     @property
     def watches_validation(self) -> bool:
         """Whether the validation losses decide on the rate."""
@@ -179,6 +187,7 @@ def schedule(
     decay_rate: float | None = None,
     schedule_patience: int | None = None,
     lowest_rate: float | None = None,
+    cycles: int | None = None,
 ) -> Schedule:
     """Return the schedule called `name` over a number of updates; what is None has the schedule's own value.
 
@@ -195,6 +204,7 @@ def schedule(
     said = {
         "drop_epochs": drop_epochs, "drop_factor": drop_factor, "decay_rate": decay_rate,
         "schedule_patience": schedule_patience, "lowest_rate": lowest_rate,
+        "cycles": cycles,
     }  # fmt: skip
     given = {key: value for key, value in said.items() if value is not None}
     _check_given(name, {**given, "learning_rate": learning_rate, "steps_per_epoch": steps_per_epoch})

@@ -44,6 +44,9 @@ FLAGS = frozenset(
         "seed",
         "device",
         "plan",
+        "members",
+        "ensemble",
+        "vote",
     ]
 )
 
@@ -69,6 +72,20 @@ class Settings:
     model: str | None = _setting(None, "name of a model (chainrule models), or package.module:Name")
     task: str | None = _setting(None, "regression or classification; without it, by the target")
     loss: str | None = _setting(None, "name of a loss; without it, the task's own")
+    # ---- ensembles
+    members: int | None = _setting(
+        None, "networks that answer together as one; trained side by side where they can be", low=2
+    )
+    ensemble: str | None = _setting(
+        None,
+        "how the members differ: deep (in their seeds; the default), bagging (each on rows drawn with repetition), boosting "
+        "(rows that one gets wrong weigh more for the next) or snapshot (stages of one training)",
+    )
+    vote: str | None = _setting(
+        None,
+        "how members answer together: average of probabilities or values; majority of the classes answered; median of "
+        "values; without it average, and by weight in boosting",
+    )
     # ---- length and order
     epochs: int | None = _setting(None, "passes over the training rows, at most", low=1)
     batch_size: int | str | None = _setting(
@@ -116,6 +133,9 @@ class Settings:
     )
     schedule_patience: int | None = _setting(
         None, "epochs without a better validation loss before plateau drops the rate (10)", low=1
+    )
+    cycles: int | None = _setting(
+        None, "times that the rate of the schedule cosine falls, each time anew from its highest (1)", low=1
     )
     lowest_rate: float | None = _setting(
         None, "rate where cosine and linear end (0), and below which plateau does not drop (1e-6)", low=0

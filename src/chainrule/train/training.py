@@ -30,8 +30,17 @@ READ_EVERY = 64  # updates between two looks at the losses on a device where rea
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MemberState:
+    """What a checkpoint says of a member of an ensemble: its epochs, its weighted error, and what its word counts."""
+
+    history: tuple[Row, ...]
+    error: float | None = None
+    say: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """What a checkpoint says beside its tensors, as `Training.state` gives it."""
+    """What a checkpoint says beside its tensors, as `Training.state` gives it; `members` by number, of an ensemble."""
 
     step: int
     steps: int
@@ -39,6 +48,8 @@ class State:
     best_epoch: int | None
     best_cost: tuple[float, ...] | None
     history: tuple[Row, ...]
+    members: dict[str, MemberState] | None = None
+    reason: str | None = None  # of boosting that ended early
 
 
 def check_state(state: Any, where: str) -> dict[str, Any]:
@@ -68,6 +79,28 @@ class Learning(Protocol):
     @property
     def penalty(self) -> Penalty | None: ...
     def reports(self) -> Generator[Any, None, None]: ...
+
+
+class Trains(Learning, Protocol):
+    """What `fit` asks of a training that it can save and take up again: of one network, or of an ensemble's members."""
+
+    @property
+    def number(self) -> int: ...
+    @property
+    def steps(self) -> int: ...
+    @property
+    def steps_per_epoch(self) -> int: ...
+    @property
+    def highest_rate(self) -> float: ...
+    @property
+    def is_finished(self) -> bool: ...
+    @property
+    def reason(self) -> str | None: ...
+    def reports(self) -> Generator[Report, None, None]: ...
+    def restore_best_(self) -> None: ...
+    def tensors(self) -> dict[str, Tensor]: ...
+    def state(self) -> dict[str, Any]: ...
+    def restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None: ...
 
 
 class Training:
@@ -122,6 +155,21 @@ class Training:
     def penalty(self) -> Penalty | None:
         """What is added to the loss of the data."""
         return self.step.penalty
+
+    @property
+    def steps(self) -> int:
+        """The updates of the whole run."""
+        return self.schedule.steps
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """The updates of an epoch."""
+        return len(self.batches)
+
+    @property
+    def highest_rate(self) -> float:
+        """The learning rate at its highest."""
+        return self.step.highest_rate
 
     @property
     def is_finished(self) -> bool:

@@ -20,6 +20,7 @@ _PUBLIC = {
     "explore": "chainrule.jobs.explore",
     "lr_range": "chainrule.jobs.lr_range",
     "cross_validate": "chainrule.jobs.cross_validate",
+    "compare": "chainrule.jobs.compare_models",
     "tune": "chainrule.jobs.tune",
     "bench": "chainrule.jobs.bench",
     "NeuralClassifier": "chainrule.jobs.estimators",
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from chainrule.data.reading import Divided as Divided
     from chainrule.explanations.gradient_check import check_gradients as check_gradients
     from chainrule.jobs.bench import bench as bench
+    from chainrule.jobs.compare_models import compare as compare
     from chainrule.jobs.cross_validate import cross_validate as cross_validate
     from chainrule.jobs.estimators import NeuralClassifier as NeuralClassifier
     from chainrule.jobs.estimators import NeuralRegressor as NeuralRegressor

@@ -9,7 +9,19 @@ from typing import Annotated
 
 import typer
 
-from chainrule.apps import bench, cross_validate, explain, explore, fit, lr_range, names, output, runs, tune
+from chainrule.apps import (
+    bench,
+    compare,
+    cross_validate,
+    explain,
+    explore,
+    fit,
+    lr_range,
+    names,
+    output,
+    runs,
+    tune,
+)
 from chainrule.core.errors import ChainruleError, Interrupted
 
 app = typer.Typer(
@@ -28,7 +40,7 @@ def _add(command: Callable[..., None], examples: Sequence[str], name: str | None
     app.command(name, epilog="\n\n".join(["[bold]Examples[/bold]", *examples]))(command)
 
 
-for _module in (fit, tune, cross_validate, lr_range, bench, runs, explore, explain, names):
+for _module in (fit, tune, cross_validate, compare, lr_range, bench, runs, explore, explain, names):
     for _name, _examples in _module.EXAMPLES.items():
         _add(getattr(_module, _name), _examples)
 

@@ -120,6 +120,9 @@ class _Quiet(_Text):
         self.track = None
         self.width = 100
 
+    def record(self, event: str, values: dict[str, Any], text: str | None = None) -> None:
+        return None
+
     def notes(self, texts: Iterable[str]) -> None:
         return None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -32,6 +32,7 @@ from chainrule.train.significance import Spread, spread_of
 Track = Callable[..., Any]  # items, their number and what they are, shown as a bar
 FIRST_LOOK = 0.1  # of the time that a model may take, before it is forecast how much it needs
 REHEARSED = 2000  # training rows from which a classical model first tries few of them, where time is limited
+MANY_NUMBERS = 1_000_000  # in the training rows, from which a classical model takes several threads
 PARTS = (16, 4)  # of the training rows: a sixteenth, a quarter
 
 
@@ -123,12 +124,10 @@ def _train_networks(
 def _train_classical(
     name: str, recipes: Sequence[Recipe], materials: Sequence[Material], track: Track, most_seconds: float
 ) -> FoldScores:
-    began = time.perf_counter()
-    if most_seconds < math.inf:
-        _rehearse(recipes[0], materials[0], len(recipes), most_seconds)
+    make_fitting(recipes[0], materials[0])  # loads what it needs, which is no part of its time
     rows: list[Row | None] = []
     failures: list[str] = []
-    began, judging = time.perf_counter(), 0.0
+    judging = 0.0
 
     def fit_all() -> Iterator[int]:
         nonlocal judging
@@ -146,10 +145,23 @@ def _train_classical(
                 judging += time.perf_counter() - fitted_at
             yield number
 
-    for _ in track(_in_time(fit_all(), len(recipes), began, most_seconds), len(recipes), f"{name}: folds"):
-        pass
-    seconds = time.perf_counter() - began - judging
+    with _threads(materials[0]):
+        if most_seconds < math.inf:
+            _rehearse(recipes[0], materials[0], len(recipes), most_seconds)
+        began = time.perf_counter()
+        ticks = _in_time(fit_all(), len(recipes), began, most_seconds)
+        for _ in track(ticks, len(recipes), f"{name}: folds"):
+            pass
+        seconds = time.perf_counter() - began - judging
     return FoldScores(name=name, rows=tuple(rows), failures=tuple(failures), seconds=seconds)
+
+
+def _threads(material: Material) -> AbstractContextManager[Any]:
+    """Compute on one thread inside the block where rows are few: several would wait for each other longer than they work."""
+    from threadpoolctl import threadpool_limits
+
+    numbers = len(material.split.train) * material.inputs[0].numel()
+    return threadpool_limits(1) if numbers < MANY_NUMBERS else nullcontext()
 
 
 def _judged(fitting: Any, material: Material) -> Row | None:

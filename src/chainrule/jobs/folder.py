@@ -148,6 +148,11 @@ def _next(runs: Path, stem: str) -> Path:
     raise StorageError(f"{runs} holds too many runs called {stem}-…")
 
 
+def is_run(name: str, runs: Path) -> bool:
+    """Whether there is a run folder of this path, or of this name among the runs."""
+    return any((candidate / RECIPE).is_file() for candidate in (Path(name), runs / name))
+
+
 def find(path: Path | str, runs: Path = Path("runs")) -> RunFolder:
     """Return the run folder at a path, or of that name under `runs`.
 

@@ -15,9 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-MOST_EXACT = (
-    1 << 24
-)  # places of a map that float32 counts exactly
+MOST_EXACT = 1 << 24  # places of a map that float32 counts exactly
 MOST_PLACES = 16  # of a window that are compared one by one
 
 Decomposition = Callable[..., Any]

@@ -14,7 +14,7 @@ import os
 import time
 from collections.abc import Collection, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from queue import SimpleQueue
 from typing import Any
 
@@ -60,7 +60,7 @@ FEW = 4  # members, at the least, for which one more stack pays
 TRIED, UPDATES = 8, 5  # members and updates that a way is tried with
 DENSE, AUTOGRAD, ALONE = "stacked, dense", "stacked", "alone"
 CORES = os.cpu_count() or 1
-_NOTHING = Settings()
+_SHARED = tuple(field.name for field in fields(Settings) if field.name not in OWN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -384,7 +384,7 @@ def alone(entry: Entry) -> tuple[Recipe, Material]:
 def _key(entry: Entry) -> Any:
     """Return what the networks of a stack share."""
     recipe = entry.recipe
-    shared = replace(recipe.settings, **{name: getattr(_NOTHING, name) for name in OWN})
+    shared = tuple(getattr(recipe.settings, name) for name in _SHARED)
     of_model = {name: value for name, value in recipe.model_settings.items() if name != "dropout"}
     has_dropout = bool(recipe.model_settings.get("dropout"))  # without it the layer is not there
     return id(entry.material), shared, repr(of_model), has_dropout, len(entry.trains_on)

@@ -80,7 +80,9 @@ class SearchDisplay:
                 f"test, on rows that the search never saw: {metric} {show_figure(event.metrics['test'][metric])}",
                 "bold",
             )
-        self._line(f"report: {event.run / 'report.html'} · trials: {event.run / 'search' / 'trials.csv'}")
+        self._line(
+            f"report: {event.run / 'report.html'} · of the search: {event.run / 'search' / 'report.html'}"
+        )
         self._line(f"predict with: chainrule predict {event.run} FILE")
 
     def _table(self, *, has_progress: bool = True) -> Any:
@@ -89,16 +91,26 @@ class SearchDisplay:
         from rich.text import Text
 
         table = Table(box=None, pad_edge=False)
-        table.add_column("trial", justify="right")
-        table.add_column(self.opened.metric, justify="right")
-        table.add_column("±", justify="right")
-        for name in self.opened.space:
+        for name in ("trial", self.opened.metric, "±"):
             table.add_column(name, justify="right")
-        for one in self._best():
+        best = self._best()
+        fits = self._fits(best)
+        for name in self.opened.space if fits else ["settings"]:
+            table.add_column(name, justify="right" if fits else "left")
+        for one in best:
             cells = [show_value(one.settings[name]) for name in self.opened.space]
+            shown = cells if fits else [described(one.settings)]
             spread = "" if one.spread is None else show_figure(one.spread)
-            table.add_row(str(one.trial), show_figure(one.score or 0.0), spread, *map(Text, cells))
+            table.add_row(str(one.trial), show_figure(one.score or 0.0), spread, *map(Text, shown))
         return Group(table, Text(self._how_far(), style="dim")) if has_progress else table
+
+    def _fits(self, best: list[TrialEnded]) -> bool:
+        """Whether the console is wide enough for a column for each setting."""
+        widths = (
+            max([len(name), *(len(show_value(one.settings[name])) for one in best)]) + 1
+            for name in self.opened.space
+        )
+        return sum(widths) + len(self.opened.metric) + 20 <= self.console.width
 
     def _best(self) -> list[TrialEnded]:
         sign = -1 if metric_named(self.opened.metric).larger_is_better else 1

@@ -30,6 +30,7 @@ from chainrule.jobs.run import Run
 from chainrule.jobs.search import Search, Way
 from chainrule.jobs.search_candidates import VALIDATION, Candidates
 from chainrule.jobs.search_folder import Asked, SearchFolder, find_search, read_asked
+from chainrule.jobs.search_report import write_search_report
 from chainrule.jobs.search_store import SearchStore
 from chainrule.jobs.search_trials import Trial
 from chainrule.jobs.show import Terminal
@@ -353,6 +354,7 @@ def _refit(
                 metrics = event.metrics
             else:
                 yield event
+    write_search_report(folder, made, metrics.get("test", {}).get(made.metric.name), search_seconds)
     yield SearchFinished(
         run=folder.run.path,
         best={"settings": best.values, "score": best.score},
@@ -389,5 +391,5 @@ def _note(made: Search, best: Trial) -> str:
     how = f"{best.folds}-fold cross-validation" if best.folds > 1 else "held-out rows"
     return (
         f"its settings were chosen among {len(made.trials)} trials by {how}, where it had {made.metric.name} "
-        f"{best.score:.4f} (search/trials.csv)"
+        f"{best.score:.4f} (search/report.html)"
     )

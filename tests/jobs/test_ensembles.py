@@ -18,6 +18,7 @@ from chainrule.jobs.ensembles import bag, network_recipe, out_of_bag
 from chainrule.jobs.events import EpochEnded, MemberTrained
 from chainrule.jobs.fit import run_fit
 from chainrule.jobs.material import Material, reading_of
+from chainrule.jobs.members import judge_members
 from chainrule.jobs.preparation import prepare_run
 from chainrule.jobs.request import Request
 from chainrule.train.recipe import Recipe
@@ -248,3 +249,30 @@ def test_few_rows_are_judged_by_ensembles(tmp_path: Path) -> None:
     x, y = rings(30)
     run = cr.fit((x, y), **SMALL, members=2, settings={"folds": 3}, quiet=True, runs=tmp_path)
     assert 0 <= run.metrics["test"]["accuracy"] <= 1
+
+
+def test_the_report_sets_members_beside_the_ensemble(tmp_path: Path) -> None:
+    run = cr.fit("iris", **SMALL, members=4, ensemble="bagging", quiet=True, runs=tmp_path)
+    found = run.record["ensemble"]
+    assert found["together"] == pytest.approx(run.metrics["test"])
+    assert found["growing"][-1] == pytest.approx(run.metrics["test"]["accuracy"])
+    assert found["growing"][0] == pytest.approx(found["members"][0]["metrics"]["accuracy"])
+    bagged = found["out_of_bag"]
+    assert 0.7 < bagged["rows"] / bagged["of"] < 0.95  # by chance 1 − 0.632⁴ = 0.84
+    said = " ".join(found["said"])
+    for words in ("members together reach accuracy", "differently", "calibration error", "out of the bag"):
+        assert words in said
+    page = (run.path / "report.html").read_text("utf-8")
+    assert "<h2>Members</h2>" in page and "this ensemble" in page
+
+
+def test_diversity_is_counted_over_pairs() -> None:
+    recipe, material = prepared(members=3)
+    training = trained(recipe, material)
+    found = judge_members(recipe, material, training, "test")["ensemble"]
+    rows = torch.from_numpy(material.split.test)
+    model = training.objective.model.eval()
+    labels = [training.task.labels(member(material.inputs[rows])) for member in model.members]
+    pairs = [(0, 1), (0, 2), (1, 2)]
+    differing = [float((labels[a] != labels[b]).float().mean()) for a, b in pairs]
+    assert found["disagreement"] == pytest.approx(np.mean(differing))

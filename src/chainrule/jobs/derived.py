@@ -21,6 +21,7 @@ from chainrule.jobs.groups import judge_groups
 from chainrule.jobs.held_out import Train, judge_held_out, judged_rows
 from chainrule.jobs.importance import LEAST_SECONDS, SHARE, column_places, drawn_rows, measure_importance
 from chainrule.jobs.material import Material
+from chainrule.jobs.members import judge_members
 from chainrule.jobs.page import summarise
 from chainrule.jobs.separation import find_separation
 from chainrule.jobs.standing import FEW_DIGITS, base_rate, verdict
@@ -112,6 +113,7 @@ def finish(
         "verdict": said if separation is None else f"{said}; {separation.said}",
         **({} if separation is None else {"separation": separation.to_json()}),
         **judging,
+        **({} if best_known == "train" else judge_members(recipe, material, training, best_known)),
         **_closer_looks(recipe, material, objective, best_known, outputs[best_known], fit_seconds),
     }
     yield Said(text="writing the report")
@@ -131,6 +133,7 @@ def finish(
         base_rate=base_rate(yardsticks, objective.task.metric),
         second=recipe.schema.target.second,
         judging=record.get("judging"),
+        ensemble=record.get("ensemble"),
     )
 
 

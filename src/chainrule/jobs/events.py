@@ -96,6 +96,7 @@ class Finished:
     base_rate: float | None = None
     second: str | None = None
     judging: dict[str, Any] | None = None
+    ensemble: dict[str, Any] | None = None  # what its members are worth alone, and how they differ
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

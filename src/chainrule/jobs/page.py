@@ -22,6 +22,8 @@ from chainrule.report.summary import (
     Influence,
     Influences,
     Layer,
+    MemberFigures,
+    Members,
     RunSummary,
     Yardstick,
 )
@@ -78,6 +80,7 @@ def summarise(
         command=recipe.command or f"chainrule verify {folder.path}",
         intervals=record["intervals"],
         influences=_influences(record),
+        ensemble=_members(record),
         by=settings.by or "",
         groups=_groups(record),
         **judged,
@@ -94,6 +97,14 @@ def about_classical(name: str) -> dict[str, str]:
         "family": entry.family,
         "its boundaries or fit": shape,
     }
+
+
+def _members(record: dict[str, Any]) -> Members | None:
+    found = record.get("ensemble")
+    if found is None:
+        return None
+    shown = {name: found[name] for name in Members.__dataclass_fields__}
+    return Members(**{**shown, "members": [MemberFigures(**one) for one in found["members"]]})
 
 
 def _influences(record: dict[str, Any]) -> Influences | None:

@@ -232,6 +232,8 @@ class Terminal:
         self.line(f"{part}: {first}", "bold")
         for text in others:
             self.line(f"  {text}")
+        for text in (event.ensemble or {}).get("said", ()):
+            self.line(visible(text, 500))
         self.line(visible(event.verdict, 500))
         self.line(f"report: {event.run / 'report.html'}")
         self.line(f"predict with: chainrule predict {event.run} FILE")

@@ -25,6 +25,7 @@ from chainrule.report.html import (
     titled,
 )
 from chainrule.report.influence import groups, influence
+from chainrule.report.members import members
 from chainrule.report.mistakes import mistakes
 from chainrule.report.result import parameters_of, result, tiles, time_of
 from chainrule.report.standing import SPLITS, capital, headline, is_behind, percent
@@ -39,6 +40,8 @@ def run_page(summary: RunSummary) -> str:
     page = Page(visible(summary.name), kicker=visible(summary.question, 400))
     page.head += [paragraph(headline(summary), role="lead"), tiles(summary), *_said_aloud(summary)]
     page.section("Result", *result(summary))
+    if summary.ensemble is not None:
+        page.section("Members", *members(summary.ensemble))
     if summary.classes or summary.value_names or summary.worst:
         page.section("Where it errs", *mistakes(summary))
     if summary.answers is not None and summary.answers.probabilities is not None:
@@ -92,7 +95,9 @@ def _training(summary: RunSummary) -> list[Child]:
         drawn.append(figure(title, svg, scale))
     best = f"; the weights of epoch {summary.best_epoch} are kept" if summary.best_epoch is not None else ""
     return [
-        paragraph(f"{_epochs(len(summary.history))} in {time_of(summary.fit_seconds)}{best}."),
+        paragraph(
+            f"{_epochs(len(summary.history))}{_of_members(summary)} in {time_of(summary.fit_seconds)}{best}."
+        ),
         columns(*drawn),
     ]
 
@@ -139,6 +144,12 @@ def _again(summary: RunSummary) -> list[Child]:
         columns(titled("Settings", facts(settings)), titled("Versions", facts(versions))),
         titled("Run folder", paragraph(element("code", visible(summary.folder, 500)))),
     ]
+
+
+def _of_members(summary: RunSummary) -> str:
+    if summary.ensemble is None or summary.ensemble.kind == "snapshot":
+        return ""
+    return f" of each of {len(summary.ensemble.members)} members, whose mean is drawn,"
 
 
 def _epochs(count: int) -> str:

@@ -80,6 +80,29 @@ class GroupFigures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MemberFigures:
+    """A member of an ensemble alone: its metrics, its share of the vote, and its weighted error in boosting."""
+
+    metrics: dict[str, float]
+    share: float
+    error: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Members:
+    """The members of an ensemble on a part of the split, all `together`, and the first of them as they are `growing`."""
+
+    kind: str
+    vote: str
+    metric: str
+    part: str
+    together: dict[str, float]
+    members: list[MemberFigures]
+    growing: list[float | None]
+    said: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary:
     """Everything on a run's page.
 
@@ -122,5 +145,6 @@ class RunSummary:
     held_out: bool = False  # whether the test rows are all rows, each held out by networks of their own
     called: str = "network"  # or model
     about: dict[str, str] = field(default_factory=dict)  # a model that has no layers
+    ensemble: Members | None = None
     by: str = ""
     groups: list[GroupFigures] = field(default_factory=list)

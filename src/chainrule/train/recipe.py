@@ -64,6 +64,8 @@ class Recipe:
     @property
     def called(self) -> str:
         """What sentences call the model."""
+        if self.settings.members is not None:
+            return "ensemble"
         return "model" if self.is_classical else "network"
 
     def plan_here(self) -> Plan:

@@ -14,6 +14,7 @@ EXAMPLES = {
     "predict": (
         "chainrule predict runs/houses-mlp-1 new.csv",
         "chainrule predict runs/houses-mlp-1 new.csv --output predictions.parquet",
+        "chainrule predict runs/houses-mlp-1 new.csv --samples 100",
         "chainrule predict runs/mnist-5k-lenet-1 scan.png",
     ),
     "evaluate": (
@@ -44,6 +45,13 @@ def predict(
             "File to write: CSV, or what its ending says (.parquet, .json). Without it: CSV on standard output."
         ),
     ] = None,
+    samples: Annotated[
+        int | None,
+        typer.Option(
+            help="Leave dropout on, average as many answers, and say how far they spread: how sure the network is.",
+            metavar="N",
+        ),
+    ] = None,
     encoding: ENCODING = None,
     sheet: SHEET = None,
     runs: RUNS = Path("runs"),
@@ -56,7 +64,9 @@ def predict(
     with output.printer(json=False, quiet=quiet) as out:
         from chainrule.jobs.predict import predict_file
 
-        text, notes = predict_file(run, input, output_file, runs, encoding=encoding, sheet=sheet)
+        text, notes = predict_file(
+            run, input, output_file, runs, encoding=encoding, sheet=sheet, samples=samples
+        )
         out.notes(notes)
         if output_file is None or not quiet:
             out.wrote(text)

@@ -26,6 +26,7 @@ def predict_file(
     *,
     encoding: str | None = None,
     sheet: str | None = None,
+    samples: int | None = None,
 ) -> tuple[str, tuple[str, ...]]:
     """Predict for a file and write a table; returns what belongs on standard output, and what the user should hear.
 
@@ -35,7 +36,7 @@ def predict_file(
     opened = Run(find(run, runs).path)
     source = opened.read_inputs(rows, encoding=encoding, sheet=sheet)
     table = predictions_frame(
-        opened.predict_source(source), opened.recipe.schema.target.names, source.row_names
+        opened.predict_source(source, samples=samples), opened.recipe.schema.target.names, source.row_names
     )
     content = _as_bytes(table, ending)
     if output is None:

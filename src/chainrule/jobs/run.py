@@ -32,6 +32,7 @@ from chainrule.train.judgement import Judgement, judge_rows
 from chainrule.train.loop import outputs_of
 from chainrule.train.metrics import metrics_for
 from chainrule.train.recipe import Recipe
+from chainrule.train.sampling import sample_predictions
 from chainrule.train.task import Predictions, Task
 from chainrule.train.training import check_state
 
@@ -152,21 +153,25 @@ class Run:
         """The trained network, with the best weights, on the CPU."""
         return self._loaded[0]
 
-    def predict(self, rows: Any) -> Predictions:
+    def predict(self, rows: Any, *, samples: int | None = None) -> Predictions:
         """Predict for new rows: a path, a dataframe, a dict of columns, or an array of the shape of training.
 
         What the user should hear about the rows (values that training never saw, columns not used) is in `notes`.
+        With `samples`, dropout stays on and as many answers are averaged; `spread` says how far they differ.
         Raises: DataError naming file, column and row for what cannot be read as in training
         """
-        return self.predict_source(self.read_inputs(rows))
+        return self.predict_source(self.read_inputs(rows), samples=samples)
 
-    def predict_source(self, source: Source) -> Predictions:
+    def predict_source(self, source: Source, *, samples: int | None = None) -> Predictions:
         """Predict for rows that are read already."""
         model, prepare, task = self._loaded
         examples = self.recipe.schema.encode_inputs(source)
         self.notes = (*source.notes, *examples.notes)
         with self.recipe.plan_here().applied():
-            return task.decode(outputs_of(model, model_inputs(prepare, examples, source)))
+            inputs = model_inputs(prepare, examples, source)
+            if samples is not None:
+                return sample_predictions(model, task, inputs, samples, seed=self.recipe.settings.seed)
+            return task.decode(outputs_of(model, inputs))
 
     def read_inputs(self, rows: Any, *, encoding: str | None = None, sheet: str | None = None) -> Source:
         """Read rows to predict for; they need no target. `encoding` and `sheet` are those of training if not given."""
@@ -284,6 +289,9 @@ def predictions_frame(
         columns["label"] = predictions.names
         shares = predictions.probabilities.numpy()
         columns |= {f"probability {name}": shares[:, i] for i, name in enumerate(predictions.classes)}
+    if predictions.spread is not None:
+        names = [f"spread {name}" for name in value_names] if predictions.values is not None else ["spread"]
+        columns |= dict(zip(names, predictions.spread.numpy().T, strict=True))
     return pl.DataFrame(columns)
 
 

@@ -39,18 +39,13 @@ class Ensemble(nn.Module):
 
     def combine(self, outputs: Tensor, shares: Tensor | None = None) -> Tensor:
         """Put the outputs of members together. Shapes: outputs (members, B, units), shares (members,) or (members, B)."""
-        says = self.shares if shares is None else shares
-        says = says.view(*says.shape, *[1] * (outputs.dim() - says.dim()))
-        wide = outputs.double()
-        if self.vote == "median":
-            found = _median(wide, says)
-        elif self.vote == "majority":
-            found = _majority(wide, says)
-        elif self.kind == "regression" or self.only_decides:
-            found = (wide * says).sum(0)
-        else:
-            found = _average(wide, says)
-        return found.to(outputs.dtype)
+        return put_together(
+            outputs,
+            self.shares if shares is None else shares,
+            kind=self.kind,
+            vote=self.vote,
+            only_decides=self.only_decides,
+        )
 
     def give_shares_(self, says: list[float]) -> None:
         """Let each member count as much as is said, in proportion."""
@@ -61,6 +56,26 @@ class Ensemble(nn.Module):
         """Keep the first members alone, as many: boosting may end before all that were asked for."""
         self.members = self.members[:count]
         self.shares = self.shares[:count] / self.shares[:count].sum()
+
+
+def put_together(
+    outputs: Tensor, shares: Tensor, *, kind: str, vote: str = "average", only_decides: bool = False
+) -> Tensor:
+    """Return the outputs of one network that says what several say together.
+
+    Shapes: outputs (members, B, units), shares (members,) or (members, B), 1 together -> (B, units)
+    """
+    says = shares.view(*shares.shape, *[1] * (outputs.dim() - shares.dim()))
+    wide = outputs.double()
+    if vote == "median":
+        found = _median(wide, says)
+    elif vote == "majority":
+        found = _majority(wide, says)
+    elif kind == "regression" or only_decides:
+        found = (wide * says).sum(0)
+    else:
+        found = _average(wide, says)
+    return found.to(outputs.dtype)
 
 
 def check_vote(vote: str, kind: str) -> None:

@@ -33,13 +33,16 @@ LossFunction = Callable[[Tensor, Tensor], Tensor]
 class Predictions:
     """What a network says about N rows: classes with probabilities, or values in the target's own units.
 
-    Shapes: labels (N,) indices into `classes`, probabilities (N, classes), values (N, values)
+    `spread` is the standard deviation over samples, where some were drawn: of each value, or of the probability of the
+    class that is answered.
+    Shapes: labels (N,) indices into `classes`, probabilities (N, classes), values (N, values), spread (N, values) or (N, 1)
     """
 
     classes: tuple[str, ...] = ()
     labels: Tensor | None = None
     probabilities: Tensor | None = None
     values: Tensor | None = None
+    spread: Tensor | None = None
 
     @property
     def names(self) -> list[str]:

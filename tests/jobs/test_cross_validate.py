@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 import chainrule as cr
 from chainrule.apps.cli import app
-from chainrule.core.errors import SettingError
+from chainrule.core.errors import DataError, SettingError, TrainingFailed
 from chainrule.core.seeds import mix
 from chainrule.data.read import read
 from chainrule.data.reading import Reading
@@ -133,3 +133,37 @@ def test_what_is_found_is_told() -> None:
     request = Request(data="iris", settings=Settings(model="mlp", test=0.2, epochs=1))
     said = [getattr(event, "text", "") for event in run_cross_validation(request, folds=3, repeats=1)]
     assert "30 test rows are in no fold" in said
+
+
+def test_a_network_that_diverges_everywhere_ends_with_the_reason() -> None:
+    settings = {**QUICK, "optimizer": "sgd", "learning_rate": 1e18, "model": "linear-regression"}
+    with pytest.raises(TrainingFailed, match=r"could be trained on 0 of 5 folds.*fold 1: "):
+        cross_validated("diabetes", settings=settings)
+
+
+def test_a_fold_of_one_class_has_no_auc(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    rows = {"shop": np.repeat(np.arange(8), 6), "a": random.normal(size=48), "b": random.normal(size=48)}
+    rows["kind"] = (rows["shop"] < 3).astype(int)
+    pl.DataFrame(rows).write_csv(tmp_path / "shops.csv")
+    settings = {"split": "group:shop", "metric": "auc", "task": "classification"}
+    with pytest.raises(DataError, match="auc is not defined for the rows held out in fold"):
+        cross_validated(
+            str(tmp_path / "shops.csv"), target="kind", folds=8, settings=settings, model="naive-bayes"
+        )
+
+
+def test_an_ensemble_is_judged_as_one_model() -> None:
+    found = cross_validated("wine", folds=3, settings={**QUICK, "members": 3, "ensemble": "bagging"})
+    (alone, together) = (
+        cross_validated("wine", folds=3, settings={**QUICK, **own}) for own in ({}, {"members": 2})
+    )
+    assert len(found.scores()) == 3 and found.settings["members"] == 3 and 0.5 < found.mean <= 1
+    assert alone.scores("log-loss") != together.scores("log-loss")
+
+
+@pytest.mark.parametrize("ending", ["html", "png", "svg", "json"])
+def test_it_is_saved_as_its_ending_says(ending: str, tmp_path: Path) -> None:
+    found = cross_validated("iris", model="naive-bayes", folds=3)
+    begins = {"html": b"<!doctype html>", "png": b"\x89PNG", "svg": b"<?xml", "json": b"{"}
+    assert found.save(tmp_path / f"found.{ending}").read_bytes().startswith(begins[ending])

@@ -62,6 +62,8 @@ def cross_validate(
         list[str] | None,
         typer.Option("--set", help="Any other setting, as fit takes it.", metavar="KEY=VALUE"),
     ] = None,
+    members: Annotated[int | None, of_setting("members", "N")] = None,
+    ensemble: Annotated[str | None, of_setting("ensemble", "KIND")] = None,
     epochs: Annotated[int | None, of_setting("epochs", "N")] = None,
     batch_size: Annotated[str | None, of_setting("batch_size", "N")] = None,
     optimizer: Annotated[str | None, of_setting("optimizer", "NAME")] = None,
@@ -86,7 +88,7 @@ def cross_validate(
 ) -> None:
     """Judge a model by folds of DATA: each part is held out once, and the others train. Nothing that is trained is kept."""
     flags = {
-        "model": model, "task": task, "epochs": epochs, "batch_size": parse_training("batch_size", batch_size), "optimizer": optimizer,
+        "model": model, "members": members, "ensemble": ensemble, "task": task, "epochs": epochs, "batch_size": parse_training("batch_size", batch_size), "optimizer": optimizer,
         "learning_rate": learning_rate, "schedule": schedule, "weight_decay": weight_decay, "dropout": dropout, "patience": patience,
         "test": test, "split": split, "seed": seed, "encoding": encoding, "sheet": sheet, "metric": metric,
         "class_weight": class_weight, "columns": tuple(column) if column else None, "decimal": decimal,

@@ -14,8 +14,15 @@ from chainrule.core.errors import ChainruleError, SettingError, unknown_name
 from chainrule.core.units import show_figure, show_seconds
 from chainrule.jobs.classical import settle_classical, versions_of
 from chainrule.jobs.cross_validate import USUAL_FOLDS, Folded, prepare_folds
-from chainrule.jobs.events import Event, Said
-from chainrule.jobs.fold_scores import FoldScores, TooSlowError, base_scores, score_folds, spread_of_scores
+from chainrule.jobs.events import Event, Said, Warned
+from chainrule.jobs.fold_scores import (
+    FoldScores,
+    TooSlowError,
+    base_scores,
+    score_folds,
+    share_of,
+    spread_of_scores,
+)
 from chainrule.jobs.preparation import settle_network
 from chainrule.jobs.request import OF_ANY_MODEL, Request
 from chainrule.jobs.show import Terminal, returned
@@ -109,6 +116,7 @@ def run_comparison(
             yield Said(text=f"{name}: left out, {why}")
             continue
         found.append(scores)
+        yield from (Warned(text=text) for text in scores.notes)
         mean = sum(scores.scores(ranked_by)) / len(folded.materials)
         yield Said(
             text=f"{name}: {ranked_by} {show_figure(mean)} in {show_seconds(scores.seconds)} ({place} of {len(recipes)})"
@@ -211,9 +219,7 @@ def _ranked(
     sign = -1 if larger_is_better(metric) else 1
     ranked = sorted(found, key=lambda one: sign * spreads[one.name].mean)
     couples = list(itertools.combinations(ranked, 2))
-    share = len(materials[0].split.test) / (
-        len(materials[0].split.train) + len(materials[0].split.validation)
-    )
+    share = share_of(materials)
     plain = [resampled_t_test(one.scores(metric), other.scores(metric), share) for one, other in couples]
     pairs = tuple(
         Pair(one.name, other.name, spreads[one.name].mean - spreads[other.name].mean, p, corrected)

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.catalog import CLASSICAL
-from chainrule.core.errors import TrainingFailed
+from chainrule.core.errors import DataError, TrainingFailed
 from chainrule.core.text import visible
 from chainrule.data.read import read
+from chainrule.jobs.ensembles import check_ensemble
 from chainrule.jobs.events import Event, Said, Warned
 from chainrule.jobs.fold_scores import FoldScores, base_scores, score_folds, spread_of_scores
 from chainrule.jobs.folds import fold_materials, needs_validation
@@ -24,6 +25,7 @@ from chainrule.train.recipe import Recipe
 from chainrule.train.settings import Settings, with_named
 
 USUAL_FOLDS = 5
+FEWEST_JUDGED = 2
 VALIDATION = (
     0.1  # said of a material, so that nobody hears that nothing validates: each fold draws its own tenth
 )
@@ -82,10 +84,8 @@ def run_cross_validation(
     name = folded.recipe.settings.model
     assert name is not None
     found = score_folds(name, folded.recipe, folded.materials, track=request.track)
-    if not any(row is not None for row in found.rows):
-        raise TrainingFailed(
-            f"{name} could be trained on no fold: {next(iter(found.failures), 'its answers are not finite')}"
-        )
+    _check_judged(found, empty_task(folded.recipe).metric)
+    yield from (Warned(text=text) for text in found.notes)
     yield from (Warned(text=f"{text}; the figures are of the other folds") for text in found.failures)
     return _result(folded, found)
 
@@ -97,6 +97,7 @@ def prepare_folds(request: Request, *, folds: int, repeats: int) -> Generator[Ev
     """
     check_names(request.settings)
     check_initial(request)
+    check_ensemble(request)
     yield Said(text=f"reading {visible(called(request.data))}")
     reading = reading_of(request.settings, request.target, cache=request.runs / ".cache", track=request.track)
     source = read(request.data, reading)
@@ -114,6 +115,22 @@ def prepare_folds(request: Request, *, folds: int, repeats: int) -> Generator[Ev
         yield Said(text=f"{kept:,} test row{' is' if kept == 1 else 's are'} in no fold")
     yield from (Warned(text=text) for text in recipe.warnings)
     return Folded(recipe=recipe, material=material, materials=materials, folds=folds, repeats=repeats)
+
+
+def _check_judged(found: FoldScores, metric: str) -> None:
+    """Refuse scores that no spread can be taken of. Raises: TrainingFailed, or DataError for a metric that folds lack"""
+    judged = sum(row is not None for row in found.rows)
+    if judged < FEWEST_JUDGED:
+        why = next(iter(found.failures), "answers are not finite")
+        raise TrainingFailed(
+            f"{found.name} could be trained on {judged} of {len(found.rows)} folds, and a spread takes {FEWEST_JUDGED}: {why}"
+        )
+    lacking = [k for k, row in enumerate(found.rows, 1) if row is not None and metric not in row]
+    if lacking:
+        raise DataError(
+            f"{metric} is not defined for the rows held out in fold {lacking[0]}, which are all of one class; take fewer "
+            "--folds, or another --metric"
+        )
 
 
 def _result(folded: Folded, found: FoldScores) -> CrossValidation:
@@ -151,7 +168,7 @@ def _result(folded: Folded, found: FoldScores) -> CrossValidation:
 def said_settings(recipe: Recipe) -> dict[str, Any]:
     """Return the settings that matter to a reader: those of the model, and of a network's training."""
     names = (
-        "optimizer", "learning_rate", "batch_size", "epochs", "schedule", "weight_decay", "patience", "class_weight", "scaling",
+        "members", "ensemble", "vote", "optimizer", "learning_rate", "batch_size", "epochs", "schedule", "weight_decay", "patience", "class_weight", "scaling",
     )  # fmt: skip
     of_training = {name: getattr(recipe.settings, name) for name in names}
     return {

@@ -1,4 +1,4 @@
-"""Train one recipe on every fold and judge it by the rows held out: networks all together, classical models in turn."""
+"""Train one recipe on every fold and judge it by the rows held out: networks side by side, others in turn."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import numpy as np
 import torch
 
 from chainrule.catalog import CLASSICAL
-from chainrule.core.errors import ChainruleError, DataError
+from chainrule.core.errors import ChainruleError, DataError, TrainingFailed
 from chainrule.core.seeds import mix
 from chainrule.core.units import show_seconds
-from chainrule.data.splits import Split
 from chainrule.jobs.classical import make_fitting
+from chainrule.jobs.ensemble_training import training_of
 from chainrule.jobs.folds import in_fold
 from chainrule.jobs.material import Material
 from chainrule.jobs.population import Entry, PopulationRun
@@ -26,6 +26,7 @@ from chainrule.jobs.yardstick import answer_alike
 from chainrule.train.course import Row
 from chainrule.train.loop import judge, outputs_of
 from chainrule.train.metrics import measure, metric_named, metrics_for
+from chainrule.train.objective import Objective
 from chainrule.train.recipe import Recipe
 from chainrule.train.significance import Spread, spread_of
 
@@ -46,12 +47,14 @@ class TooSlowError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoldScores:
-    """What a model showed on the rows of each fold: metrics, None where its training failed; seconds of all trainings."""
+    """What a model showed on the rows of each fold: metrics, None where its training failed; seconds of all
+    trainings; `notes` are what solvers warned of."""
 
     name: str
     rows: tuple[Row | None, ...]
     failures: tuple[str, ...]
     seconds: float
+    notes: tuple[str, ...] = ()
 
     def scores(self, metric: str) -> list[float]:
         """Return a metric fold by fold, of those that have it."""
@@ -74,7 +77,8 @@ def score_folds(
         in_fold(recipe, material, seed=mix(recipe.settings.seed, "fold", number))
         for number, material in enumerate(materials)
     ]
-    train = _train_classical if recipe.settings.model in CLASSICAL else _train_networks
+    in_turn = recipe.settings.model in CLASSICAL or recipe.settings.members is not None
+    train = _train_in_turn if in_turn else _train_networks
     return train(name, own, materials, track or _untracked, most_seconds)
 
 
@@ -91,19 +95,21 @@ def base_scores(recipe: Recipe, materials: Sequence[Material], metric: str) -> f
 
 def spread_of_scores(scores: Sequence[float], metric: str, materials: Sequence[Material]) -> Spread:
     """Sum up a metric of the folds of these materials."""
-    held_out, trained = (
-        float(np.mean([len(one.split.test) for one in materials])),
-        float(np.mean([len(one.split.train) + len(one.split.validation) for one in materials])),
-    )
     is_larger_better = metric != "loss" and metric_named(metric).larger_is_better
     lowest = -math.inf if metric == "r2" else 0.0
     return spread_of(
         scores,
-        share=held_out / trained,
+        share=share_of(materials),
         rows=len(np.unique(np.concatenate([one.split.test for one in materials]))),
         lowest=lowest,
         highest=1.0 if is_larger_better or metric == "calibration-error" else math.inf,
     )
+
+
+def share_of(materials: Sequence[Material]) -> float:
+    """Return held-out rows over rows that train or validate, over all folds."""
+    held_out = sum(len(one.split.test) for one in materials)
+    return held_out / sum(len(one.split.train) + len(one.split.validation) for one in materials)
 
 
 def _train_networks(
@@ -121,56 +127,83 @@ def _train_networks(
     return FoldScores(name=name, rows=tuple(run.judge("test")), failures=tuple(failures), seconds=seconds)
 
 
-def _train_classical(
+def _train_in_turn(
     name: str, recipes: Sequence[Recipe], materials: Sequence[Material], track: Track, most_seconds: float
 ) -> FoldScores:
-    make_fitting(recipes[0], materials[0])  # loads what it needs, which is no part of its time
+    if is_classical := recipes[0].settings.model in CLASSICAL:
+        make_fitting(recipes[0], materials[0])  # loads what it needs, which is no part of its time
     rows: list[Row | None] = []
     failures: list[str] = []
+    notes: set[str] = set()
     judging = 0.0
 
     def fit_all() -> Iterator[int]:
         nonlocal judging
         for number, (recipe, material) in enumerate(zip(recipes, materials, strict=True)):
             try:
-                fitting = make_fitting(recipe, material)
-                for _ in fitting.reports():
-                    pass
-            except DataError as error:
+                objective = (_fitted if is_classical else _ensemble)(recipe, material)
+            except (DataError, TrainingFailed) as error:
                 rows.append(None)
                 failures.append(f"fold {number + 1}: {error}")
             else:
                 fitted_at = time.perf_counter()
-                rows.append(_judged(fitting, material))
+                notes.update(getattr(objective.model, "notes", ()))
+                rows.append(_judged(objective, material))
                 judging += time.perf_counter() - fitted_at
             yield number
 
     with _threads(materials[0]):
-        if most_seconds < math.inf:
+        if is_classical and most_seconds < math.inf:
             _rehearse(recipes[0], materials[0], len(recipes), most_seconds)
         began = time.perf_counter()
         ticks = _in_time(fit_all(), len(recipes), began, most_seconds)
         for _ in track(ticks, len(recipes), f"{name}: folds"):
             pass
         seconds = time.perf_counter() - began - judging
-    return FoldScores(name=name, rows=tuple(rows), failures=tuple(failures), seconds=seconds)
+    return FoldScores(
+        name=name, rows=tuple(rows), failures=tuple(failures), seconds=seconds, notes=tuple(sorted(notes))
+    )
+
+
+def _fitted(recipe: Recipe, material: Material) -> Objective:
+    fitting = make_fitting(recipe, material)
+    estimator = fitting.model.estimator
+    if _is_small(material) and "n_jobs" in estimator.get_params():
+        estimator.set_params(n_jobs=1)
+    for _ in fitting.reports():
+        pass
+    return fitting.objective
+
+
+def _ensemble(recipe: Recipe, material: Material) -> Objective:
+    """Train the members of an ensemble, and put them together."""
+    training = training_of(recipe, material, torch.device("cpu"))
+    for _ in training.reports():
+        pass
+    training.restore_best_()
+    return training.objective
+
+
+def _is_small(material: Material) -> bool:
+    """Whether training rows are so few that several threads would wait for each other longer than they work."""
+    return len(material.split.train) * material.inputs[0].numel() < MANY_NUMBERS
 
 
 def _threads(material: Material) -> AbstractContextManager[Any]:
-    """Compute on one thread inside the block where rows are few: several would wait for each other longer than they work."""
+    """Compute on one thread inside the block where rows are few."""
     from threadpoolctl import threadpool_limits
 
-    numbers = len(material.split.train) * material.inputs[0].numel()
-    return threadpool_limits(1) if numbers < MANY_NUMBERS else nullcontext()
+    return threadpool_limits(1) if _is_small(material) else nullcontext()
 
 
-def _judged(fitting: Any, material: Material) -> Row | None:
-    held_out = torch.from_numpy(material.split.test)
-    outputs = outputs_of(fitting.model, material.inputs, held_out)
+def _judged(objective: Objective, material: Material) -> Row | None:
+    outputs = outputs_of(objective.model, material.inputs, torch.from_numpy(material.split.test))
     if not bool(torch.isfinite(outputs).all()):
         return None
-    task = fitting.objective.task
-    return judge(task, outputs, task.encode(fitting.targets[material.split.test]))
+    assert material.examples.targets is not None
+    return judge(
+        objective.task, outputs, objective.task.encode(material.examples.targets[material.split.test])
+    )
 
 
 def _rehearse(recipe: Recipe, material: Material, fits: int, most_seconds: float) -> None:
@@ -184,8 +217,7 @@ def _rehearse(recipe: Recipe, material: Material, fits: int, most_seconds: float
         few = replace(material.split, train=np.sort(order[: len(train) // part]))
         began = time.perf_counter()
         try:
-            for _ in make_fitting(recipe, replace(material, split=Split(**few.parts()))).reports():
-                pass
+            _fitted(recipe, replace(material, split=few))
         except ChainruleError:
             return
         taken.append(time.perf_counter() - began)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from chainrule.core.text import visible
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from rich.live import Live
 
 SHOWN = 8  # trials of the table
+BLOCKS = "▁▂▃▄▅▆▇█"
+CURVE = 40  # columns of the curve of the best so far
 TELL_SECONDS = 10.0  # between lines of progress, where no terminal listens
 
 
@@ -25,6 +28,7 @@ class SearchDisplay:
         self.console = console
         self.opened = opened
         self.ended: dict[int, TrialEnded] = {}
+        self.bests: list[float] = []  # the best score after each trial
         self.progress = Searched(made=0, epochs=1)
         self.began = self._told_at = time.perf_counter()
         self._live: Live | None = None
@@ -42,6 +46,7 @@ class SearchDisplay:
                 self.progress = event
             case TrialEnded():
                 self.ended[event.trial] = event
+                self.bests += [] if event.best is None else [event.best]
             case SearchFinished():
                 self._finish(event)
                 return
@@ -102,7 +107,8 @@ class SearchDisplay:
             shown = cells if fits else [described(one.settings)]
             spread = "" if one.spread is None else show_figure(one.spread)
             table.add_row(str(one.trial), show_figure(one.score or 0.0), spread, *map(Text, shown))
-        return Group(table, Text(self._how_far(), style="dim")) if has_progress else table
+        curve = f"best so far {curve_of(self.bests)}" if len(self.bests) > 1 else ""
+        return Group(table, Text(curve), Text(self._how_far(), style="dim")) if has_progress else table
 
     def _fits(self, best: list[TrialEnded]) -> bool:
         """Whether the console is wide enough for a column for each setting."""
@@ -129,6 +135,19 @@ class SearchDisplay:
 
     def _line(self, text: str, style: str | None = None) -> None:
         self.console.print(text, style=style, markup=False)
+
+
+def curve_of(values: Sequence[float], width: int = CURVE) -> str:
+    """Draw values in a line of text, the lowest low.
+
+    >>> curve_of([0.5, 0.5, 0.75, 1.0]), curve_of([1.0, 1.0])
+    ('▁▁▅█', '██')
+    """
+    picked = [values[k * len(values) // min(width, len(values))] for k in range(min(width, len(values)))]
+    low, high = min(values), max(values)
+    if high == low:
+        return BLOCKS[-1] * len(picked)
+    return "".join(BLOCKS[round((value - low) / (high - low) * (len(BLOCKS) - 1))] for value in picked)
 
 
 def described(settings: dict[str, Any]) -> str:

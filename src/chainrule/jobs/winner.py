@@ -67,7 +67,10 @@ def refit(
         search_seconds = time.perf_counter() - began
         fit_seconds = time.perf_counter() - started
         metrics: dict[str, dict[str, float]] = {}
-        again = lambda one, rows: make_training(one, rows, device)  # noqa: E731
+
+        def again(one: Recipe, rows: Material) -> Training:
+            return make_training(one, rows, device)
+
         for event in finish(folder.run, recipe, material, training, fit_seconds, again):
             if isinstance(event, Finished):
                 metrics = event.metrics

@@ -312,3 +312,12 @@ def test_pictures_are_searched_too(tmp_path: Path) -> None:
         runs=tmp_path,
     )
     assert found.networks == 4 and found.run.recipe.model_settings["pooling"] in ("max", "average")
+
+
+def test_a_metric_of_which_less_is_better(tmp_path: Path) -> None:
+    """It also chooses the best epoch, so that a tenth of the rows validates, in the folds and for the winner."""
+    found = tune("diabetes", {"learning_rate": [0.03, 1e-6]}, metric="mae", runs=tmp_path)
+    scores = [trial.score or 0.0 for trial in found.trials]
+    assert found.best["score"] == min(scores) and scores[0] < scores[1]
+    rows = found.run.record["rows"]
+    assert found.run.recipe.settings.validation == 0.1 and 30 < rows["validation"] < 60

@@ -69,9 +69,14 @@ def measure(job: str, measurements: int) -> dict[str, object]:
 
 def timed(plans: dict[str, tuple[Plan, Training]]) -> dict[str, float]:
     """Return the median seconds of an update under each plan, in turns."""
+    return {name: statistics.median(each) for name, each in update_seconds(plans, TURNS).items()}
+
+
+def update_seconds(plans: dict[str, tuple[Plan, Training]], turns: int) -> dict[str, list[float]]:
+    """Return the seconds of an update under each plan, turn by turn."""
     found: dict[str, list[float]] = {name: [] for name in plans}
     batches = {name: list(training.batches.epoch(0))[:8] for name, (_, training) in plans.items()}
-    for _ in range(TURNS):
+    for _ in range(turns):
         for name, (plan, training) in plans.items():
             with plan.applied():
                 count, began = 0, time.perf_counter()
@@ -81,7 +86,7 @@ def timed(plans: dict[str, tuple[Plan, Training]]) -> dict[str, float]:
                         training.step(inputs, targets)
                         count += 1
                 found[name].append((time.perf_counter() - began) / count)
-    return {name: statistics.median(each) for name, each in found.items()}
+    return found
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chainrule.core.errors import SettingError
-from chainrule.data.folds import choose_folds, find_folds
+from chainrule.data.folds import choose_folds, draw_folds, find_folds
 
 
 @given(st.integers(3, 49), st.integers(2, 12), st.integers(1, 4), st.integers(0, 2**40))
@@ -43,3 +43,18 @@ def test_more_rows_make_twenty_networks_in_rounds_that_differ():
 def test_one_fold_is_none():
     with pytest.raises(SettingError, match="--set folds takes 2 or more, or 0 for a test set; got 1"):
         find_folds(np.arange(9), None, 1, 0)
+
+
+@given(st.integers(2, 8), st.integers(8, 40), st.integers(1, 4), st.integers(0, 2**40))
+def test_uneven_groups_stay_whole_and_no_fold_is_empty(folds, groups, classes, seed):
+    random = np.random.default_rng(seed)
+    units = np.repeat(np.arange(groups), random.integers(1, 12, groups))
+    answers = random.integers(0, classes, len(units)) if classes > 1 else None
+    found = draw_folds(units, answers, folds, rounds=2, seed=seed, are_uneven=True)
+    for turn in range(2):
+        held_out = [fold.held_out for fold in found if fold.round == turn]
+        assert np.sort(np.concatenate(held_out)).tolist() == list(range(len(units)))
+        assert (
+            all(map(len, held_out)) and max(map(len, held_out)) - min(map(len, held_out)) <= len(units) * 0.6
+        )
+    assert all(not set(units[fold.train]) & set(units[fold.held_out]) for fold in found)

@@ -141,3 +141,15 @@ def test_folds_by_time_and_of_too_few_groups_are_refused(tmp_path: Path) -> None
         recipe, material = prepared(data, split=split, test=0.0, validation=0.0)
         with pytest.raises(SettingError, match=said):
             fold_materials(recipe, material, folds=5)
+
+
+def test_folds_that_memory_does_not_hold_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    from chainrule.jobs import folds
+
+    recipe, material = prepared("iris", test=0.0, validation=0.0)
+    assert len(fold_materials(recipe, material, folds=5, repeats=2)) == 10
+    monkeypatch.setattr(folds, "memory_bytes", lambda: 40_000)
+    with pytest.raises(
+        SettingError, match=r"10 folds, each .* take 24.0 kB; this machine has 40.0 kB of memory: take fewer"
+    ):
+        fold_materials(recipe, material, folds=5, repeats=2)

@@ -9,10 +9,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from torch import Tensor
 
+from chainrule.core.device import memory_bytes
 from chainrule.core.errors import SettingError
 from chainrule.core.seeds import mix
 from chainrule.core.text import listed, visible
+from chainrule.core.units import show_bytes
 from chainrule.data.division import find_division, parse_split
 from chainrule.data.duplicates import join_groups
 from chainrule.data.folds import draw_folds
@@ -24,6 +27,7 @@ from chainrule.train.recipe import Recipe
 from chainrule.train.settings import Settings
 
 FEWEST_FOLDS = 2
+ROOM = 0.5  # of the memory, for the prepared rows of all folds
 TENTH = 10  # folds of the training rows, of which one validates where something waits for its loss
 
 
@@ -40,6 +44,7 @@ def fold_materials(
     units, has_groups = _units(recipe.settings, material, rows)
     classes = None if material.kind == "regression" else _targets(material)[rows]
     _check(folds, repeats, units, classes, recipe, has_groups=has_groups)
+    _check_room(material, folds * repeats)
     drawn = draw_folds(units, classes, folds, rounds=repeats, seed=seed, are_uneven=has_groups)
     found = []
     for fold in drawn:
@@ -129,6 +134,19 @@ def _check(
         raise SettingError(
             f"--folds {folds} needs {folds} different rows of every class, one for each fold; the class {said} of {name} has "
             f"{rows} outside the test: {_advice(fewest)}"
+        )
+
+
+def _check_room(material: Material, folds: int) -> None:
+    """Refuse folds whose rows, made ready for each, the memory does not hold. Raises: SettingError"""
+    there = memory_bytes()
+    if there is None or not isinstance(material.inputs, Tensor):
+        return
+    wanted = folds * material.inputs.nbytes
+    if wanted > ROOM * there:
+        raise SettingError(
+            f"{folds} folds, each with rows prepared by its own training part, take {show_bytes(wanted)}; this machine has "
+            f"{show_bytes(there)} of memory: take fewer --folds or --repeats"
         )
 
 

@@ -135,6 +135,12 @@ def test_what_is_found_is_told() -> None:
     assert "30 test rows are in no fold" in said
 
 
+def test_patience_that_each_fold_has_rows_for_is_not_called_useless() -> None:
+    request = Request(data="iris", settings=Settings(model="mlp", patience=2, epochs=1))
+    said = [getattr(event, "text", "") for event in run_cross_validation(request, folds=3, repeats=1)]
+    assert not any("stops nothing" in text for text in said)
+
+
 def test_a_network_that_diverges_everywhere_ends_with_the_reason() -> None:
     settings = {**QUICK, "optimizer": "sgd", "learning_rate": 1e18, "model": "linear-regression"}
     with pytest.raises(TrainingFailed, match=r"could be trained on 0 of 5 folds.*fold 1: "):
@@ -159,6 +165,7 @@ def test_an_ensemble_is_judged_as_one_model() -> None:
         cross_validated("wine", folds=3, settings={**QUICK, **own}) for own in ({}, {"members": 2})
     )
     assert len(found.scores()) == 3 and found.settings["members"] == 3 and 0.5 < found.mean <= 1
+    assert "3 ensembles of 3 networks" in found.about() and "3 networks" in alone.about()
     assert alone.scores("log-loss") != together.scores("log-loss")
 
 

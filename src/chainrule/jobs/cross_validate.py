@@ -14,7 +14,7 @@ from chainrule.data.read import read
 from chainrule.jobs.ensembles import check_ensemble
 from chainrule.jobs.events import Event, Said, Warned
 from chainrule.jobs.fold_scores import FoldScores, base_scores, score_folds, spread_of_scores
-from chainrule.jobs.folds import fold_materials, needs_validation
+from chainrule.jobs.folds import fold_materials
 from chainrule.jobs.material import Material, reading_of
 from chainrule.jobs.preparation import prepare_run
 from chainrule.jobs.request import Request, called, check_initial, check_names
@@ -105,12 +105,12 @@ def prepare_folds(request: Request, *, folds: int, repeats: int) -> Generator[Ev
         request.settings,
         folds=0,
         test=request.settings.test or 0.0,
-        validation=VALIDATION if needs_validation(request.settings) else 0.0,
+        validation=0.0,  # each fold draws its own, where something waits for it
     )
     whole = replace(request, settings=settings)
     recipe, material = prepare_run(whole, source)
     materials = fold_materials(recipe, material, folds=folds, repeats=repeats, seed=recipe.settings.seed)
-    yield from (Said(text=note) for note in recipe.notes)
+    yield from (Said(text=note) for note in recipe.notes if not note.startswith("--patience"))
     if kept := len(material.split.test):
         yield Said(text=f"{kept:,} test row{' is' if kept == 1 else 's are'} in no fold")
     yield from (Warned(text=text) for text in recipe.warnings)

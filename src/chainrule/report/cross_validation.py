@@ -123,7 +123,9 @@ class CrossValidation:
         """Say what was done."""
         folds = self.folds[-1].number
         times = f", repeated {self.repeats} times" if self.repeats > 1 else ""
-        models = "models" if self.is_classical else "networks"
+        members = self.settings.get("members")
+        networks = "networks" if members is None else f"ensembles of {members} networks"
+        models = "models" if self.is_classical else networks
         return (
             f"{visible(self.data)}, {self.model}: {folds}-fold cross-validation of {self.rows:,} {self.what}{times}: {len(self.folds)} "
             f"{models} in {show_seconds(self.seconds)}"

@@ -164,7 +164,7 @@ class EnsembleTraining:
             error, say = boost.error, 1.0 if boost.is_useless else boost.say
             self.row_weights = boost.weights
         self.members[number] = MemberState(history=tuple(run.history(place)), error=error, say=say)
-        self._states[number] = run.network(place).state_dict()
+        self._states[number] = run.state_of(place)
         self.latest = number
 
     def _boost(self, outputs: Tensor) -> Boost:

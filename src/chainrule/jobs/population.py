@@ -204,8 +204,12 @@ class PopulationRun:
         """Return a network with the weights that it keeps."""
         recipe = self.entries[number].recipe
         made = make_model(recipe, self._task(number)[0].units, None)
-        made.load_state_dict(self._lane_of[number].state_of(number))
+        made.load_state_dict(self.state_of(number))
         return made.eval()
+
+    def state_of(self, number: int) -> dict[str, Tensor]:
+        """Return the weights that a network keeps, by the names that it has for them."""
+        return self._lane_of[number].state_of(number)
 
     # ---- lanes
 
@@ -310,19 +314,19 @@ class PopulationRun:
         return self._shared[key]
 
     def _start(self, number: int) -> nn.Module:
-        """Return the network with its starting weights; those that start alike are one."""
+        """Return the network with its starting weights; those that start alike are one.
+
+        A network is built once and copied: drawing the weights of each anew costs less than building it.
+        """
         recipe = self.entries[number].recipe
         settings = recipe.settings
-        key = (
-            settings.model,
-            repr(recipe.model_settings),
-            settings.seed,
-            settings.initial,
-            self._task(number)[0].units,
-            repr(recipe.inputs),
-        )
+        units = self._task(number)[0].units
+        kind = settings.model, repr(recipe.model_settings), units, repr(recipe.inputs)
+        key = *kind, settings.seed, settings.initial
         if key not in self._starts:
-            network = make_model(recipe, self._task(number)[0].units, None)
+            if kind not in self._starts:
+                self._starts[kind] = make_model(recipe, units, None)
+            network = copy.deepcopy(self._starts[kind])
             draw_start_(network, recipe)
             self._starts[key] = network
         return self._starts[key]

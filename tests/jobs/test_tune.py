@@ -159,11 +159,11 @@ def test_the_result_does_not_depend_on_the_size_of_stacks(tmp_path: Path, method
     assert all(isinstance(end, SearchFinished) and end.metrics == ends[0].metrics for end in ends)  # type: ignore[union-attr]
 
 
-def test_halving_takes_a_third_further(tmp_path: Path) -> None:
+def test_halving_takes_a_quarter_further(tmp_path: Path) -> None:
     space = {"learning_rate": {"low": 1e-5, "high": 1e-1, "log": True, "steps": 9}}
     found = tune(space=space, method="halving", epochs=18, runs=tmp_path)
     by_epochs = sorted((trial.epochs, trial.rung) for trial in found.trials)
-    assert by_epochs == [(2, 0)] * 6 + [(6, 1)] * 2 + [(18, 2)]
+    assert by_epochs == [(2, 0)] * 6 + [(5, 1)] * 2 + [(18, 2)]
     assert found.best["settings"] == max(found.trials, key=lambda trial: trial.rung).values
 
 

@@ -73,7 +73,7 @@ def tune(
         str,
         typer.Option(
             help="grid (every combination), random, bayes (a Gaussian process; needs Optuna) or halving (all a little, "
-            "the best third longer, and so on).",
+            "the best quarter longer, and so on).",
             metavar="NAME",
             rich_help_panel=SEARCH,
         ),

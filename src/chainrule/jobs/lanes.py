@@ -28,8 +28,11 @@ class Lane(Protocol):
     def leave(self, numbers: Sequence[int]) -> None:
         """Take networks out: what they have learned stays."""
 
-    def outputs(self, rows: Tensor) -> dict[int, Tensor]:
-        """Return what each network answers by the weights that it keeps. Shapes: rows (n,) -> (n, units) each."""
+    def outputs(self, rows: Tensor, among: Sequence[int]) -> dict[int, Tensor]:
+        """Return what some networks answer by the weights that they keep, and maybe others beside them.
+
+        Shapes: rows (n,) -> (n, units) each
+        """
 
     def history(self, number: int) -> list[Row]:
         """Return the epochs of a network."""
@@ -54,8 +57,8 @@ class StackLane:
     def leave(self, numbers: Sequence[int]) -> None:
         self.stack.leave([self.numbers.index(number) for number in numbers])
 
-    def outputs(self, rows: Tensor) -> dict[int, Tensor]:
-        found = self.stack.kept_outputs(rows)
+    def outputs(self, rows: Tensor, among: Sequence[int]) -> dict[int, Tensor]:
+        found = self.stack.kept_outputs(rows, [self.numbers.index(number) for number in among])
         return {number: found[place] for place, number in enumerate(self.numbers) if place in found}
 
     def history(self, number: int) -> list[Row]:
@@ -106,7 +109,7 @@ class AloneLane:
     def leave(self, numbers: Sequence[int]) -> None:
         self._has_left = self._has_left or bool(numbers)
 
-    def outputs(self, rows: Tensor) -> dict[int, Tensor]:
+    def outputs(self, rows: Tensor, among: Sequence[int]) -> dict[int, Tensor]:
         training = self.training
         network, latest = training.step.objective.model, None
         if training.best:

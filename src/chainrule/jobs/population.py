@@ -187,7 +187,7 @@ class PopulationRun:
             if not len(rows) or not wanted:
                 continue
             with one_thread():
-                found = lane.outputs(rows)
+                found = lane.outputs(rows, wanted)
             for number in wanted:
                 if number in found and bool(torch.isfinite(found[number]).all()):
                     yield number, found[number]

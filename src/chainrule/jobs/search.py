@@ -23,7 +23,7 @@ from chainrule.train.space import Space
 TELL_SECONDS = 0.2  # between two reports of progress
 NETWORKS_AT_ONCE = 2000  # that are made ready together
 BATCH = 5  # trials that a Gaussian process proposes at once
-KEPT = 3  # of so many trials one goes on to the next rung
+KEPT = 4  # of so many trials one goes on to the next rung
 RUNGS = 3  # the last one trains to the end
 
 Key = tuple[int, int]  # trial and fold
@@ -144,7 +144,7 @@ class Search:
             yield from self._train(run, keys, None, 0)
 
     def _halve(self, batch: Sequence[Trial]) -> Iterator[Event]:
-        """Train all a little, keep the best third, train those three times as long, and so on."""
+        """Train all a little, keep the best quarter, train those four times as long, and so on."""
         yield from (self._ended(trial) for trial in batch if trial.refused is not None)
         alive = self._unrefused()
         if not alive:
@@ -179,7 +179,7 @@ class Search:
         return RUNGS, alive
 
     def _best(self, alive: Sequence[Trial], rung: int) -> list[Trial]:
-        """Return the best third of the trials at a rung, in their order."""
+        """Return the best quarter of the trials at a rung, in their order."""
         known = self.store.of_rung(rung)
         at_rung = []
         for trial in alive:

@@ -128,19 +128,23 @@ class StackTraining:
         """Return what every member that stands in the stack answers to rows, by its latest weights. Shapes: rows (n,)."""
         return dict(zip(self._numbers, self.step.outputs(self.inputs[rows]), strict=True))
 
-    def kept_outputs(self, rows: Tensor) -> dict[int, Tensor]:
-        """Return what every member answers by the weights that it keeps: of its best epoch, or the last. Shapes: rows (n,)."""
-        if not self._best and len(self._numbers) == len(self.members):
+    def kept_outputs(self, rows: Tensor, among: Sequence[int] | None = None) -> dict[int, Tensor]:
+        """Return what members answer by the weights that they keep: of the best epoch, or the last. Shapes: rows (n,)
+
+        Without `among` it is every member.
+        """
+        wanted = list(range(len(self.members))) if among is None else list(among)
+        if not self._best and set(wanted) <= set(self._numbers):
             return self.outputs(rows)
         networks = []
-        for number, member in enumerate(self.members):
-            networks.append(copy.deepcopy(member.network))
+        for number in wanted:
+            networks.append(copy.deepcopy(self.members[number].network))
             networks[-1].load_state_dict(self.state_of(number))
         members = len(networks)
         reader = self._make_step(
             Population(networks), lambda p: (optimizer("sgd", p, learning_rate=1.0, members=members), None)
         )
-        return dict(enumerate(reader.outputs(self.inputs[rows])))
+        return dict(zip(wanted, reader.outputs(self.inputs[rows]), strict=True))
 
     def _state_of(self, number: int) -> dict[str, Tensor]:
         return self.step.population.state_of(self._numbers.index(number))

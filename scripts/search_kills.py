@@ -1,6 +1,7 @@
 """Kill a search with SIGKILL at moments spread over its wall time, resume it, and compare the rankings.
 
 Command:  python scripts/search_kills.py [--kills 20] [--data wine] [--trials 24] [--seed 0]
+          [--methods random halving grid]
 Every search starts afresh, is killed once and is resumed to its end; methods take turns. Its table of trials (settings,
 scores of every fold, losses, epochs), its winner and the winner's weights must equal those of the undisturbed search of
 that method, bit for bit. A search that was killed before it had a folder is started again.
@@ -71,17 +72,18 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--data", default="wine")
     parser.add_argument("--trials", type=int, default=24)
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     asked = parser.parse_args()
     folder = Path(tempfile.mkdtemp())
     seconds, bad, in_search = {}, 0, 0
-    for method in METHODS:
+    for method in asked.methods:
         began = time.perf_counter()
         finish(start(folder, asked.data, method, asked.trials, f"whole-{method}"))
         seconds[method] = time.perf_counter() - began
     draw = random.Random(asked.seed)
     for kill in range(asked.kills):
-        method, name = METHODS[kill % len(METHODS)], f"killed-{kill}"
+        method, name = asked.methods[kill % len(asked.methods)], f"killed-{kill}"
         process, after = (
             start(folder, asked.data, method, asked.trials, name),
             draw.uniform(0.1, 0.95) * seconds[method],

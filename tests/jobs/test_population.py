@@ -250,3 +250,15 @@ def test_rows_of_ones_own_and_weights() -> None:
     counts = np.bincount(drawn, minlength=len(base.material.examples)).astype(np.float64)
     weighted = train([replace(base, weights=counts), base], cores=1)
     assert furthest(weighted, 0, train_alone(replace(base, rows=drawn))) < 1e-5
+
+
+def test_members_that_stay_may_all_be_without_what_others_had() -> None:
+    """Those with weight decay leave: the state of the rule keeps its shape, and the others their bits."""
+    entries = differing(entry(epochs=4), learning_rate=[0.01, 0.003, 0.001], weight_decay=[0.1, 0.0, 0.0])
+    run = PopulationRun(entries, cores=1, is_deterministic=True)
+    list(run.train(2))
+    run.leave([0])
+    list(run.train())
+    whole = train(entries, cores=1, is_deterministic=True)
+    for number in (1, 2):
+        assert all(map(torch.equal, weights_of(run, number), weights_of(whole, number)))

@@ -6,7 +6,7 @@ import copy
 import functools
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -72,7 +72,7 @@ class StackTraining:
         self._orders = [_stream(member, self.inputs, self.targets, self.batch_size) for member in placed]
         self._is_shared = len({_key(member) for member in placed}) == 1
         self._weights = _weights(placed)
-        bind = functools.partial(bind_rule, placed, self._optimizer, self._penalty)
+        bind = functools.partial(bind_rule, placed, self.members, self._optimizer, self._penalty)
         self.step = self._make_step(population, bind)
 
     def _make_step(self, population: Population, bind: Bind) -> StackedStep:
@@ -250,29 +250,38 @@ class StackTraining:
 
 
 def bind_rule(
-    members: Sequence[Member], name: str, penalty: str | None, parameters: list[nn.Parameter]
+    members: Sequence[Member],
+    begun: Sequence[Member],
+    name: str,
+    penalty: str | None,
+    parameters: list[nn.Parameter],
 ) -> tuple[Rule, Penalty | None]:
-    """Return an update rule with every member's own rate, decay and hyper-parameters, and the penalty around it."""
-    count = len(members)
+    """Return an update rule with every member's own rate, decay and hyper-parameters, and the penalty around it.
+
+    `begun` are those that the stack began with: what differs among them has the form of what differs to the end, so that
+    the state of the rule keeps its shape.
+    """
+
+    def own(value: Callable[[Member], float]) -> PerMember:
+        values = [value(member) for member in members]
+        is_one = len({value(member) for member in begun}) == 1  # rules are faster then
+        return values[0] if is_one else torch.tensor(values, dtype=torch.float64)
+
     around, decay = penalty_of(
         parameters,
         name,
-        l1=_per_member([member.l1 for member in members]),
-        weight_decay=_per_member([member.weight_decay for member in members]),
+        l1=own(lambda member: member.l1),
+        weight_decay=own(lambda member: member.weight_decay),
         penalty=penalty,
         has_members=True,
     )
-    own: dict[str, Any] = {
-        key: _per_member([member.hyperparameters[key] for member in members])
+    hyper: dict[str, Any] = {
+        key: own(lambda member, key=key: member.hyperparameters[key])  # type: ignore[misc]
         for key in members[0].hyperparameters
     }
     rates = torch.tensor([member.learning_rate for member in members], dtype=torch.float64)
-    return optimizer(name, parameters, learning_rate=rates, weight_decay=decay, members=count, **own), around
-
-
-def _per_member(values: list[float]) -> PerMember:
-    """Return one value where all are equal: rules are faster then."""
-    return values[0] if len(set(values)) == 1 else torch.tensor(values, dtype=torch.float64)
+    made = optimizer(name, parameters, learning_rate=rates, weight_decay=decay, members=len(members), **hyper)
+    return made, around
 
 
 def _weights(members: Sequence[Member]) -> Tensor | None:

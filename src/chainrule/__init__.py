@@ -25,6 +25,7 @@ _PUBLIC = {
     "bench": "chainrule.jobs.bench",
     "NeuralClassifier": "chainrule.jobs.estimators",
     "NeuralRegressor": "chainrule.jobs.estimators",
+    "PopulationSearchCV": "chainrule.jobs.population_search",
     "build": "chainrule.models",
     "ChainruleError": "chainrule.core.errors",
     "Batches": "chainrule.data.batches",
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from chainrule.jobs.explore import explore as explore
     from chainrule.jobs.fit import fit as fit
     from chainrule.jobs.lr_range import lr_range as lr_range
+    from chainrule.jobs.population_search import PopulationSearchCV as PopulationSearchCV
     from chainrule.jobs.run import Run as Run
     from chainrule.jobs.run import load as load
     from chainrule.jobs.tune import tune as tune

@@ -28,6 +28,14 @@ class WeightedRows:
         """Return the rows with the given numbers, in their order."""
         return WeightedRows(inputs=self.inputs[rows], targets=self.targets[rows], weights=self.weights[rows])
 
+    def followed_by(self, others: WeightedRows) -> WeightedRows:
+        """Return these rows and others after them."""
+        pairs = (
+            (self.inputs, others.inputs), (self.targets, others.targets), (self.weights, others.weights)
+        )  # fmt: skip
+        inputs, targets, weights = (np.concatenate(pair) for pair in pairs)
+        return WeightedRows(inputs=inputs, targets=targets, weights=weights)
+
     def weighed(self, factors: np.ndarray) -> WeightedRows:
         """Return the rows with their weights multiplied. Shapes: factors (N,)."""
         return replace(self, weights=self.weights * factors)

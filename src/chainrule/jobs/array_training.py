@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,27 +10,72 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from chainrule.data.batches import Batches
-from chainrule.data.distinct import WeightedRows
+from chainrule.data.distinct import WeightedRows, distinct_rows
 from chainrule.data.schema import Schema
-from chainrule.data.splits import split_rows
+from chainrule.data.splits import Split, split_rows
 from chainrule.data.target import Target
 from chainrule.jobs.preparation import settle
 from chainrule.jobs.trained_network import ONE_THREAD, Scaling, TrainedNetwork, fit_scaling, names_of, reading
-from chainrule.jobs.workshop import make_model, make_schedule, make_step
+from chainrule.jobs.workshop import make_model, make_task, make_training
 from chainrule.train.course import Row
 from chainrule.train.dense_chain import why_not_dense
-from chainrule.train.metrics import metric_named
-from chainrule.train.objective import Objective, check_outputs, check_smallest_batch
+from chainrule.train.objective import Objective
 from chainrule.train.plan import Plan, make_plan, multiply_adds
 from chainrule.train.recipe import Recipe
 from chainrule.train.settings import Settings
-from chainrule.train.stopping import Stopping
 from chainrule.train.suggestions import Question
-from chainrule.train.task import LossFunction, Regression, Task, build_task
-from chainrule.train.training import Training
+from chainrule.train.task import LossFunction, Task
 
 VALIDATION = 0.1  # share of the rows that validates where patience waits for it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A network that is asked for: rows as they came, settings of the training, and those of the model.
+
+    `model` and `loss` are those that were handed over as objects.
+    Shapes: inputs (N, D), targets (N,) or (N, values), weights (N,), class_weight (classes,)
+    """
+
+    inputs: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray | None
+    target: Target
+    asked: Settings
+    of_model: Mapping[str, Any]
+    model: nn.Module | None = None
+    loss: LossFunction | None = None
+    class_weight: np.ndarray | None = None
+
+    @property
+    def validation(self) -> float:
+        """The share of the rows that validates."""
+        share = self.asked.validation
+        if share is None:
+            return VALIDATION if self.asked.patience else 0.0
+        return share
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArrayRows:
+    """Rows of arrays made ready, as `jobs.material.ReadyRows` has them: first those that train, then those that validate.
+
+    Weights are 1 on average over the rows that train, so that gradients are as long as without.
+    """
+
+    inputs: Tensor
+    targets: np.ndarray
+    split: Split
+    weights: np.ndarray | None
+    scaling: Scaling
+
+    def rows(self, part: str) -> np.ndarray:
+        """Return the row numbers of a part of the split: train, validation or test."""
+        return self.split.parts()[part]
+
+    def training_on(self, rows: np.ndarray) -> ArrayRows:
+        """Return the same with other training rows, scaled as before."""
+        return replace(self, split=replace(self.split, train=rows))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,92 +90,71 @@ class Trained:
     best_epoch: int | None
 
 
-def train_on_arrays(
-    rows: WeightedRows,
-    target: Target,
-    asked: Settings,
-    of_model: dict[str, Any],
-    *,
-    model: nn.Module | None = None,
-    loss: LossFunction | None = None,
-    class_weight: np.ndarray | None = None,
-) -> Trained:
-    """Train a network on rows: the same rows, settings and seed give the same network.
-
-    `model` and `loss` are those that were handed over as objects. Shapes: class_weight (classes,)
-    """
-    train, validation = _divide(rows, target, asked)
-    scaling = fit_scaling(train, asked.scaling)
-    if class_weight is not None:
-        train = train.weighed(class_weight[train.targets])
-        validation = validation and validation.weighed(class_weight[validation.targets])
-    train, width = train.spread(), rows.inputs.shape[1]
-    question = Question(kind=target.kind, rows=len(train), inputs=width, is_pictures=False)
-    name = "" if model is not None else asked.model or "mlp"
-    settings, own = settle(asked, question, name, of_model, model=model, has_own_loss=loss is not None)
-    task = _make_task(target, settings, loss, train)
-    recipe = Recipe(
-        data={},
-        schema=Schema(shape=(width,), target=target),
-        settings=settings,
-        model_settings=own,
-        inputs=width,
-        plan=ONE_THREAD,
-        versions={},
-        given=tuple(k for k, v in (("model", model), ("loss", loss)) if v is not None),
-    )
-    objective = Objective(make_model(recipe, task.units, model), task)
-    apart = copy.deepcopy(objective.model)  # training ties weights to memory of its own
+def train_on_arrays(order: Order) -> Trained:
+    """Train a network on rows: the same rows, settings and seed give the same network."""
+    ready = make_ready(order)
+    recipe = array_recipe(order, ready)
+    task = make_task(recipe, ready, order.loss)
+    objective = Objective(make_model(recipe, task.units, order.model), task)
     with recipe.plan.applied():
-        recipe = replace(recipe, plan=choose_plan(objective, settings, width))
+        recipe = replace(recipe, plan=choose_plan(objective, recipe.settings, ready.inputs.shape[1]))
     with recipe.plan.applied() as device:
-        batches = [
-            None if part is None else _batches(part, scaling, task, settings, device)
-            for part in (train, validation)
-        ]
-        training = _make_training(recipe, objective.to(device), *batches)
+        training = make_training(recipe, ready, device, model=order.model, loss=order.loss)
         for _ in training.reports():
             pass
         training.restore_best_()
+    network = objective.model  # of memory of its own: training has tied the other's weights together
+    network.load_state_dict(training.objective.model.state_dict())
     return Trained(
-        network=_trained_network(apart, objective, recipe),
-        scaling=scaling,
-        settings=settings,
+        network=trained_network(network, training.objective.task, recipe),
+        scaling=ready.scaling,
+        settings=recipe.settings,
         plan=recipe.plan,
         history=training.history,
         best_epoch=training.best_epoch,
     )
 
 
-def _divide(rows: WeightedRows, target: Target, asked: Settings) -> tuple[WeightedRows, WeightedRows | None]:
-    """Return the rows that train and those that validate, class by class. Raises: SettingError; DataError"""
-    share = asked.validation
-    if share is None:
-        share = VALIDATION if asked.patience else 0.0
-    if not share:
-        return rows, None
-    split = split_rows(
-        len(rows),
-        classes=rows.targets if target.classes else None,
-        class_names=target.classes,
-        test=0.0,
-        validation=share,
-        seed=asked.seed,
+def make_ready(order: Order) -> ArrayRows:
+    """Put equal rows together, divide them, and scale them by those that train. Raises: SettingError; DataError"""
+    rows = distinct_rows(order.inputs, order.targets, order.weights)
+    train, validation = _divide(rows, order)
+    scaling = fit_scaling(train, order.asked.scaling)
+    if order.class_weight is not None:
+        train, validation = (part.weighed(order.class_weight[part.targets]) for part in (train, validation))
+    train = train.spread()
+    ready = train.followed_by(validation)
+    weights = ready.weights / train.weights.mean()
+    numbers = np.arange(len(ready))
+    return ArrayRows(
+        inputs=torch.from_numpy(scaling(ready.inputs)).float(),
+        targets=ready.targets,
+        split=Split(train=numbers[: len(train)], validation=numbers[len(train) :], test=numbers[:0]),
+        weights=None if (weights == 1).all() else weights,
+        scaling=scaling,
     )
-    return rows.only(split.train), rows.only(split.validation)
 
 
-def _make_task(target: Target, settings: Settings, loss: LossFunction | None, train: WeightedRows) -> Task:
-    task = build_task(
-        target.kind,
-        target.classes or target.names,
-        loss or settings.loss,
-        label_smoothing=settings.label_smoothing or 0.0,
-        metric=settings.metric,
+def array_recipe(order: Order, ready: ArrayRows) -> Recipe:
+    """Return the recipe of a network for rows made ready, with nothing left open but the plan."""
+    width = ready.inputs.shape[1]
+    question = Question(
+        kind=order.target.kind, rows=len(ready.rows("train")), inputs=width, is_pictures=False
     )
-    if isinstance(task, Regression):
-        task.fit(train.targets, train.weights)
-    return task
+    name = "" if order.model is not None else order.asked.model or "mlp"
+    settings, own = settle(
+        order.asked, question, name, order.of_model, model=order.model, has_own_loss=order.loss is not None
+    )
+    return Recipe(
+        data={},
+        schema=Schema(shape=(width,), target=order.target),
+        settings=settings,
+        model_settings=own,
+        inputs=width,
+        plan=ONE_THREAD,
+        versions={},
+        given=tuple(k for k, v in (("model", order.model), ("loss", order.loss)) if v is not None),
+    )
 
 
 def choose_plan(objective: Objective, settings: Settings, width: int) -> Plan:
@@ -143,54 +167,25 @@ def choose_plan(objective: Objective, settings: Settings, width: int) -> Plan:
     return plan
 
 
-def _batches(
-    rows: WeightedRows,
-    scaling: Scaling,
-    task: Task,
-    settings: Settings,
-    device: torch.device,
-) -> Batches:
-    """Prepare rows. Their weights are on average 1, so that gradients are as long as without."""
-    assert isinstance(settings.batch_size, int)
-    weights = rows.weights / rows.weights.mean()
-    return Batches(
-        torch.from_numpy(scaling(rows.inputs)).float().to(device),
-        task.encode(rows.targets).to(device),
-        settings.batch_size,
-        weights=None if (weights == 1).all() else torch.from_numpy(weights).float().to(device),
-        seed=settings.seed,
-    )
-
-
-def _make_training(
-    recipe: Recipe, objective: Objective, train: Batches | None, validation: Batches | None
-) -> Training:
-    """Put step, batches and schedule together. Raises: ShapeError if the model does not fit; SettingError"""
-    assert train is not None and isinstance(train.inputs, Tensor)
-    settings = recipe.settings
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        was_training = objective.model.training
-        check_outputs(objective.model.eval(), objective.task, train.inputs[:2])
-        objective.model.train(was_training)
-    check_smallest_batch(objective.model, len(train.rows), train.batch_size, train.inputs[:1])
-    return Training(
-        make_step(recipe, objective),
-        train,
-        validation,
-        make_schedule(settings, len(train)),
-        settings.patience,
-        metric=None if settings.metric is None else metric_named(settings.metric),
-        stopping=Stopping(
-            tolerance=settings.stop_tolerance, on_no_decrease=bool(settings.stop_on_no_decrease)
-        ),
-    )
-
-
-def _trained_network(apart: nn.Module, objective: Objective, recipe: Recipe) -> TrainedNetwork:
-    """Put what was learnt into a copy of the network from before training."""
-    apart.load_state_dict(objective.model.state_dict())
-    task = reading(objective.task.kind, names_of(objective.task), objective.task.state_dict())
+def trained_network(network: nn.Module, task: Task, recipe: Recipe) -> TrainedNetwork:
+    """Return a network that has learnt as one that answers rows."""
+    reader = reading(task.kind, names_of(task), task.state_dict())
     if "model" in recipe.given:
-        return TrainedNetwork(apart, task)
+        return TrainedNetwork(network, reader)
     settings = {"inputs": recipe.inputs, "units": task.units, **recipe.model_settings}
-    return TrainedNetwork(apart, task, recipe.settings.model or "", settings)
+    return TrainedNetwork(network, reader, recipe.settings.model or "", settings)
+
+
+def _divide(rows: WeightedRows, order: Order) -> tuple[WeightedRows, WeightedRows]:
+    """Return the rows that train and those that validate, class by class. Raises: SettingError; DataError"""
+    if not order.validation:
+        return rows, rows.only(np.arange(0))
+    split = split_rows(
+        len(rows),
+        classes=rows.targets if order.target.classes else None,
+        class_names=order.target.classes,
+        test=0.0,
+        validation=order.validation,
+        seed=order.asked.seed,
+    )
+    return rows.only(split.train), rows.only(split.validation)

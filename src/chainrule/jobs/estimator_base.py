@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,8 @@ from torch import Tensor, nn
 
 from chainrule.core.errors import DataError, SettingError, unknown_name
 from chainrule.core.text import listed
-from chainrule.data.distinct import distinct_rows
 from chainrule.data.target import Target
-from chainrule.jobs.array_training import train_on_arrays
+from chainrule.jobs.array_training import Order, Trained, train_on_arrays
 from chainrule.train.settings import Settings
 from chainrule.train.task import LossFunction, Predictions
 
@@ -63,6 +62,8 @@ FURTHER = (
 
 class NeuralEstimator(BaseEstimator):  # type: ignore[misc]
     """What classifier and regressor share: parameters, checks of what comes in, and training."""
+
+    _train: Callable[[Order], Trained] = staticmethod(train_on_arrays)  # a search puts its own here
 
     def __init__(
         self,
@@ -113,21 +114,31 @@ class NeuralEstimator(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         return [row["train_loss"] for row in self.history_]
 
-    def _train(
+    def __sklearn_clone__(self) -> Any:
+        """Return an estimator with the same parameters, trained by whoever trains this one."""
+        made = super().__sklearn_clone__()
+        vars(made).update({name: value for name, value in vars(self).items() if name == "_train"})
+        return made
+
+    def _order(
         self, inputs: np.ndarray, targets: np.ndarray, target: Target, weights: np.ndarray | None,
-        class_weight: Any = None,
-    ) -> None:  # fmt: skip
-        """Train, and keep what was learnt and how."""
-        rows = distinct_rows(inputs, targets, weights)
-        trained = train_on_arrays(
-            rows,
-            target,
-            self._asked(),
-            self._asked_of_model(),
+        class_weight: np.ndarray | None = None,
+    ) -> Order:  # fmt: skip
+        """Return the network that is asked for. Raises: SettingError; UnknownNameError for a further setting"""
+        return Order(
+            inputs=inputs,
+            targets=targets,
+            weights=weights,
+            target=target,
+            asked=self._asked(),
+            of_model=self._asked_of_model(),
             model=self.model if isinstance(self.model, nn.Module) else None,
             loss=None if self.loss is None or isinstance(self.loss, str) else self.loss,
             class_weight=class_weight,
         )
+
+    def _take(self, trained: Trained) -> None:
+        """Keep what was learnt and how."""
         self.network_ = trained.network
         self.scaling_ = trained.scaling
         self.settings_ = trained.settings

@@ -13,6 +13,7 @@ from torch import nn
 
 from chainrule.core.errors import DataError, SettingError
 from chainrule.data.target import Target
+from chainrule.jobs.array_training import Order
 from chainrule.jobs.estimator_base import NeuralEstimator, checked_weights
 from chainrule.nn.losses import loss as loss_named
 from chainrule.train.task import LossFunction
@@ -110,6 +111,11 @@ class NeuralClassifier(ClassifierMixin, NeuralEstimator):  # type: ignore[misc]
 
         Raises: ValueError for what is not a table of finite numbers, fewer than two classes, or an unusable setting
         """
+        self._take(self._train(self.order(X, y, sample_weight)))
+        return self
+
+    def order(self, X: Any, y: Any, sample_weight: Any = None) -> Order:  # noqa: N803
+        """Check rows and settings, and return the network that `fit` trains. Raises: as `fit`"""
         inputs, labels = self._checked(X, y)
         check_classification_targets(labels)
         weights = checked_weights(sample_weight, inputs)
@@ -123,8 +129,7 @@ class NeuralClassifier(ClassifierMixin, NeuralEstimator):  # type: ignore[misc]
             )
         names = tuple(map(str, self.classes_))
         target = Target(kind="binary" if len(names) == 2 else "multi-class", names=("class",), classes=names)
-        self._train(inputs, codes, target, weights, self._class_weights(codes, weights))
-        return self
+        return self._order(inputs, codes, target, weights, self._class_weights(codes, weights))
 
     def predict(self, X: Any) -> np.ndarray:  # noqa: N803
         """Return the class of each row. Shapes: (N, D) -> (N,)"""
@@ -182,13 +187,17 @@ class NeuralRegressor(RegressorMixin, NeuralEstimator):  # type: ignore[misc]
 
         Raises: ValueError for what is not a table of finite numbers, or an unusable setting
         """
+        self._take(self._train(self.order(X, y, sample_weight)))
+        return self
+
+    def order(self, X: Any, y: Any, sample_weight: Any = None) -> Order:  # noqa: N803
+        """Check rows and settings, and return the network that `fit` trains. Raises: as `fit`"""
         inputs, values = self._checked(X, y, multi_output=True, y_numeric=True)
         weights = checked_weights(sample_weight, inputs)
         self._one_value = values.ndim == 1
         values = values.reshape(len(values), -1).astype(np.float64)
         target = Target(kind="regression", names=tuple(f"value {k}" for k in range(values.shape[1])))
-        self._train(inputs, values, target, weights)
-        return self
+        return self._order(inputs, values, target, weights)
 
     def predict(self, X: Any) -> np.ndarray:  # noqa: N803
         """Return the values of each row. Shapes: (N, D) -> (N,) or (N, values), as y was in `fit`"""

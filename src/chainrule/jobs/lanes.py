@@ -37,6 +37,9 @@ class Lane(Protocol):
     def history(self, number: int) -> list[Row]:
         """Return the epochs of a network."""
 
+    def best_epoch(self, number: int) -> int | None:
+        """Return the epoch whose weights a network keeps, None where it keeps the last ones."""
+
     def failure(self, number: int) -> str | None:
         """Return why the training of a network failed, None if it did not."""
 
@@ -63,6 +66,9 @@ class StackLane:
 
     def history(self, number: int) -> list[Row]:
         return self.stack.courses[self.numbers.index(number)].history
+
+    def best_epoch(self, number: int) -> int | None:
+        return self.stack.courses[self.numbers.index(number)].best_epoch
 
     def failure(self, number: int) -> str | None:
         return self.stack.courses[self.numbers.index(number)].failure
@@ -122,6 +128,9 @@ class AloneLane:
 
     def history(self, number: int) -> list[Row]:
         return [] if self._training is None else self.training.history
+
+    def best_epoch(self, number: int) -> int | None:
+        return None if self._training is None else self.training.best_epoch
 
     def failure(self, number: int) -> str | None:
         return self._failure

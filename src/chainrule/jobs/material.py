@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from torch import Tensor
@@ -29,6 +29,24 @@ from chainrule.train.recipe import Recipe
 from chainrule.train.settings import Settings
 
 
+class ReadyRows(Protocol):
+    """What training asks of rows made ready, a run's `Material` or arrays: inputs, targets, parts, and weights.
+
+    Shapes: inputs (N, …), targets (N,) or (N, values), weights (N,), None where every row counts alike
+    """
+
+    @property
+    def inputs(self) -> Tensor | PreparedRows: ...
+    @property
+    def targets(self) -> np.ndarray: ...
+    @property
+    def split(self) -> Split: ...
+    @property
+    def weights(self) -> np.ndarray | None: ...
+    def rows(self, part: str) -> np.ndarray: ...
+    def training_on(self, rows: np.ndarray) -> ReadyRows: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
     """Data made ready for a network: rows as tensors, and the preparation and task that were fitted on the way."""
@@ -42,10 +60,25 @@ class Material:
     copies: np.ndarray  # a group number per row; equal rows share one
     notes: tuple[str, ...] = ()  # how the rows came to be divided
 
+    @property
+    def targets(self) -> np.ndarray:
+        """The targets of all rows."""
+        assert self.examples.targets is not None
+        return self.examples.targets
+
+    @property
+    def weights(self) -> None:
+        """Rows of a run count alike."""
+        return None
+
     def rows(self, part: str) -> np.ndarray:
         """Return the row numbers of a part of the split: train, validation or test."""
         found: np.ndarray = getattr(self.split, part)
         return found
+
+    def training_on(self, rows: np.ndarray) -> Material:
+        """Return the same with other training rows, prepared as before."""
+        return replace(self, split=replace(self.split, train=rows))
 
 
 def make_material(source: Source, examples: Examples, recipe_schema: Any, settings: Settings) -> Material:

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from chainrule.core.errors import SettingError, TrainingFailed
 from chainrule.jobs.lanes import AloneLane, Lane, StackLane, one_thread
-from chainrule.jobs.material import Material
+from chainrule.jobs.material import ReadyRows
 from chainrule.jobs.separation import is_perceptron
 from chainrule.jobs.workshop import (
     draw_start_,
@@ -68,11 +68,11 @@ class Entry:
     """A network to be trained: its recipe and the data made ready, as `fit` has them.
 
     `rows` stand in place of the training rows of the split, and may repeat some; `weights` say how much each row of the
-    data counts. Shapes: rows (n,), weights (N,)
+    data counts, in place of those of the material. Shapes: rows (n,), weights (N,)
     """
 
     recipe: Recipe
-    material: Material
+    material: ReadyRows
     rows: np.ndarray | None = None
     weights: np.ndarray | None = None
 
@@ -80,6 +80,11 @@ class Entry:
     def trains_on(self) -> np.ndarray:
         """The numbers of the rows that it trains on."""
         return self.material.split.train if self.rows is None else self.rows
+
+    @property
+    def row_weights(self) -> np.ndarray | None:
+        """How much each row counts, None where all count alike."""
+        return self.material.weights if self.weights is None else self.weights
 
 
 class PopulationRun:
@@ -196,6 +201,10 @@ class PopulationRun:
         """Return the epochs of a network."""
         return self._lane_of[number].history(number)
 
+    def best_epoch(self, number: int) -> int | None:
+        """Return the epoch whose weights a network keeps, None where it keeps the last ones."""
+        return self._lane_of[number].best_epoch(number)
+
     def failure(self, number: int) -> str | None:
         """Return why the training of a network failed, None if it did not."""
         return self._lane_of[number].failure(number)
@@ -278,7 +287,7 @@ class PopulationRun:
 
     def _member(self, number: int) -> Member:
         entry = self.entries[number]
-        settings, rows = entry.recipe.settings, entry.trains_on
+        settings, rows, weights = entry.recipe.settings, entry.trains_on, entry.row_weights
         assert settings.learning_rate is not None and isinstance(settings.batch_size, int)
         per_epoch = -(-len(rows) // min(settings.batch_size, len(rows)))
         validation = entry.material.split.validation
@@ -286,7 +295,7 @@ class PopulationRun:
             network=self._start(number),
             rows=self._once("rows", rows),
             validation=self._once("rows", validation) if len(validation) else None,
-            weights=None if entry.weights is None else torch.from_numpy(entry.weights).float(),
+            weights=None if weights is None else torch.from_numpy(weights).float(),
             schedule=self._schedule(number, per_epoch),
             learning_rate=settings.learning_rate,
             weight_decay=settings.weight_decay or 0.0,
@@ -344,8 +353,7 @@ class PopulationRun:
         )
         if key not in self._tasks:
             task = make_task(entry.recipe, entry.material, None)
-            assert entry.material.examples.targets is not None
-            self._tasks[key] = task, task.encode(entry.material.examples.targets)
+            self._tasks[key] = task, task.encode(entry.material.targets)
         return self._tasks[key]
 
 
@@ -378,11 +386,11 @@ def least_seconds(ways: dict[str, Iterator[object]]) -> dict[str, float]:
     return found
 
 
-def alone(entry: Entry) -> tuple[Recipe, Material]:
+def alone(entry: Entry) -> tuple[Recipe, ReadyRows]:
     """Return recipe and material of a network as if it were trained by itself: on one thread."""
     plan = Plan(device="cpu", threads=1, step="dense" if DENSE in possible_ways(entry) else "autograd")
-    split = entry.material.split if entry.rows is None else replace(entry.material.split, train=entry.rows)
-    return replace(entry.recipe, plan=plan), replace(entry.material, split=split)
+    material = entry.material if entry.rows is None else entry.material.training_on(entry.rows)
+    return replace(entry.recipe, plan=plan), material
 
 
 def _key(entry: Entry) -> Any:

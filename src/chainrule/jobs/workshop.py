@@ -18,7 +18,7 @@ from chainrule.core.seeds import mix
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.batches import Batches
 from chainrule.data.prepared import PreparedRows
-from chainrule.jobs.material import Material
+from chainrule.jobs.material import ReadyRows
 from chainrule.jobs.separation import is_perceptron, margin_watch
 from chainrule.models import build
 from chainrule.models.ensemble import Ensemble
@@ -40,17 +40,17 @@ from chainrule.train.task import Classification, LossFunction, Regression, Task,
 from chainrule.train.training import Training
 
 
-def make_task(recipe: Recipe, material: Material, loss: LossFunction | None) -> Task:
+def make_task(recipe: Recipe, material: ReadyRows, loss: LossFunction | None) -> Task:
     """Build the task of a recipe; the scaling of values is fitted on the training rows."""
     if "loss" in recipe.given and loss is None:
         raise RunError(
             "this run's loss was handed over as an object; hand it over again: cr.fit(..., loss=…, resume=…)"
         )
     task = empty_task(recipe, loss)
-    assert material.examples.targets is not None
-    targets = material.examples.targets[material.split.train]
+    train = material.rows("train")
+    targets = material.targets[train]
     if isinstance(task, Regression):
-        task.fit(targets)
+        task.fit(targets, None if material.weights is None else material.weights[train])
     elif isinstance(task, Classification) and recipe.settings.class_weight:
         task.weigh_(targets)
     return task
@@ -118,14 +118,15 @@ def is_of_catalogue(recipe: Recipe) -> bool:
 
 def make_training(
     recipe: Recipe,
-    material: Material,
+    material: ReadyRows,
     device: torch.device,
     *,
     model: nn.Module | None = None,
     loss: LossFunction | None = None,
     weights: np.ndarray | None = None,
 ) -> Training:
-    """Put model, task, optimizer, batches and schedule together. Shapes: weights (N,), how much each row counts
+    """Put model, task, optimizer, batches and schedule together. Shapes: weights (N,), how much each row counts in
+    place of the weights of the material
 
     Raises: ShapeError if the model's outputs do not fit the task; SettingError for the recipe of an ensemble
     """
@@ -137,14 +138,16 @@ def make_training(
         )
     task = make_task(recipe, material, loss)
     network = make_model(recipe, task.units, model)
-    assert material.examples.targets is not None
-    inputs, targets = material.inputs.to(device), task.encode(material.examples.targets).to(device)
+    inputs, targets = material.inputs.to(device), task.encode(material.targets).to(device)
     train, validation = (
         _batches(inputs, targets, material.rows(part), settings) for part in ("train", "validation")
     )
     assert train is not None
+    weights = material.weights if weights is None else weights
     if weights is not None:
         train.weights = torch.from_numpy(weights).float().to(device)
+        if validation is not None:
+            validation.weights = None if (weights[material.rows("validation")] == 1).all() else train.weights
     if settings.augment:
         train.augmentation = Augmentation(settings.augment, seed=settings.seed)
     with torch.random.fork_rng(devices=[]), torch.no_grad():

@@ -245,7 +245,9 @@ class StackTraining:
             rows = self.members[numbers[0]].validation
             assert rows is not None
             outputs = self.outputs(rows)
-            found |= {number: watch(self.task, outputs[number], self.targets[rows]) for number in numbers}
+            for number in numbers:
+                weights = _unequal(self.members[number].weights, rows)
+                found[number] = watch(self.task, outputs[number], self.targets[rows], weights)
         return found
 
 
@@ -291,6 +293,12 @@ def _weights(members: Sequence[Member]) -> Tensor | None:
         return None
     ones = torch.ones_like(given[0])
     return torch.stack([ones if member.weights is None else member.weights for member in members])
+
+
+def _unequal(weights: Tensor | None, rows: Tensor) -> Tensor | None:
+    """Return the weights of rows, None where each is 1. Shapes: weights (N,), rows (n,) -> (n,)."""
+    found = None if weights is None else weights[rows]
+    return None if found is None or bool((found == 1).all()) else found
 
 
 def _stream(member: Member, inputs: Tensor, targets: Tensor, batch_size: int) -> Batches:

@@ -19,8 +19,8 @@ from chainrule.core.seeds import mix
 from chainrule.data.read import read
 from chainrule.data.reading import Reading
 from chainrule.jobs.cross_validate import run_cross_validation
+from chainrule.jobs.entries import Entry, alone
 from chainrule.jobs.folds import fold_materials, in_fold
-from chainrule.jobs.population import Entry, alone
 from chainrule.jobs.preparation import prepare_run
 from chainrule.jobs.request import Request
 from chainrule.jobs.workshop import draw_start_, make_training

@@ -15,7 +15,8 @@ from torch import Tensor
 from chainrule.catalog import OPTIMIZERS
 from chainrule.data.read import read
 from chainrule.data.reading import Reading
-from chainrule.jobs.population import ALONE, AUTOGRAD, DENSE, Entry, PopulationRun, alone, possible_ways
+from chainrule.jobs.entries import ALONE, AUTOGRAD, DENSE, Entry, alone, possible_ways
+from chainrule.jobs.population import PopulationRun
 from chainrule.jobs.preparation import prepare_run
 from chainrule.jobs.request import Request
 from chainrule.jobs.workshop import draw_start_, make_training

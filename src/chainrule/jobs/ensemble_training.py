@@ -17,8 +17,9 @@ from chainrule.core.errors import RunError, TrainingFailed
 from chainrule.core.text import visible
 from chainrule.data.prepared import PreparedRows
 from chainrule.jobs.ensembles import BAGGING, BOOSTING, bag, network_recipe, trains_apart
+from chainrule.jobs.entries import DENSE, Entry, possible_ways
 from chainrule.jobs.material import Material
-from chainrule.jobs.population import DENSE, Entry, PopulationRun, possible_ways
+from chainrule.jobs.population import PopulationRun
 from chainrule.jobs.snapshots import SnapshotTraining
 from chainrule.jobs.workshop import is_of_catalogue, make_model, make_task, make_training
 from chainrule.models.ensemble import Ensemble

@@ -18,9 +18,10 @@ from chainrule.core.seeds import mix
 from chainrule.core.units import show_seconds
 from chainrule.jobs.classical import make_fitting
 from chainrule.jobs.ensemble_training import training_of
+from chainrule.jobs.entries import Entry
 from chainrule.jobs.folds import in_fold
 from chainrule.jobs.material import Material
-from chainrule.jobs.population import Entry, PopulationRun
+from chainrule.jobs.population import PopulationRun
 from chainrule.jobs.workshop import make_task
 from chainrule.jobs.yardstick import answer_alike
 from chainrule.train.course import Row

@@ -32,8 +32,9 @@ from chainrule.jobs.array_training import (
     train_on_arrays,
     trained_network,
 )
+from chainrule.jobs.entries import Entry
 from chainrule.jobs.estimator_base import NeuralEstimator
-from chainrule.jobs.population import CORES, Entry, PopulationRun
+from chainrule.jobs.population import CORES, PopulationRun
 from chainrule.jobs.workshop import make_task, make_training
 from chainrule.train.course import Row
 from chainrule.train.plan import Plan

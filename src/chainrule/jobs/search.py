@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from chainrule.core.errors import SettingError
 from chainrule.core.units import show_seconds
+from chainrule.jobs.entries import Entry
 from chainrule.jobs.events import Event, Searched, TrialEnded
-from chainrule.jobs.population import MOST, Entry, PopulationRun
+from chainrule.jobs.population import MOST, PopulationRun
 from chainrule.jobs.search_candidates import Candidates, refusal
 from chainrule.jobs.search_store import SearchStore
 from chainrule.jobs.search_trials import Network, Trial, ranked, tried

@@ -10,9 +10,9 @@ import numpy as np
 
 from chainrule.core.errors import ChainruleError, SettingError
 from chainrule.data.splits import Split
+from chainrule.jobs.entries import Entry
 from chainrule.jobs.folds import fold_materials, in_fold, needs_validation, with_split
 from chainrule.jobs.material import Material, make_material
-from chainrule.jobs.population import Entry
 from chainrule.jobs.preparation import check_question, settle_network
 from chainrule.jobs.request import Request, check_initial
 from chainrule.jobs.workshop import empty_task, make_model, make_schedule

@@ -12,11 +12,11 @@ import torch
 from chainrule.core import signals
 from chainrule.core.errors import Interrupted, TrainingFailed
 from chainrule.jobs.derived import finish, write_model
+from chainrule.jobs.entries import DENSE, Entry, alone, possible_ways
 from chainrule.jobs.events import Event, Finished, Said, SearchFinished
 from chainrule.jobs.fit import save_run
 from chainrule.jobs.material import Material
 from chainrule.jobs.planning import plan_for
-from chainrule.jobs.population import DENSE, Entry, alone, possible_ways
 from chainrule.jobs.search import Search
 from chainrule.jobs.search_folder import SearchFolder
 from chainrule.jobs.search_report import write_search_report

@@ -1,0 +1,81 @@
+"""A network of a population before it is trained, which others could stand in a stack with it, and how it can be trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from chainrule.core.errors import SettingError
+from chainrule.jobs.material import ReadyRows
+from chainrule.jobs.separation import is_perceptron
+from chainrule.jobs.workshop import empty_task, is_of_catalogue, make_model
+from chainrule.train.plan import Plan
+from chainrule.train.population import Population
+from chainrule.train.recipe import Recipe
+from chainrule.train.settings import Settings
+from chainrule.train.stacked_memory import why_not_stacked
+
+DENSE, AUTOGRAD, ALONE = "stacked, dense", "stacked", "alone"
+OWN = (
+    "learning_rate", "weight_decay", "l1", "momentum", "beta1", "beta2", "rho", "epsilon", "dropout", "seed",
+    "epochs", "schedule", "warmup_epochs", "drop_epochs", "drop_factor", "decay_rate", "schedule_patience",
+    "lowest_rate", "cycles", "patience", "stop_tolerance", "stop_on_no_decrease", "plan",
+)  # fmt: skip
+_SHARED = tuple(field.name for field in fields(Settings) if field.name not in OWN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A network to be trained: its recipe and the data made ready, as `fit` has them.
+
+    `rows` stand in place of the training rows of the split, and may repeat some; `weights` say how much each row of the
+    data counts, in place of those of the material. Shapes: rows (n,), weights (N,)
+    """
+
+    recipe: Recipe
+    material: ReadyRows
+    rows: np.ndarray | None = None
+    weights: np.ndarray | None = None
+
+    @property
+    def trains_on(self) -> np.ndarray:
+        """The numbers of the rows that it trains on."""
+        return self.material.split.train if self.rows is None else self.rows
+
+    @property
+    def row_weights(self) -> np.ndarray | None:
+        """How much each row counts, None where all count alike."""
+        return self.material.weights if self.weights is None else self.weights
+
+
+def possible_ways(entry: Entry) -> tuple[str, ...]:
+    """Return how a network and others like it can be trained, the one that is preferred first."""
+    settings, recipe = entry.recipe.settings, entry.recipe
+    if settings.augment or settings.pretrain or not is_of_catalogue(recipe) or is_perceptron(recipe):
+        return (ALONE,)
+    if not isinstance(entry.material.inputs, Tensor):
+        return (ALONE,)
+    try:
+        population = Population([make_model(recipe, empty_task(recipe).units, None)])
+    except SettingError:
+        return (ALONE,)
+    return (AUTOGRAD, ALONE) if why_not_stacked(population) else (DENSE, AUTOGRAD, ALONE)
+
+
+def alone(entry: Entry) -> tuple[Recipe, ReadyRows]:
+    """Return recipe and material of a network as if it were trained by itself: on one thread."""
+    plan = Plan(device="cpu", threads=1, step="dense" if DENSE in possible_ways(entry) else "autograd")
+    material = entry.material if entry.rows is None else entry.material.training_on(entry.rows)
+    return replace(entry.recipe, plan=plan), material
+
+
+def key_of(entry: Entry) -> Any:
+    """Return what the networks of a stack share."""
+    recipe = entry.recipe
+    shared = tuple(getattr(recipe.settings, name) for name in _SHARED)
+    of_model = {name: value for name, value in recipe.model_settings.items() if name != "dropout"}
+    has_dropout = bool(recipe.model_settings.get("dropout"))  # without it the layer is not there
+    return id(entry.material), shared, repr(of_model), has_dropout, len(entry.trains_on)

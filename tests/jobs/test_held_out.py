@@ -131,9 +131,9 @@ def test_rows_that_judge_never_reach_a_fit(tmp_path, monkeypatch, rows):
 
     truth = frame["y"].to_numpy()
     spy(Prepare, "fit", lambda self, examples, chosen, *_: set(examples.targets[chosen, 0]))
-    spy(cr.Regression, "fit", lambda self, values: set(values[:, 0]))
-    spy(sklearn.linear_model.Ridge, "fit", lambda self, x, y: set(np.ravel(y)))
-    spy(sklearn.ensemble.HistGradientBoostingRegressor, "fit", lambda self, x, y: set(np.ravel(y)))
+    spy(cr.Regression, "fit", lambda self, values, *_: set(values[:, 0]))
+    spy(sklearn.linear_model.Ridge, "fit", lambda self, x, y, *_: set(np.ravel(y)))
+    spy(sklearn.ensemble.HistGradientBoostingRegressor, "fit", lambda self, x, y, *_: set(np.ravel(y)))
     judged: list[set[float]] = []
     for module in ("chainrule.jobs.yardstick", "chainrule.jobs.held_out"):
         name = {"chainrule.jobs.yardstick": "_answers", "chainrule.jobs.held_out": "_trained"}[module]

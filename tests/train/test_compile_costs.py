@@ -42,7 +42,7 @@ def test_networks_are_told_apart_by_what_takes_their_time() -> None:
 def test_an_empty_table_guesses_from_what_was_measured() -> None:
     assert 9 < prospect(lenet(), PLAN, 1000).seconds < 13
     assert 20 < prospect(plain_convolutions(62), PLAN, 1000).seconds < 42
-    assert prospect(lenet(), PLAN, 100_000).saving == pytest.approx(1000 * (1 - 1 / 1.1))
+    assert prospect(lenet(), PLAN, 10**9).saving == 0.0
     long, short = (prospect(plain_convolutions(62), PLAN, updates) for updates in (200_000, 1_000))
     assert long.saving == pytest.approx(2000 * (1 - 1 / 1.08)) and long.is_worth_it
     assert not short.is_worth_it
@@ -82,9 +82,9 @@ def test_gains_are_those_of_the_network_nearest_in_size() -> None:
 
 def test_another_machine_or_compiler_is_another_table(monkeypatch: pytest.MonkeyPatch) -> None:
     keep(lenet(), PLAN, seconds=1.0, gain=9.0, is_cold=True)
-    assert prospect(lenet(), PLAN, 2_000).is_worth_it
+    assert prospect(lenet(), PLAN, 10_000).is_worth_it
     monkeypatch.setattr(compile_costs, "compiler", lambda: "/opt/other/g++")
-    assert not prospect(lenet(), PLAN, 2_000).is_worth_it
+    assert not prospect(lenet(), PLAN, 10_000).is_worth_it
 
 
 def test_the_table_is_the_users_own_and_bounded(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -163,12 +163,12 @@ def test_a_network_is_compiled_once_and_found_again(own_cache: Path) -> None:
 
 @pytest.mark.slow
 def test_a_compiler_that_fails_leaves_the_way_uncompiled(
-    own_cache: Path, monkeypatch: pytest.MonkeyPatch
+    own_cache: Path,
 ) -> None:
     import torch._inductor.config
 
-    monkeypatch.setattr(torch._inductor.config.cpp, "cxx", (None, "/bin/false"))
     torch.manual_seed(0)
-    trial = really_tried(Objective(nn.Linear(4, 3), build_task("multi-class", ("a", "b", "c"))))
+    with torch._inductor.config.patch({"cpp.cxx": (None, "/bin/false")}):
+        trial = really_tried(Objective(nn.Linear(4, 3), build_task("multi-class", ("a", "b", "c"))))
     assert (trial.plan, trial.gain) == (None, 0.0)
     assert "torch.compile failed" in str(trial.compiled)

@@ -26,7 +26,7 @@ class BufferedAdam(Kernel):
         gradients = update.gradients
         if not self.is_decoupled:
             gradients = [
-                with_l2(p, g, group, in_place=update.is_bound)
+                with_l2(p, g, group, in_place=update.may_overwrite)
                 for p, g in zip(parameters, gradients, strict=True)
             ]
         directions = [self._buffers[p] for p in parameters]

@@ -76,7 +76,7 @@ class Explicit(Kernel):
                 shrink_(parameter, group["lr"], group["weight_decay"])
                 gradient = -update.gradients[place] if group["maximise"] else update.gradients[place]
             else:
-                gradient = with_l2(parameter, update.gradients[place], group, in_place=update.is_bound)
+                gradient = with_l2(parameter, update.gradients[place], group, in_place=update.may_overwrite)
             turn = Turn(gradient, state, update.counts[place], group)
             descend_(parameter, self.direction(turn), group["lr"])
 

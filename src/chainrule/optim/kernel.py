@@ -33,7 +33,7 @@ class Rule(Protocol):
 class Update(NamedTuple):
     """What a kernel works on: the parameters of a group with their gradients, state and numbers of updates.
 
-    `is_bound`: the gradients are filled anew before the next update, so that they may be overwritten.
+    `may_overwrite`: nobody looks at the gradients after the update.
     """
 
     parameters: list[Tensor]
@@ -41,7 +41,7 @@ class Update(NamedTuple):
     state: dict[str, list[Tensor]]
     counts: list[Tensor]
     group: dict[str, Any]
-    is_bound: bool = False
+    may_overwrite: bool = False
 
 
 class Kernel:
@@ -63,10 +63,11 @@ class Kernel:
         self._bound: list[tuple[Callable[[], object] | None, Update]] = []
         self._late = 0  # updates that the counts do not hold yet
 
-    def bind_(self) -> None:
+    def bind_(self, *, may_overwrite: bool = False) -> None:
         """Settle on the gradients that the parameters have: from now on they are filled anew, never replaced.
 
-        What an update works on is then put together once. The parameters no longer ask for a graph.
+        What an update works on is then put together once. The parameters no longer ask for a graph. With `may_overwrite`
+        the rule may use the memory of the gradients.
         """
         for group in self._groups:
             for parameter in group["params"]:
@@ -76,7 +77,12 @@ class Kernel:
             (
                 partial(counts.add_, torch.ones_like(counts[0])) if self.uses_counts else None,
                 Update(
-                    group["params"], [p.grad for p in group["params"]], state, views, group, is_bound=True
+                    group["params"],
+                    [p.grad for p in group["params"]],
+                    state,
+                    views,
+                    group,
+                    may_overwrite=may_overwrite,
                 ),
             )
             for group, state, counts, views in zip(

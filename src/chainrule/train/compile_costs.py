@@ -40,11 +40,7 @@ OTHER = "no convolutions"
 
 FIRST_SECONDS, LAYER_SECONDS = 6.0, 0.5  # LeNet, 12 layers: 9 to 13 s; ResNet-18, 62 layers: 20 to 42 s
 WARM_SECONDS = 4.0  # to trace a network and load what an earlier run compiled: 2 to 8 s
-FIRST_GAINS = {
-    POOLED: 1.1,  # beside bfloat16 with channels last: LeNet 1.22, two layers of 5x5 convolutions 1.0
-    CONVOLVED: 1.08,  # ResNet-18
-    OTHER: 1.15,  # a guess
-}
+FIRST_GAINS = {POOLED: 1.0, CONVOLVED: 1.08, OTHER: 1.15}
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _POOLINGS = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)

@@ -12,7 +12,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +26,6 @@ from chainrule.train.objective import Outcome
 Forward = Callable[[Tensor, Tensor, Tensor | None], Outcome]
 Compiled = Callable[[Tensor, Tensor, Tensor | None], tuple[Tensor, Tensor]]
 CACHE = "TORCHINDUCTOR_CACHE_DIR"  # where torch looks for the folder; one that the user has set stays
-TAG = "chainrule 1"  # torch's cache does not see what operations are taken apart into: a new number for a change of it
 LOGGERS = ("torch._dynamo", "torch._inductor", "torch._functorch")
 SETTINGS: dict[str, str | int | bool | Callable[..., object]] = {
     "fallback_random": True,  # torch's own dropout draws what it draws without the compiler
@@ -64,7 +63,7 @@ class CompiledForward:
             keep_noise_out()
         # isolated: torch otherwise counts all networks of a process together, and compiles no more than eight
         found: Compiled = torch.compile(  # type: ignore[call-overload]
-            self._loss_and_outputs, dynamic=False, isolate_recompiles=True, backend=_backend
+            self._loss_and_outputs, dynamic=False, isolate_recompiles=True, options=SETTINGS
         )
         with untouched(self.model):
             found(inputs, targets, weights)[0].backward()  # type: ignore[no-untyped-call]
@@ -78,16 +77,6 @@ class CompiledForward:
             outcome.loss,
             outcome.outputs.detach(),
         )  # else the backward pass takes a gradient of zeros for them
-
-
-def _backend(graph: torch.fx.GraphModule, inputs: Sequence[Tensor]) -> object:
-    """Compile a graph as torch does by itself, but for `SETTINGS` and max pooling."""
-    from torch._inductor.compile_fx import compile_fx
-
-    from chainrule.train.compiled_pooling import decompositions
-
-    with torch.compiler.config.patch(cache_key_tag=TAG):  # type: ignore[attr-defined]
-        return compile_fx(graph, inputs, config_patches=SETTINGS, decompositions=decompositions())
 
 
 def compilations() -> int:

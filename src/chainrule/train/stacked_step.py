@@ -115,7 +115,7 @@ class StackedDenseStep(StackedStep):
         self.memory = StackedMemory(population)
         super().__init__(population, task, self.memory.parameters(), bind, **around)
         if isinstance(self.optimizer, Kernel):
-            self.optimizer.bind_()
+            self.optimizer.bind_(may_overwrite=True)
         self._passes: dict[tuple[int, bool, bool], StackedPass] = {}
 
     def differentiate(self, inputs: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:

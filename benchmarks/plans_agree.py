@@ -91,7 +91,7 @@ def compare(name: str, plan: str, seeds: range) -> dict[str, Any]:
         chosen[taken] += 1
     differences = [a - b for a, b in zip(other, plain, strict=True)]
     mean, low, high = interval(differences)
-    agrees = -table.margin <= low and high <= table.margin
+    agrees = bool(-table.margin <= low and high <= table.margin)
     print(
         f"{name}: --plan {plan} {statistics.mean(other):.4f}, plain {statistics.mean(plain):.4f}; difference {mean:+.4f}, "
         f"90 % interval {low:+.4f} to {high:+.4f} over {len(seeds)} seeds: {'within' if agrees else 'not within'} "

@@ -51,6 +51,18 @@ def test_members_are_clipped_as_each_alone(longest: float | torch.Tensor) -> Non
             torch.testing.assert_close(ours.grad[member], theirs.grad, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.parametrize("parameters", [1, 6, 10, 11])
+def test_a_member_is_clipped_to_the_same_bits_beside_others(parameters: int) -> None:
+    gradients = [torch.randn(40, 16) for _ in range(parameters)]
+    together = with_gradients(*gradients)
+    lengths = clip_norm_per_member_(together, 1.0)
+    for member in range(40):
+        alone = with_gradients(*(g[member : member + 1] for g in gradients))
+        assert clip_norm_per_member_(alone, 1.0).item() == lengths[member].item()
+        for ours, theirs in zip(together, alone, strict=True):
+            assert torch.equal(ours.grad[member], theirs.grad[0])
+
+
 def test_a_parameter_without_a_gradient_stays_without() -> None:
     used, unused = *with_gradients(torch.tensor([[3.0, 4.0]])), nn.Parameter(torch.zeros(1, 2))
     assert clip_norm_per_member_([used, unused], 1.0).tolist() == pytest.approx([5.0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,8 +35,11 @@ TRIED, UPDATES = 8, 5  # members and updates that a way is tried with
 class EntryTrainings:
     """Makes trainings of entries, by their numbers."""
 
-    def __init__(self, entries: Sequence[Entry]) -> None:
+    def __init__(self, entries: Sequence[Entry], varied: Collection[str] = ()) -> None:
+        """`varied`: what differs among these and others that are trained at another time."""
         self.entries = list(entries)
+        own = {name: {getattr(entry.recipe.settings, name) for entry in entries} for name in OWN}
+        self._varied = {*varied, *(name for name, values in own.items() if len(values) > 1)}
         self._tasks: dict[Any, tuple[Task, Tensor]] = {}
         self._starts: dict[Any, nn.Module] = {}
         self._shared: dict[Any, Any] = {}
@@ -80,6 +83,7 @@ class EntryTrainings:
             clip_value=first.clip_value,
             decay_with_loss=bool(first.decay_with_loss),
             is_dense=way == DENSE,
+            varied=self._varied,
         )
 
     def _member(self, number: int) -> Member:

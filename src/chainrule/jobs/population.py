@@ -41,16 +41,18 @@ class PopulationRun:
         most: int = MOST,
         is_deterministic: bool = False,
         ways: Sequence[str] | None = None,
+        varied: Collection[str] = (),
     ) -> None:
         """`most` is how many members a stack may have; `cores` how many lanes run side by side.
 
         Networks that are alike go the way that is fastest in a few updates on copies of them. `ways` are those of an
         earlier population of the same networks: bits are the same then. `is_deterministic`: nothing is measured, and a
         network that stands alone goes the way of a stack too, where its bits do not depend on how many others there are.
+        `varied` are settings that differ among these networks and others that are trained at another time.
         """
         self.entries = list(entries)
         self.cores = cores or CORES
-        self._trainings = EntryTrainings(entries)
+        self._trainings = EntryTrainings(entries, varied)
         self.lanes: list[Lane] = []
         self._lane_of: dict[int, Lane] = {}
         self.ready: set[int] = set()  # networks whose lane has come to the end of the latest `train`

@@ -201,7 +201,10 @@ class Search:
             if number not in of_trial:
                 of_trial[number] = self.candidates.entries(self.recipe_of(self.trials[number]))
             entries.append(of_trial[number][fold])
-        return PopulationRun(entries, most=self.way.most, is_deterministic=self.way.is_deterministic)
+        way = self.way
+        return PopulationRun(
+            entries, most=way.most, is_deterministic=way.is_deterministic, varied=list(way.space.settings)
+        )
 
     def _train(
         self,

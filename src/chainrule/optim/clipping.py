@@ -35,8 +35,10 @@ def clip_norm_per_member_(parameters: Sequence[Tensor], longest: float | Tensor)
     Shapes: every parameter (members, …); longest () or (members,) -> (members,)
     """
     gradients = [p.grad for p in parameters if p.grad is not None]
-    parts = [torch.linalg.vector_norm(g.reshape(len(g), -1), dim=1) for g in gradients]
-    lengths: Tensor = torch.linalg.vector_norm(torch.stack(parts), dim=0)
+    squares = gradients[0].new_zeros(len(gradients[0]))
+    for gradient in gradients:  # one after the other: the order of a sum over all would depend on how many members there are
+        squares = squares + torch.linalg.vector_norm(gradient.reshape(len(gradient), -1), dim=1).square()
+    lengths = squares.sqrt()
     factors = (longest / (lengths + EPSILON)).clamp_max(1.0)
     for gradient in gradients:
         gradient *= spread(factors, gradient)

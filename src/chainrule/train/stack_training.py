@@ -6,7 +6,7 @@ import copy
 import functools
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -48,9 +48,14 @@ class StackTraining:
         clip_value: float | None = None,
         decay_with_loss: bool = False,
         is_dense: bool = True,
+        varied: Collection[str] = (),
     ) -> None:
-        """`is_dense`: backprop is written out, for chains of dense layers; else it is autograd's."""
+        """`is_dense`: backprop is written out, for chains of dense layers; else it is autograd's.
+
+        `varied` are hyper-parameters that differ among networks that might stand in this stack, but do not.
+        """
         self.members = list(members)
+        self._varied = {*varied, *_varied(members)}
         self.courses: list[Course] = [member.new_course() for member in members]
         self.task = task
         self.inputs = inputs.flatten(1) if inputs.dim() > 2 else inputs
@@ -72,7 +77,7 @@ class StackTraining:
         self._orders = [_stream(member, self.inputs, self.targets, self.batch_size) for member in placed]
         self._is_shared = len({_key(member) for member in placed}) == 1
         self._weights = _weights(placed)
-        bind = functools.partial(bind_rule, placed, self.members, self._optimizer, self._penalty)
+        bind = functools.partial(bind_rule, placed, self._varied, self._optimizer, self._penalty)
         self.step = self._make_step(population, bind)
 
     def _make_step(self, population: Population, bind: Bind) -> StackedStep:
@@ -253,37 +258,39 @@ class StackTraining:
 
 def bind_rule(
     members: Sequence[Member],
-    begun: Sequence[Member],
+    varied: Collection[str],
     name: str,
     penalty: str | None,
     parameters: list[nn.Parameter],
 ) -> tuple[Rule, Penalty | None]:
     """Return an update rule with every member's own rate, decay and hyper-parameters, and the penalty around it.
 
-    `begun` are those that the stack began with: what differs among them has the form of what differs to the end, so that
-    the state of the rule keeps its shape.
+    What is `varied` is one number per member, also where all that stand in the stack have the same: rules round otherwise
+    in another form, and the state of the rule has another shape. What is not is one number: rules are faster then.
     """
 
-    def own(value: Callable[[Member], float]) -> PerMember:
-        values = [value(member) for member in members]
-        is_one = len({value(member) for member in begun}) == 1  # rules are faster then
-        return values[0] if is_one else torch.tensor(values, dtype=torch.float64)
+    def own(key: str) -> PerMember:
+        values = [_strengths(member)[key] for member in members]
+        return torch.tensor(values, dtype=torch.float64) if key in varied else values[0]
 
     around, decay = penalty_of(
-        parameters,
-        name,
-        l1=own(lambda member: member.l1),
-        weight_decay=own(lambda member: member.weight_decay),
-        penalty=penalty,
-        has_members=True,
+        parameters, name, l1=own("l1"), weight_decay=own("weight_decay"), penalty=penalty, has_members=True
     )
-    hyper: dict[str, Any] = {
-        key: own(lambda member, key=key: member.hyperparameters[key])  # type: ignore[misc]
-        for key in members[0].hyperparameters
-    }
+    hyper: dict[str, Any] = {key: own(key) for key in members[0].hyperparameters}
     rates = torch.tensor([member.learning_rate for member in members], dtype=torch.float64)
     made = optimizer(name, parameters, learning_rate=rates, weight_decay=decay, members=len(members), **hyper)
     return made, around
+
+
+def _strengths(member: Member) -> dict[str, float]:
+    """Return what an update rule and the penalty around it take, beside the learning rate."""
+    return {"l1": member.l1, "weight_decay": member.weight_decay, **member.hyperparameters}
+
+
+def _varied(members: Sequence[Member]) -> set[str]:
+    """Return the names of what is not the same for all members."""
+    given = [_strengths(member) for member in members]
+    return {name for name in given[0] if len({strengths.get(name) for strengths in given}) > 1}
 
 
 def _weights(members: Sequence[Member]) -> Tensor | None:

@@ -65,7 +65,13 @@ def test_a_search_goes_on_after_any_write(
     asked = Request(data="iris", settings=settings, runs=tmp_path, name="whole")
     search(
         SearchRequest(
-            fit=asked, space=SPACES[space], method=method, trials=8, folds=FOLDS, is_deterministic=True, most=3
+            fit=asked,
+            space=SPACES[space],
+            method=method,
+            trials=8,
+            folds=FOLDS,
+            is_deterministic=True,
+            most=3,
         )
     )
     whole, made = tmp_path / "whole" / "search", list(writes)

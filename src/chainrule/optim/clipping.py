@@ -36,7 +36,9 @@ def clip_norm_per_member_(parameters: Sequence[Tensor], longest: float | Tensor)
     """
     gradients = [p.grad for p in parameters if p.grad is not None]
     squares = gradients[0].new_zeros(len(gradients[0]))
-    for gradient in gradients:  # one after the other: the order of a sum over all would depend on how many members there are
+    for gradient in (
+        gradients
+    ):  # one after the other: the order of a sum over all would depend on how many members there are
         squares = squares + torch.linalg.vector_norm(gradient.reshape(len(gradient), -1), dim=1).square()
     lengths = squares.sqrt()
     factors = (longest / (lengths + EPSILON)).clamp_max(1.0)

@@ -169,6 +169,22 @@ def test_lenet(tmp_path: Path, capsys: pytest.CaptureFixture[str], activation: s
     assert "nn.Conv2d(1, 6, kernel_size=5, padding=2)" in script
 
 
+def test_lenet_with_other_filters(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = tmp_path / "pictures.npz"
+    random = np.random.default_rng(0)
+    np.savez(data, x=random.integers(0, 256, (90, 14, 14), dtype=np.uint8), y=np.arange(90) % 3)
+    model = {
+        "filters": 4,
+        "convolutions": 2,
+        "filter_size": (4, 3),
+        "stride": (2, 1),
+        "padding": 1,
+        "hidden": (9,),
+    }
+    script = check(train(data, tmp_path, model="lenet", epochs=2, model_settings=model), capsys)
+    assert "nn.Conv2d(1, 4, kernel_size=4, stride=2, padding=1)" in script
+
+
 @pytest.mark.parametrize("normalisation", NORMALISATIONS)
 @pytest.mark.parametrize("batch_size", [21, 31])
 def test_normalised_lenet(

@@ -299,19 +299,46 @@ def test_one_part_held_out_and_fewer_folds_for_rare_classes(tmp_path: Path) -> N
     assert found.trials[0].folds == 3
 
 
-@pytest.mark.slow
-def test_pictures_are_searched_too(tmp_path: Path) -> None:
+@pytest.mark.curriculum("HPO-03")
+def test_filters_are_searched_and_those_that_do_not_fit_refused(tmp_path: Path) -> None:
+    """Number and size of filters, stride, padding: on 7 × 7 pictures, filters of 3 moved by 3 fit with padding 1 alone."""
     random = np.random.default_rng(0)
-    x = random.integers(0, 255, (60, 12, 12), dtype=np.uint8)
+    x = random.integers(0, 255, (60, 7, 7), dtype=np.uint8)
+    space = {"filters": [4, 8], "filter_size": [2, 3], "stride": [1, 3], "padding": [0, 1]}
     found = tune(
-        (x, np.arange(60) % 2),
-        {"pooling": ["max", "average"]},
-        model="lenet",
-        epochs=1,
-        folds=2,
-        runs=tmp_path,
+        (x, np.arange(60) % 2), space, model="lenet", model_settings={"convolutions": 1, "pooling": "none", "hidden": (8,)},
+        epochs=1, folds=2, runs=tmp_path,
+    )  # fmt: skip
+    assert len(found.trials) == 16
+    for trial in found.trials:
+        room = 7 + 2 * trial.values["padding"] - trial.values["filter_size"]
+        assert (trial.failure is None) == (room % trial.values["stride"] == 0)
+    said = {
+        trial.failure
+        for trial in found.trials
+        if trial.values == {**trial.values, "filter_size": 3, "stride": 3, "padding": 0}
+    }
+    assert len(
+        said
+    ) == 1 and "(7 + 2·0 − 3)/3 + 1 = 2.33; what fits, all else equal: a side of 6 or 9; padding 1" in str(
+        said
     )
-    assert found.networks == 4 and found.run.recipe.model_settings["pooling"] in ("max", "average")
+    best = found.best["settings"]
+    filters = found.run.model[0]
+    assert (filters.out_channels, filters.kernel_size[0], filters.stride[0], filters.padding[0]) == tuple(
+        best.values()
+    )
+
+
+def test_limits_of_a_model_hold_in_a_space(tmp_path: Path) -> None:
+    for space, said in (
+        ({"stride": [0]}, "space: stride: stride must be at least 1; got 0"),
+        ({"filters": {"low": 0, "high": 8}}, "space: filters: low: filters must be at least 1; got 0"),
+        ({"pooling": ["mean"]}, "space: pooling: pooling must be max, average or none; got 'mean'"),
+        ({"kernel_size": [3]}, "no setting is called 'kernel_size'; it is filter_size here"),
+    ):
+        with pytest.raises((SettingError, LookupError), match=said):
+            tune("digits", space, model="lenet", runs=tmp_path)
 
 
 def test_a_metric_of_which_less_is_better(tmp_path: Path) -> None:

@@ -82,9 +82,78 @@ def test_lenet_takes_every_size_from_twelve(side: int) -> None:
     ).shape == (2, 2)
 
 
+def convolutions(**settings: Any) -> list[nn.Conv2d]:
+    model = build("lenet", **{"inputs": (1, 28, 28), "units": 10, **settings})
+    assert model(torch.zeros(2, *settings.get("inputs", (1, 28, 28)))).shape == (2, 10)
+    return [layer for layer in model if isinstance(layer, nn.Conv2d)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "filters"),
+    [
+        ({}, [6, 16]),
+        ({"filters": 8}, [8]),
+        ({"filters": 8, "convolutions": 3, "filter_size": 3}, [8, 16, 32]),
+        ({"convolutions": 1}, [6]),
+        ({"convolutions": 3, "filter_size": 3}, [6, 16, 32]),
+        ({"filters": (4, 5, 6), "filter_size": 2}, [4, 5, 6]),
+    ],
+)
+def test_further_convolutions_have_twice_the_filters(settings: dict[str, Any], filters: list[int]) -> None:
+    assert [layer.out_channels for layer in convolutions(**settings)] == filters
+
+
+def test_filters_of_lenet_are_as_asked() -> None:
+    first, second = convolutions(filter_size=(4, 3), stride=(2, 1), padding=(1, 2), pooling="none")
+    assert (first.kernel_size, first.stride, first.padding) == ((4, 4), (2, 2), (1, 1))
+    assert (second.kernel_size, second.stride, second.padding) == ((3, 3), (1, 1), (2, 2))
+    model = build("lenet", inputs=(1, 28, 28), units=10, hidden=(50,))
+    assert [layer.out_features for layer in model if isinstance(layer, nn.Linear)] == [50, 10]
+
+
 @pytest.mark.parametrize(
     ("name", "settings", "error", "said"),
     [
+        (
+            "lenet",
+            {
+                "inputs": (1, 7, 7),
+                "filters": 4,
+                "filter_size": 3,
+                "stride": 3,
+                "padding": 0,
+                "pooling": "none",
+            },
+            ShapeError,
+            "convolution 1: filters of 3 × 3 moved by 3 do not fit a side of 7 with padding 0",
+        ),
+        (
+            "lenet",
+            {"inputs": (1, 28, 28), "stride": (1, 3), "filter_size": 3},
+            ShapeError,
+            "convolution 2: filters of 3 × 3 moved by 3 do not fit a side of 14",
+        ),
+        (
+            "lenet",
+            {"inputs": (1, 28, 28), "filter_size": 3, "stride": 2, "filters": 4},
+            ShapeError,
+            "pictures whose sides fit all of lenet: 27 and 29 pixels",
+        ),
+        (
+            "lenet",
+            {"inputs": (1, 28, 28), "convolutions": 3},
+            ShapeError,
+            "lenet needs pictures of at least 32 × 32; got 28 × 28",
+        ),
+        (
+            "lenet",
+            {"inputs": (1, 28, 28), "filter_size": (3, 3, 3)},
+            SettingError,
+            "filter_size takes one number, or one per convolution: 2 convolutions, 3 numbers",
+        ),
+        ("lenet", {"inputs": (1, 28, 28), "filters": ()}, SettingError, "filters is empty"),
+        ("lenet", {"inputs": (1, 28, 28), "stride": 0}, SettingError, "stride must be at least 1; got 0"),
+        ("lenet", {"inputs": (1, 28, 28), "padding": -1}, SettingError, "padding must be at least 0; got -1"),
         (
             "lenet",
             {"inputs": (1, 8, 8)},
@@ -101,9 +170,9 @@ def test_lenet_takes_every_size_from_twelve(side: int) -> None:
             "lenet",
             {"inputs": (1, 28, 28), "pooling": "mean"},
             SettingError,
-            "pooling must be max or average; got 'mean'",
+            "pooling must be max, average or none; got 'mean'",
         ),
-        ("mlp", {"inputs": 3, "hidden": (4, 0)}, SettingError, "at least one unit each; got hidden=4,0"),
+        ("mlp", {"inputs": 3, "hidden": (4, 0)}, SettingError, "hidden must be at least 1; got 4,0"),
         (
             "mlp",
             {"inputs": 3, "hidden": (4, 5, 6), "activation": ("relu", "tanh")},
@@ -137,5 +206,7 @@ def test_one_activation_in_a_list_serves_all_layers() -> None:
 
 def test_model_settings() -> None:
     assert set(model_settings("mlp")) == {"hidden", "activation", "dropout", "normalisation"}
-    assert set(model_settings("lenet")) == {"activation", "pooling", "normalisation"}
+    assert set(model_settings("lenet")) == {
+        "filters", "convolutions", "filter_size", "stride", "padding", "pooling", "hidden", "activation", "normalisation",
+    }  # fmt: skip
     assert model_settings("perceptron") == {}

@@ -180,8 +180,9 @@ def _layer(layer: nn.Module, noisy: int, has_places: bool) -> str:
         case nn.Linear() if layer.bias is not None:
             return f"nn.Linear({layer.in_features}, {layer.out_features})"
         case nn.Conv2d() if layer.bias is not None:
-            padding = f", padding={layer.padding[0]}" if layer.padding != (0, 0) else ""
-            return f"nn.Conv2d({layer.in_channels}, {layer.out_channels}, kernel_size={layer.kernel_size[0]}{padding})"
+            moved = f", stride={layer.stride[0]}" if layer.stride != (1, 1) else ""
+            around = f", padding={layer.padding[0]}" if layer.padding != (0, 0) else ""
+            return f"nn.Conv2d({layer.in_channels}, {layer.out_channels}, kernel_size={layer.kernel_size[0]}{moved}{around})"
         case nn.MaxPool2d():
             return f"nn.MaxPool2d({layer.kernel_size})"
         case nn.AvgPool2d():

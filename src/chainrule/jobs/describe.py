@@ -10,6 +10,7 @@ from typing import Any
 
 from chainrule.catalog import CLASSICAL, KINDS, MODELS, Entry, load, names, parametrised
 from chainrule.core.errors import SettingError, unknown_name
+from chainrule.core.limits import Limits
 from chainrule.core.text import listed, visible
 from chainrule.core.units import show_number
 
@@ -151,16 +152,17 @@ def _used(kind: str, name: str) -> str:
 
 def describe_model(name: str) -> Description:
     """Describe a model with its settings. Raises: UnknownNameError."""
-    from chainrule.models import model_settings
+    from chainrule.models import model_limits, model_settings
     from chainrule.models.classical import KIND, classical_settings
 
     is_classical = name in CLASSICAL
     builder = load(KIND if is_classical else "model", name)
+    limits = {} if is_classical else model_limits(name)
     rows = []
     for key, parameter in (classical_settings if is_classical else model_settings)(name).items():
         default = "required" if parameter.default is inspect.Parameter.empty else parameter.default
         shown = ",".join(map(str, default)) if isinstance(default, tuple | list) else str(default)
-        rows.append((key, str(parameter.annotation), shown))
+        rows.append((key, _takes(str(parameter.annotation), limits.get(key)), shown))
     return Description(
         title=name,
         text=inspect.getdoc(builder) or "",
@@ -168,6 +170,18 @@ def describe_model(name: str) -> Description:
         rows=rows,
         example=f"for example: {_example(name, rows)}",
     )
+
+
+def _takes(kind: str, limits: Limits | None) -> str:
+    """Return what a setting takes, with its limits.
+
+    >>> _takes("Annotated[int | None, Limits(low=1)]", Limits(low=1)), _takes("str", None)
+    ('int | None, at least 1', 'str')
+    """
+    if limits is None:
+        return kind
+    plain = kind.removeprefix("Annotated[").partition(", Limits(")[0]
+    return str(limits) if limits.words else f"{plain}, {limits}"
 
 
 def _example(name: str, rows: Sequence[tuple[str, ...]]) -> str:

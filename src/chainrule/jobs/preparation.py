@@ -25,8 +25,8 @@ from chainrule.jobs.material import Material, make_material
 from chainrule.jobs.planning import check_plan
 from chainrule.jobs.request import Request
 from chainrule.jobs.workshop import check_settings, hyperparameters
-from chainrule.models import model_settings
-from chainrule.models.classical import KIND, classical_settings
+from chainrule.models import check_setting, model_settings
+from chainrule.models.classical import KIND, build_classical, classical_settings
 from chainrule.nn.activations import Activate
 from chainrule.optim.rules import check_hyperparameters
 from chainrule.train.recipe import Recipe, versions_here
@@ -219,6 +219,14 @@ def load_model_settings(name: str) -> dict[str, Any]:
     kind, settings = ("model", model_settings) if name not in CLASSICAL else (KIND, classical_settings)
     hints = typing.get_type_hints(_annotated(load_named(kind, name)))
     return {k: hints.get(k, str) for k in settings(name)}
+
+
+def check_model_setting(name: str, key: str, value: Any) -> None:
+    """Refuse a value that a setting of a model cannot have, whatever the data. Raises: ChainruleError"""
+    if name in CLASSICAL:
+        build_classical(name, {key: value}, question=CLASSICAL[name].questions[0])
+    else:
+        check_setting(name, key, value)
 
 
 def _annotated(builder: Any) -> Any:

@@ -16,9 +16,11 @@ from chainrule.jobs.material import Material, make_material
 from chainrule.jobs.preparation import check_question, settle_network
 from chainrule.jobs.request import Request, check_initial
 from chainrule.jobs.workshop import empty_task, make_model, make_schedule
+from chainrule.models import model_settings
 from chainrule.train.recipe import Recipe
+from chainrule.train.searched import LAYERS, SEARCHED
 from chainrule.train.settings import Settings
-from chainrule.train.space import LAYERS, SEARCHED, Values
+from chainrule.train.space import Values
 
 USUAL_FOLDS = 5
 VALIDATION = 0.1  # of all rows, where patience or another setting waits for their loss
@@ -57,8 +59,8 @@ class Candidates:
 
         Raises: ChainruleError for values that do not fit together, or not this data
         """
-        settings, model_settings = put_in(self.recipe_asked, dict(self.request.model_settings), values)
-        request = replace(self.request, settings=settings, model_settings=model_settings)
+        settings, of_model = put_in(self.recipe_asked, dict(self.request.model_settings), values)
+        request = replace(self.request, settings=settings, model_settings=of_model)
         check_initial(request)
         check_question(request, self.recipe.schema)
         filled, of_model = settle_network(request, settings, self.recipe.schema, self.material)
@@ -133,16 +135,24 @@ class Candidates:
 
 
 def put_in(
-    settings: Settings, model_settings: dict[str, Any], values: Mapping[str, Any]
+    settings: Settings, of_model: dict[str, Any], values: Mapping[str, Any]
 ) -> tuple[Settings, dict[str, Any]]:
     """Return settings of the training and of the model with the values of a trial put in."""
     training = {name: value for name, value in values.items() if name in SEARCHED}
     own = {name: value for name, value in values.items() if name not in SEARCHED and name not in LAYERS}
     if any(name in values for name in LAYERS):
-        hidden = tuple(model_settings.get("hidden", (128,))) or (128,)
+        assert settings.model is not None
+        usual = hidden_of(settings.model)
+        hidden = tuple(of_model.get("hidden", usual)) or usual
         layers, units = values.get("layers", len(hidden)), values.get("units", hidden[0])
         own["hidden"] = (units,) * layers
-    return replace(settings, **training), {**model_settings, **own}
+    return replace(settings, **training), {**of_model, **own}
+
+
+def hidden_of(model: str) -> tuple[int, ...]:
+    """Return the hidden layers that a model has where nothing is said of them; 128 units of one that does not say."""
+    usual = model_settings(model)["hidden"].default
+    return tuple(usual) if isinstance(usual, tuple | list) and usual else (128,)
 
 
 def refusal(candidates: Candidates, values: Values) -> tuple[Recipe | None, str | None]:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from chainrule.jobs.events import Event, Said, SearchFinished, SearchOpened, War
 from chainrule.jobs.folds import needs_validation
 from chainrule.jobs.material import make_material, read_again, reading_of
 from chainrule.jobs.population import MOST
-from chainrule.jobs.preparation import load_model_settings, prepare_run
+from chainrule.jobs.preparation import check_model_setting, load_model_settings, prepare_run
 from chainrule.jobs.request import Request, called, check_initial, check_names, divided
 from chainrule.jobs.run import Run
 from chainrule.jobs.search import Search, Way
@@ -33,6 +34,7 @@ from chainrule.jobs.workshop import empty_task
 from chainrule.train.metrics import metric_named
 from chainrule.train.proposals import check_method, count_trials, load_optuna
 from chainrule.train.search_defaults import default_space
+from chainrule.train.searched import Check
 from chainrule.train.settings import Settings, flag_of, with_named
 from chainrule.train.space import Space, parse_space, read_space
 
@@ -189,7 +191,9 @@ def _resume(search: SearchRequest) -> Iterator[Event]:
         material = make_material(source, recipe.schema.encode(source), recipe.schema, recipe.settings)
         request = replace(given, settings=asked.settings, model_settings=asked.model_settings)
         candidates = Candidates(request, recipe, material, asked.folds)
-        space = parse_space(asked.space, _hints(recipe.settings.model), f"{folder.asked}: ")
+        space = parse_space(
+            asked.space, _hints(recipe.settings.model), f"{folder.asked}: ", _check_of(recipe.settings.model)
+        )
         yield from _search(search, candidates, asked, space, folder, began)
 
 
@@ -232,15 +236,19 @@ def _hints(model: str | None) -> Any:
     return lambda: load_model_settings(model or "mlp")
 
 
+def _check_of(model: str | None) -> Check:
+    return partial(check_model_setting, model or "mlp")
+
+
 def _space_of(search: SearchRequest, model: str) -> Space:
     """Read the space that was asked for, or take that of the model. Raises: SettingError for a setting said twice"""
     given = {*search.fit.model_settings, *_said(search.fit.settings)}
     if search.space == DEFAULTS:
         return parse_space(default_space(model, given, load_model_settings(model)), _hints(model))
     if isinstance(search.space, str | Path):
-        space = read_space(Path(search.space), _hints(model))
+        space = read_space(Path(search.space), _hints(model), _check_of(model))
     else:
-        space = parse_space(search.space, _hints(model))
+        space = parse_space(search.space, _hints(model), check=_check_of(model))
     both = [name for name in space.settings if name in given]
     if both:
         raise SettingError(

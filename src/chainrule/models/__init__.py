@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import typing
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import nn
 from chainrule.catalog import MODELS, load
 from chainrule.core.device import memory_bytes
 from chainrule.core.errors import SettingError, unknown_name
+from chainrule.core.limits import Limits
 from chainrule.core.text import visible
 from chainrule.core.units import show_bytes
 
@@ -33,6 +35,8 @@ def build(name: str, **settings: Any) -> nn.Module:
                 raise unknown_name(
                     f"setting of {name}", key, [k for k in accepted if k not in ("inputs", "units")]
                 )
+    for key, value in settings.items():
+        check_setting(name, key, value)
     try:
         if name in MODELS:
             _check_memory(name, builder, settings)
@@ -56,6 +60,25 @@ def _check_memory(name: str, builder: Callable[..., nn.Module], settings: dict[s
             f"the model {name} with these settings has weights of {show_bytes(wanted)}, but this machine has "
             f"{show_bytes(there)} of memory; choose fewer units"
         )
+
+
+def check_setting(name: str, key: str, value: Any) -> None:
+    """Refuse a value beyond the limits that a model of the catalogue declares for a setting. Raises: SettingError"""
+    if key in (limits := model_limits(name)):
+        limits[key].check(key, value)
+
+
+def model_limits(name: str) -> dict[str, Limits]:
+    """Return the limits that a model of the catalogue declares, by setting; other models declare none.
+
+    >>> model_limits("lenet")["stride"]
+    Limits(low=1, below=None, words=())
+    """
+    if name not in MODELS:
+        return {}
+    hints = typing.get_type_hints(load("model", name), include_extras=True)
+    found = {key: getattr(hint, "__metadata__", ()) for key, hint in hints.items()}
+    return {key: extra[0] for key, extra in found.items() if extra and isinstance(extra[0], Limits)}
 
 
 def model_settings(name: str) -> dict[str, inspect.Parameter]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Annotated
 
 from torch import nn
 
 from chainrule.core.errors import SettingError
+from chainrule.core.limits import Limits
 from chainrule.nn.activations import Activate
 from chainrule.nn.noise import Dropout
 from chainrule.nn.normalisation import find_normalisation
@@ -17,10 +19,10 @@ def mlp(
     *,
     inputs: int | tuple[int, ...],
     units: int,
-    hidden: Sequence[int] = (128,),
+    hidden: Annotated[Sequence[int], Limits(low=1)] = (128,),
     activation: str | Sequence[str] = "relu",
     normalisation: str | None = None,
-    dropout: float = 0.0,
+    dropout: Annotated[float, Limits(low=0, below=1)] = 0.0,
 ) -> nn.Sequential:
     """Build dense layers: a = f(W a + b) for every hidden layer, then a linear output layer.
 
@@ -35,10 +37,6 @@ def mlp(
     if len(names) != len(hidden):
         raise SettingError(
             f"activation takes one name, or one per hidden layer: {len(hidden)} layers, {len(names)} names"
-        )
-    if any(width < 1 for width in hidden):
-        raise SettingError(
-            f"hidden layers need at least one unit each; got hidden={','.join(map(str, hidden))}"
         )
     layers: list[nn.Module] = []
     width = inputs if isinstance(inputs, int) else math.prod(inputs)

@@ -23,6 +23,10 @@ SPACES: dict[str, dict[str, Any]] = {
         "activation": ["relu", "tanh", "gelu"],
     },
     "lenet": {
+        "filters": [6, 12, 24],
+        "convolutions": [1, 2],
+        "filter_size": [3, 5],
+        "units": [64, 128, 256],
         **_TRAINING,
         "activation": ["relu", "tanh"],
         "normalisation": [None, "batch"],

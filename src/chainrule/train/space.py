@@ -10,32 +10,17 @@ import itertools
 import json
 import math
 import tomllib
-import types
-import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chainrule.catalog import load
-from chainrule.core.errors import ChainruleError, DataError, SettingError, UnknownNameError, nearest
+from chainrule.core.errors import DataError, SettingError, UnknownNameError, nearest
 from chainrule.core.text import visible
-from chainrule.data.augmentation import check_augmentation
-from chainrule.nn.activations import activation
-from chainrule.nn.initial import find_initial
-from chainrule.nn.losses import loss
-from chainrule.train.settings import Settings
+from chainrule.train.searched import LAYERS, Check, Searched, find_searched, unchecked, unknown
 
 Values = dict[str, Any]
-SEARCHED = (
-    "loss", "epochs", "batch_size", "shuffle", "initial", "pretrain", "optimizer", "learning_rate", "momentum", "beta1",
-    "beta2", "rho", "epsilon", "schedule", "warmup_epochs", "drop_epochs", "drop_factor", "decay_rate",
-    "schedule_patience", "lowest_rate", "weight_decay", "l1", "penalty", "dropout", "label_smoothing", "decay_with_loss",
-    "clip_norm", "clip_value", "augment", "class_weight", "patience", "stop_tolerance", "stop_on_no_decrease",
-)  # fmt: skip
-LAYERS = {"layers": int, "units": int}  # of models with hidden layers: so many, each with so many units
 MOST_VALUES = 10_000  # of one setting
-_OTHERS_SAY = {"l2": "weight_decay", "lr": "learning_rate", "eta": "learning_rate", "alpha": "learning_rate"}
 _RANGE = ("low", "high", "log", "steps")
 
 
@@ -126,8 +111,8 @@ class Space:
         return {name: _written(part) for name, part in self.settings.items()}
 
 
-def read_space(path: Path, model_hints: Callable[[], Mapping[str, Any]]) -> Space:
-    """Read a space from a .json or .toml file.
+def read_space(path: Path, model_hints: Callable[[], Mapping[str, Any]], check: Check = unchecked) -> Space:
+    """Read a space from a .json or .toml file; `check` refuses values that a setting of the model cannot have.
 
     Raises: DataError for a file that cannot be read; as `parse_space` for what it says
     """
@@ -149,10 +134,12 @@ def read_space(path: Path, model_hints: Callable[[], Mapping[str, Any]]) -> Spac
             content = json.loads(text, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
         raise DataError(f"{shown} is no {path.suffix[1:].upper()}: {visible(error)}") from error
-    return parse_space(content, model_hints, f"{shown}: ")
+    return parse_space(content, model_hints, f"{shown}: ", check)
 
 
-def parse_space(said: Any, model_hints: Callable[[], Mapping[str, Any]], where: str = "space: ") -> Space:
+def parse_space(
+    said: Any, model_hints: Callable[[], Mapping[str, Any]], where: str = "space: ", check: Check = unchecked
+) -> Space:
     """Check a space that was given by name. Messages begin with `where`.
 
     Raises: UnknownNameError for a setting that there is not, with the nearest; SettingError for a range that is empty,
@@ -163,13 +150,15 @@ def parse_space(said: Any, model_hints: Callable[[], Mapping[str, Any]], where: 
             f'{where}a space maps settings to values, such as {{"learning_rate": [0.001, 0.01]}}; got '
             f"{'nothing' if not said else visible(repr(said), 60)}"
         )
-    known = _known(model_hints())
+    known = find_searched(model_hints(), check)
     found: dict[str, Choices | Range] = {}
     for key, value in said.items():
         name = str(key).strip().replace("-", "_")
         if name not in known:
-            raise _unknown(name, known, where)
-        found[name] = _part(name, value, known[name], f"{where}{name}: ")
+            raise unknown(name, known, where)
+        if name in found:
+            raise SettingError(f"{where}{name} stands there twice")
+        found[name] = _part(known[name], value, f"{where}{name}: ")
     if "hidden" in found and (both := [name for name in LAYERS if name in found]):
         raise SettingError(f"{where}hidden says what {' and '.join(both)} say; leave out one or the other")
     return Space(found)
@@ -184,34 +173,9 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _known(of_model: Mapping[str, Any]) -> dict[str, Any]:
-    """Return every setting that can be searched, with its type."""
-    hints = typing.get_type_hints(Settings)
-    layers = LAYERS if "hidden" in of_model else {}
-    return {**of_model, **layers, **{name: hints[name] for name in SEARCHED}}
-
-
-def _unknown(name: str, known: Mapping[str, Any], where: str) -> ChainruleError:
-    if name in {item.name for item in fields(Settings)}:
-        return SettingError(
-            f"{where}{name} is the same for the whole search and cannot be searched; give it as fit takes it, such as "
-            f"--set {name}=…"
-        )
-    shown = visible(name, 40)
-    if name.lower() in _OTHERS_SAY:
-        return UnknownNameError(
-            f"{where}no setting is called '{shown}'; it is {_OTHERS_SAY[name.lower()]} here"
-        )
-    close = nearest(name, known)
-    hint = f"; did you mean {' or '.join(repr(one) for one in close)}?" if close else ""
-    return UnknownNameError(
-        f"{where}no setting is called '{shown}'{hint} (of {len(known)}: {', '.join(sorted(known))})"
-    )
-
-
-def _part(name: str, said: Any, kind: Any, where: str) -> Choices | Range:
+def _part(setting: Searched, said: Any, where: str) -> Choices | Range:
     if isinstance(said, Mapping):
-        return _range(name, said, kind, where)
+        return _range(setting, said, where)
     if not isinstance(said, list | tuple):
         raise SettingError(
             f"{where}takes a list of values, or {{low, high, log, steps}}; got {visible(repr(said), 40)} "
@@ -219,14 +183,14 @@ def _part(name: str, said: Any, kind: Any, where: str) -> Choices | Range:
         )
     if not said:
         raise SettingError(f"{where}the list is empty; it needs one value at least")
-    values = tuple(_checked(name, value, kind, where) for value in said)
+    values = tuple(setting.read(value, where) for value in said)
     for place, value in enumerate(values):
         if value in values[:place]:
             raise SettingError(f"{where}{visible(repr(value), 40)} stands there twice")
     return Choices(values)
 
 
-def _range(name: str, said: Mapping[str, Any], kind: Any, where: str) -> Range:
+def _range(setting: Searched, said: Mapping[str, Any], where: str) -> Range:
     for key in said:
         if key not in _RANGE:
             close = nearest(str(key), _RANGE)
@@ -239,11 +203,10 @@ def _range(name: str, said: Mapping[str, Any], kind: Any, where: str) -> Range:
             raise SettingError(f"{where}a range needs low and high; {key} is missing")
         if isinstance(said[key], bool) or not isinstance(said[key], int | float):
             raise SettingError(f"{where}{key} takes a number; got {visible(repr(said[key]), 40)}")
-    options = _options(kind)
-    if not {int, float} & set(options):
-        raise SettingError(f"{where}takes {_in_words(kind)}, which has no range; write a list of values")
-    is_whole = float not in options
-    low, high = (_checked(name, said[key], kind, f"{where}{key}: ") for key in ("low", "high"))
+    if not {int, float} & set(setting.types):
+        raise SettingError(f"{where}takes {setting.takes}, which has no range; write a list of values")
+    is_whole = float not in setting.types
+    low, high = (setting.read(said[key], f"{where}{key}: ") for key in ("low", "high"))
     is_log, steps = said.get("log", False), said.get("steps")
     if not isinstance(is_log, bool):
         raise SettingError(f"{where}log takes true or false; got {visible(repr(is_log), 40)}")
@@ -261,70 +224,6 @@ def _range(name: str, said: Mapping[str, Any], kind: Any, where: str) -> Range:
     if is_log and low <= 0:
         raise SettingError(f"{where}a logarithmic range begins above 0; got low {low:g}")
     return Range(low=low, high=high, is_log=is_log, steps=steps, is_whole=is_whole)
-
-
-def _checked(name: str, value: Any, kind: Any, where: str) -> Any:
-    """Return a value as the setting takes it. Raises: SettingError, UnknownNameError naming file and key"""
-    made: Any = tuple(value) if isinstance(value, list) else value
-    if not any(_is_of(made, option) for option in _options(kind)):
-        raise SettingError(f"{where}takes {_in_words(kind)}; got {visible(repr(value), 40)}")
-    try:
-        if name in SEARCHED:
-            Settings(**{name: made})
-        if name in LAYERS and made < 1:
-            raise SettingError(f"{name} must be at least 1; got {made}")
-        if made is not None and name in _NAMED and made not in ((), ""):
-            for one in made if isinstance(made, tuple) and name == "activation" else [made]:
-                _NAMED[name](one)
-    except UnknownNameError as error:
-        raise UnknownNameError(f"{where}{error}") from error
-    except ChainruleError as error:
-        raise SettingError(f"{where}{error}") from error
-    return float(made) if kind is float and not isinstance(made, bool) else made
-
-
-_NAMED: dict[str, Callable[[Any], Any]] = {
-    "optimizer": lambda name: load("optimizer", name),
-    "schedule": lambda name: load("schedule", name),
-    "loss": loss,
-    "initial": find_initial,
-    "augment": check_augmentation,
-    "activation": activation,
-}
-
-
-def _options(kind: Any) -> tuple[Any, ...]:
-    """Return the types that a setting may have."""
-    is_union = typing.get_origin(kind) in (typing.Union, types.UnionType)
-    return typing.get_args(kind) if is_union else (kind,)
-
-
-def _is_of(value: Any, kind: Any) -> bool:
-    if kind in (type(None), None):
-        return value is None
-    if typing.get_origin(kind) is not None:
-        inner = typing.get_args(kind)[0]
-        return isinstance(value, tuple) and all(_is_of(item, inner) for item in value)
-    if kind is bool:
-        return isinstance(value, bool)
-    if isinstance(value, bool):
-        return False
-    if kind is float:
-        return isinstance(value, int | float) and math.isfinite(value)
-    return isinstance(value, kind)
-
-
-_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a name", type(None): "null"}
-
-
-def _in_words(kind: Any) -> str:
-    said = [
-        f"a list of {_WORDS[typing.get_args(one)[0]].removeprefix('a ')}s"
-        if typing.get_origin(one)
-        else _WORDS[one]
-        for one in _options(kind)
-    ]
-    return " or ".join(said)
 
 
 def _written(part: Choices | Range) -> Any:

@@ -14,7 +14,7 @@ from PIL import Image
 
 import chainrule as cr
 from chainrule.apps import cli
-from chainrule.jobs import explore as explore_job
+from chainrule.jobs import explored_rows
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -145,7 +145,7 @@ def test_many_rows_are_drawn_from_aloud() -> None:
 
 
 def test_wide_rows_take_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(explore_job, "NUMBERS", 64 * 200)
+    monkeypatch.setattr(explored_rows, "NUMBERS", 64 * 200)
     found = cr.explore("digits")
     assert len(found.rows) == 200
     assert "clusters are looked for in the first 50 principal components of 64 columns" in found.notes

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import os
+import subprocess
+import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -16,10 +19,13 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
 
+from chainrule.catalog import CLASSICAL
 from chainrule.core.errors import RunError
+from chainrule.models.classical import build_classical
 from chainrule.train import estimator_file
 from chainrule.train.estimator_file import estimator_bytes, read_estimator
 
+WITH_EXTRAS = ("lightgbm", "kernel-regression", "local-regression")
 X = np.random.default_rng(0).normal(size=(60, 3))
 Y = (X[:, 0] > 0).astype(int)
 
@@ -34,6 +40,35 @@ def rewritten(content: bytes, change: Callable[[dict[str, bytes]], None]) -> byt
         for name, part in parts.items():
             file.writestr(name, part)
     return out.getvalue()
+
+
+@pytest.fixture
+def without_skops(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As a process that has not imported skops yet."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "skops"]:
+        monkeypatch.delitem(sys.modules, name)
+    estimator_file._skops.cache_clear()
+    yield
+    estimator_file._skops.cache_clear()
+
+
+@pytest.mark.parametrize("name", [name for name in CLASSICAL if name not in WITH_EXTRAS])
+def test_every_model_is_kept_and_read_with_our_list_of_types_alone(without_skops: None, name: str) -> None:
+    for question in CLASSICAL[name].questions:
+        fitted = build_classical(name, {}, question=question).fit(X, Y)
+        again = read_estimator(estimator_bytes(fitted), "model.skops", 3)
+        assert np.array_equal(again.predict(X), fitted.predict(X))
+    assert "skops.io" not in sys.modules  # whoever imports it gets it with its own list
+    assert (
+        importlib.import_module("skops.io").get_untrusted_types(data=estimator_bytes(StandardScaler().fit(X)))
+        == []
+    )
+
+
+def test_nothing_of_scikit_learn_is_imported_to_list_types() -> None:
+    said = "import chainrule.train.estimator_file as f, sys; f._skops(); print('sklearn.gaussian_process' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_what_it_wrote_it_reads() -> None:

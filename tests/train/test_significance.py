@@ -20,7 +20,13 @@ def test_the_corrected_test_is_students_with_another_variance():
 
 def test_equal_scores_are_told_apart_by_nothing():
     assert resampled_t_test([0.5, 0.7, 0.9], [0.5, 0.7, 0.9], 0.25) == 1.0
-    assert resampled_t_test([0.6, 0.8, 1.0], [0.5, 0.7, 0.9], 0.25) < 1e-9
+
+
+def test_a_difference_that_is_the_same_in_every_fold_proves_no_more_than_its_sign():
+    """Without deviation Student's t is infinite, also of two folds; p is that of so many equal signs."""
+    assert resampled_t_test([0.6, 0.8], [0.5, 0.7], 1.0) == 0.5
+    assert resampled_t_test([0.6, 0.8, 1.0], [0.5, 0.7, 0.9], 0.25) == 0.25
+    assert resampled_t_test([0.9] * 10, [0.8] * 10, 0.25) == stats.binomtest(10, 10).pvalue
 
 
 def test_without_correction_it_is_the_paired_test():
@@ -56,3 +62,9 @@ def test_an_interval_is_wider_than_the_plain_one_and_stays_among_scores():
 def test_all_right_in_every_fold_is_no_proof_of_perfection():
     found = spread_of([1.0] * 5, share=0.25, rows=60, lowest=0.0, highest=1.0)
     assert found.low == pytest.approx(60 / (60 + 1.959964**2)) and found.high == 1.0
+
+
+def test_the_same_share_in_every_fold_is_no_certainty():
+    found = spread_of([0.9] * 5, share=0.25, rows=60, lowest=0.0, highest=1.0)
+    expected = stats.binomtest(54, 60).proportion_ci(method="wilson")
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-6)

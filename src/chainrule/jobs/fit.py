@@ -4,31 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from torch import nn
 
-from chainrule.core import signals
 from chainrule.core.device import choose_device
-from chainrule.core.errors import Interrupted, RunError, StorageError, TrainingFailed
+from chainrule.core.errors import RunError
 from chainrule.core.text import visible
 from chainrule.data.read import read
+from chainrule.data.source import Source
 from chainrule.jobs import folder as folders
-from chainrule.jobs.derived import finish, write_model
-from chainrule.jobs.ensemble_training import EnsembleTraining, plan_of_members, training_of
+from chainrule.jobs.ensemble_training import plan_of_members, training_of
 from chainrule.jobs.ensembles import check_ensemble, network_recipe, trains_apart
-from chainrule.jobs.events import EpochEnded, Event, Finished, MemberTrained, Opened, Said, Stepped, Warned
+from chainrule.jobs.events import Event, Said, Warned
 from chainrule.jobs.fit_classical import fit_classical_run
-from chainrule.jobs.folder import RunFolder
-from chainrule.jobs.held_out import Train
+from chainrule.jobs.fit_network import save_run, train_in_folder
 from chainrule.jobs.material import Material, make_material, read_again, reading_of
 from chainrule.jobs.planning import (
     Planned,
-    about_saving,
-    about_slowness,
     check_plan,
     is_elsewhere,
     plan_anew,
@@ -40,16 +35,12 @@ from chainrule.jobs.request import Request, called, check_initial, check_loss, c
 from chainrule.jobs.run import Run
 from chainrule.jobs.show import consume
 from chainrule.jobs.workshop import draw_start_, make_training
-from chainrule.train.checkpoint import load_checkpoint, save_checkpoint, under
-from chainrule.train.loop import Report
+from chainrule.train.checkpoint import load_checkpoint
 from chainrule.train.plan import make_plan
 from chainrule.train.recipe import Recipe, versions_here
 from chainrule.train.settings import Settings, parse_value, with_named
 from chainrule.train.task import LossFunction
 from chainrule.train.training import Training, Trains
-
-CHECKPOINT_SHARE = 0.01  # the most of a run's time that checkpoints may take
-TELL_SECONDS = 0.1  # between two reports of single updates
 
 
 def fit(
@@ -180,12 +171,7 @@ def run_fit(request: Request) -> Iterator[Event]:
     if request.resume is not None:
         yield from _resume(request)
         return
-    check_ensemble(request)
-    check_names(request.settings)
-    check_loss(request)
-    check_plan(request.settings, request.runs)
-    check_initial(request)
-    folders.check_place(request.runs, request.name)
+    _check(request)
     yield Said(text=f"reading {visible(called(request.data))}")
     reading = reading_of(request.settings, request.target, cache=request.runs / ".cache", track=request.track)
     source = read(request.data, reading)
@@ -193,12 +179,29 @@ def run_fit(request: Request) -> Iterator[Event]:
     recipe, material = prepare_run(request, source)
     yield from (Said(text=note) for note in recipe.notes)
     yield from (Warned(text=warning) for warning in recipe.warnings)
-    stem = f"{folders.stem_of(source.name, source.origin.get('paths', ()))}-{recipe.settings.model if request.model is None else type(request.model).__name__}{f'-{recipe.settings.ensemble}' * (recipe.settings.members is not None)}"
+    stem = _stem(request, recipe, source)
     if recipe.is_classical:
         folder = folders.create(request.runs, request.name, stem, recipe.to_json())
         with folder.locked():
             yield from fit_classical_run(recipe, material, folder, began)
-        return
+    else:
+        yield from _begin_network(request, recipe, material, stem, began)
+
+
+def _check(request: Request) -> None:
+    """Refuse what can be refused before any data is read. Raises: ChainruleError"""
+    check_ensemble(request)
+    check_names(request.settings)
+    check_loss(request)
+    check_plan(request.settings, request.runs)
+    check_initial(request)
+    folders.check_place(request.runs, request.name)
+
+
+def _begin_network(
+    request: Request, recipe: Recipe, material: Material, stem: str, began: float
+) -> Iterator[Event]:
+    """Choose how to run, make the folder and train."""
     device = choose_device(recipe.plan.device)
     first = make_training(network_recipe(recipe), material, device, model=request.model, loss=request.loss)
     untrained = about_untrained_layers(first.step.objective.model)
@@ -219,7 +222,14 @@ def run_fit(request: Request) -> Iterator[Event]:
         with folder.locked():
             if recipe.given:
                 save_run(folder, training, material)
-            yield from _train(request, recipe, material, training, folder, began, planned)
+            yield from train_in_folder(request, recipe, material, training, folder, began, planned)
+
+
+def _stem(request: Request, recipe: Recipe, source: Source) -> str:
+    """Return what a run is called before its number: data, model and the kind of ensemble."""
+    model = recipe.settings.model if request.model is None else type(request.model).__name__
+    ensemble = "" if recipe.settings.members is None else f"-{recipe.settings.ensemble}"
+    return f"{folders.stem_of(source.name, source.origin.get('paths', ()))}-{model}{ensemble}"
 
 
 def _planned(request: Request, recipe: Recipe, training: Training) -> Generator[Event, None, Planned]:
@@ -267,7 +277,7 @@ def _resume(request: Request) -> Iterator[Event]:
                 raise RunError(
                     f"{folder.checkpoint} is missing: the start of a model that was handed over is lost"
                 )
-            yield from _train(request, recipe, material, training, folder, began, planned)
+            yield from train_in_folder(request, recipe, material, training, folder, began, planned)
 
 
 def _plan_here(request: Request, recipe: Recipe, material: Material) -> Planned:
@@ -276,119 +286,3 @@ def _plan_here(request: Request, recipe: Recipe, material: Material) -> Planned:
     device = choose_device(plain.plan.device)
     training = make_training(plain, material, device, model=request.model, loss=request.loss)
     return plan_anew(recipe, training)
-
-
-def _train(
-    request: Request,
-    recipe: Recipe,
-    material: Material,
-    training: Trains,
-    folder: RunFolder,
-    began: float,
-    planned: Planned,
-) -> Iterator[Event]:
-    settings = recipe.settings
-    assert settings.epochs is not None and settings.model is not None
-    yield Opened(
-        run=folder.path,
-        rows=material.split.counts(),
-        model=settings.model,
-        parameters=sum(p.numel() for p in training.objective.model.parameters()),
-        epochs=settings.epochs,
-        steps=training.steps,
-        step=training.number,
-        plan=str(recipe.plan),
-        metric=training.objective.task.metric,
-        settings={f.name: getattr(settings, f.name) for f in fields(settings)},
-        members=training.count if isinstance(training, EnsembleTraining) else None,
-    )
-    before = sum(row["seconds"] for row in training.history)  # of a run that is taken up again
-    with signals.held_back() as stop:
-        for event in _updates(request, training, material, folder, stop):
-            yield event
-            if isinstance(event, EpochEnded) and event.row["epoch"] == 1:
-                said = about_slowness(planned, event.row["seconds"], training.steps_per_epoch)
-                yield from (Said(text=said) for said in [said] if said)
-        if request.verbose and (said := about_saving(planned, training)):
-            yield Said(text=said)
-        if training.reason is not None:
-            where = f"stopped after epoch {len(training.history)}: " * (settings.members is None)
-            yield Said(text=f"{where}{training.reason}")
-        save_run(folder, training, material)
-        training.restore_best_()
-        write_model(folder, training.objective, material.prepare)
-        fit_seconds = before + time.perf_counter() - began
-        for event in finish(folder, recipe, material, training, fit_seconds, _trainer(request, training)):
-            yield event
-            if stop and not isinstance(event, Finished):
-                raise Interrupted(
-                    f"stopped by {signals.said(stop.number)}; the network is trained and saved, what is missing of its "
-                    f"report comes with: chainrule fit --resume {folder.path}",
-                    stop.number,
-                )
-
-
-def _trainer(request: Request, training: Trains) -> Train:
-    """Return what makes the training of another recipe, on the same device and with the same objects."""
-    device = training.objective.device
-    return lambda recipe, material: training_of(
-        recipe, material, device, model=request.model, loss=request.loss
-    )
-
-
-def _updates(
-    request: Request, training: Trains, material: Material, folder: RunFolder, stop: signals.Stop
-) -> Iterator[Event]:
-    """Train, save now and then, and stop at a safe point when asked to."""
-    save_at, tell_at = time.perf_counter() + request.checkpoint_seconds, 0.0
-    with closing(training.reports()) as reports:
-        try:
-            for report in reports:
-                now, asked = time.perf_counter(), stop.number
-                if asked or now >= save_at:
-                    save_run(folder, training, material)
-                    saved = time.perf_counter()
-                    rarely = (saved - now) / CHECKPOINT_SHARE if request.checkpoint_seconds else 0.0
-                    save_at = saved + max(request.checkpoint_seconds, rarely)
-                if asked:
-                    raise Interrupted(_how_to_resume(folder, training, asked), asked)
-                if now >= tell_at:
-                    tell_at = now + TELL_SECONDS
-                    yield Stepped(report.step, report.epoch)
-                if report.ends_epoch:
-                    yield _ended(training, report)
-        except TrainingFailed as failure:
-            raise TrainingFailed(
-                f"{failure}; a lower --learning-rate (it was {training.highest_rate:g}), --set clip_norm=1 or scaled "
-                f"inputs usually mend it (run kept in {folder.path})"
-            ) from None
-
-
-def _ended(training: Trains, report: Report) -> Event:
-    """Return what is told of an epoch, or of a member of an ensemble."""
-    if not isinstance(training, EnsembleTraining):
-        return EpochEnded(row=training.history[-1], is_best=training.best_epoch == report.epoch)
-    member = training.members[training.latest]
-    return MemberTrained(
-        member=training.latest + 1, members=training.count, row=member.history[-1], error=member.error
-    )
-
-
-def _how_to_resume(folder: RunFolder, training: Trains, number: int) -> str:
-    return (
-        f"stopped by {signals.said(number)} at step {training.number} of {training.steps}; the checkpoint is saved, go on with: "
-        f"chainrule fit --resume {folder.path}"
-    )
-
-
-def save_run(folder: RunFolder, training: Trains, material: Material) -> None:
-    """Write the checkpoint of a run. Raises: StorageError saying how to go on"""
-    tensors = {
-        **training.tensors(),
-        **under("prepare/", material.prepare.state_dict()),
-        **under("task/", training.objective.task.state_dict()),
-    }
-    try:
-        save_checkpoint(folder.checkpoint, tensors, training.state())
-    except StorageError as error:
-        raise StorageError(f"{error}; free some space, then: chainrule fit --resume {folder.path}") from error

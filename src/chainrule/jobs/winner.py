@@ -14,7 +14,7 @@ from chainrule.core.errors import Interrupted, TrainingFailed
 from chainrule.jobs.derived import finish, write_model
 from chainrule.jobs.entries import DENSE, Entry, alone, possible_ways
 from chainrule.jobs.events import Event, Finished, Said, SearchFinished
-from chainrule.jobs.fit import save_run
+from chainrule.jobs.fit_network import save_run
 from chainrule.jobs.material import Material
 from chainrule.jobs.planning import plan_for
 from chainrule.jobs.search import Search

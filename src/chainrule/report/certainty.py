@@ -15,6 +15,7 @@ from chainrule.report.standing import called, percent, score_of
 from chainrule.report.summary import RunSummary
 from chainrule.report.svg import COLOURS, drawing, inline_svg
 from chainrule.train.metrics import BINS, Answers, measure
+from chainrule.train.significance import wilson
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -135,7 +136,7 @@ def _precision_recall(thresholds: Thresholds, answers: Answers, name: str) -> Ma
 
 def draw_reliability(bins: Bins) -> Figure:
     """Draw the share that is right over confidence, a dot per bin, with Wilson's interval of each."""
-    low, high = _wilson(bins.right, bins.rows)
+    low, high = wilson(bins.right, bins.rows)
     with drawing():
         axes = _unit_axes("confidence", "share that is right")
         axes.plot([0, 1], [0, 1], **_GUIDE)
@@ -185,11 +186,3 @@ def _ring(axes: Axes, thresholds: Thresholds, x: np.ndarray, y: np.ndarray) -> N
     at = thresholds.at_half()
     if at is not None:
         axes.plot(x[at : at + 1], y[at : at + 1], marker="o", zorder=5, clip_on=False, **_RING)
-
-
-def _wilson(share: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return Wilson's 95 % interval of shares. Shapes: (bins,) each."""
-    z = 1.959964
-    middle = (share + z * z / (2 * rows)) / (1 + z * z / rows)
-    reach = z / (1 + z * z / rows) * np.sqrt(share * (1 - share) / rows + z * z / (4 * rows * rows))
-    return np.clip(middle - reach, 0, 1), np.clip(middle + reach, 0, 1)

@@ -1,23 +1,26 @@
 """A fitted estimator as bytes and back, without pickle: skops, and nothing but the types that stand here.
 
 skops trusts whole packages by default. A file is asked for its types before skops is: one that holds any other is
-refused, as is one that unpacks to more than a model takes. Trees and support vectors are read by compiled code that
-checks nothing, so their numbers are looked at here.
+refused, as is one that unpacks to more than a model takes, or whose numbers compiled code would stumble over
+(`estimator_numbers`).
 """
 
 from __future__ import annotations
 
+import functools
+import importlib
 import io
 import json
+import sys
 import zipfile
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
-
-import numpy as np
 
 from chainrule.core.errors import RunError
 from chainrule.core.text import visible
 from chainrule.core.units import show_bytes
+from chainrule.train.estimator_numbers import check_numbers
 
 _SKLEARN = (
     "_loss._loss.CyHalfBinomialLoss",
@@ -91,13 +94,15 @@ TRUSTED = (
 MOST_BYTES = 4 << 30  # unpacked; a forest of 100 trees on 60,000 pictures takes 0.1 GB
 MOST_OF_TEXT = 1 << 29  # of the list of parts, which is read into objects
 SCHEMA = "schema.json"
+DEFAULTS = "skops.io._trusted_types"  # what skops trusts by itself
+RANDOM = {
+    "NUMPY_RANDOM_BIT_GENERATOR_TYPE_NAMES": ["numpy.random.PCG64"]
+}  # no type of a file: a part of Generator
 
 
 def estimator_bytes(estimator: Any) -> bytes:
     """Return a fitted estimator as the content of a .skops file."""
-    import skops.io
-
-    content: bytes = skops.io.dumps(estimator, compression=zipfile.ZIP_DEFLATED)
+    content: bytes = _skops().dumps(estimator, compression=zipfile.ZIP_DEFLATED)
     return content
 
 
@@ -106,8 +111,6 @@ def read_estimator(content: bytes, where: str, features: int) -> Any:
 
     Raises: RunError naming the file, for one that is damaged, too large, or holds types that no classical model has
     """
-    import skops.io
-
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as file:
             _check_size(file, where)
@@ -116,9 +119,8 @@ def read_estimator(content: bytes, where: str, features: int) -> Any:
             raise RunError(
                 f"{where} is refused: it holds {visible(', '.join(foreign), 200)}, which no classical model is made of"
             )
-        estimator = skops.io.loads(content, trusted=list(TRUSTED))
-        for one in _parts(estimator):
-            _check_numbers(one, features)
+        estimator = _skops().loads(content, trusted=list(TRUSTED))
+        check_numbers(estimator, features)
     except RunError:
         raise
     except Exception as error:  # the content is anybody's, and skops raises whatever its parts do
@@ -152,71 +154,29 @@ def _types(schema: Any) -> Iterator[str]:
             waiting += part
 
 
-def _parts(estimator: Any) -> Iterator[Any]:
-    """Go through an estimator and all that it is made of."""
-    waiting, seen = [estimator], set()
-    while waiting:
-        part = waiting.pop()
-        if id(part) in seen:
-            continue
-        seen.add(id(part))
-        yield part
-        if isinstance(part, list | tuple):
-            waiting += part
-        elif isinstance(part, np.ndarray) and part.dtype == object:
-            waiting += part.reshape(-1).tolist()
-        elif hasattr(part, "__dict__"):
-            waiting += vars(part).values()
+@functools.cache
+def _skops() -> ModuleType:
+    """Return skops.io with no list of types of its own, so that it trusts TRUSTED alone.
+
+    It makes that list when it is imported, from all of scikit-learn and by asking every loaded module for every ufunc: two
+    seconds beside torch, which lists of ours spare. This copy is for here; who imports skops gets one with its own list.
+    """
+    if "skops.io" in sys.modules:
+        return sys.modules["skops.io"]
+    before = set(sys.modules)
+    lists = ModuleType(DEFAULTS)
+    lists.__dict__["__getattr__"] = _list_named
+    sys.modules[DEFAULTS] = lists
+    try:
+        return importlib.import_module("skops.io")
+    finally:
+        for name in [
+            name for name in sys.modules if name not in before and name.partition(".")[0] == "skops"
+        ]:
+            del sys.modules[name]
 
 
-def _check_numbers(part: Any, features: int) -> None:
-    """See that compiled code finds what it goes to by number. Raises: ValueError"""
-    if hasattr(part, "tree_"):
-        tree = part.tree_
-        is_leaf = tree.children_left < 0
-        _check_children(tree.children_left, tree.children_right, is_leaf)
-        _check_range("the inputs of a tree", tree.feature[~is_leaf], features)
-    if hasattr(part, "_predictors"):
-        for predictor in (one for stage in part._predictors for one in stage):
-            _check_predictor(predictor.nodes, features)
-    if hasattr(part, "_n_support"):
-        _check_support(part, features)
-
-
-def _check_children(left: np.ndarray, right: np.ndarray, is_leaf: np.ndarray) -> None:
-    """See that every question leads on to two later nodes, so that an answer comes to an end."""
-    if not len(left):
-        raise ValueError("a tree has no nodes")
-    own = np.flatnonzero(~is_leaf)
-    for children in (left[~is_leaf].astype(np.int64), right[~is_leaf].astype(np.int64)):
-        if (children <= own).any() or (children >= len(left)).any():
-            raise ValueError("a node of a tree leads to none of its later nodes")
-
-
-def _check_predictor(nodes: np.ndarray, features: int) -> None:
-    is_leaf = nodes["is_leaf"].astype(bool)
-    _check_children(nodes["left"], nodes["right"], is_leaf)
-    _check_range("the inputs of a tree", nodes["feature_idx"][~is_leaf], features)
-    if nodes["is_categorical"].any():
-        raise ValueError("a tree asks for categories, which prepared rows have none of")
-
-
-def _check_range(what: str, numbers: np.ndarray, count: int) -> None:
-    if len(numbers) and (numbers.min() < 0 or numbers.max() >= count):
-        raise ValueError(f"{what} go from {numbers.min()} to {numbers.max()}, of {count}")
-
-
-def _check_support(machine: Any, features: int) -> None:
-    """See that every support vector has its weights, as many as libsvm goes through."""
-    vectors, of_classes = machine.support_vectors_, machine._n_support
-    is_classifier = hasattr(machine, "classes_")
-    classes = len(machine.classes_) if is_classifier else 2
-    count = len(machine.support_)
-    if vectors.shape != (count, features) or machine._dual_coef_.shape != (classes - 1, count):
-        raise ValueError(
-            f"support vectors of the shape {vectors.shape} for {count} rows of {features} inputs"
-        )
-    if machine._intercept_.shape != (classes * (classes - 1) // 2,):
-        raise ValueError(f"{machine._intercept_.shape} boundaries between {classes} classes")
-    if is_classifier and ((of_classes < 0).any() or len(of_classes) != classes or of_classes.sum() != count):
-        raise ValueError(f"{of_classes.tolist()} support vectors of classes, of {count}")
+def _list_named(name: str) -> list[str]:
+    if not name.isupper():
+        raise AttributeError(name)
+    return RANDOM.get(name, [])

@@ -16,12 +16,11 @@ from torch import Tensor
 from chainrule.core.seeds import mix
 from chainrule.train.loop import judge, row_losses
 from chainrule.train.metrics import Answers, measure, measure_many, metric_named, metrics_for
+from chainrule.train.significance import COVERED, NORMAL, wilson
 from chainrule.train.task import Task
 
 Interval = tuple[float, float]
 
-COVERED = 0.95
-NORMAL = 1.959964  # standard deviations of a normal distribution that cover as much
 REPLICATES = 1000
 ENOUGH = 200  # replicates for quantiles; with fewer, rows are many and their spread is taken as normal
 FEWEST = 40
@@ -84,14 +83,14 @@ def _interval(answers: Answers, name: str, value: float, replicates: np.ndarray)
     if not len(replicates):
         return value, value
     if name != "loss" and value == 1 == replicates.min() and answers.labels is not None:
-        return _wilson(answers, name), 1.0
+        return _least_of_all_right(answers, name), 1.0
     if (
         name != "loss"
         and value == 0 == replicates.max()
         and metric_named(name).larger_is_better
         and answers.labels is not None
     ):
-        return 0.0, 1 - _wilson(answers, name)
+        return 0.0, 1 - _least_of_all_right(answers, name)
     if len(replicates) < ENOUGH:
         reach = NORMAL * float(replicates.std())
         low, high = value - reach, value + reach
@@ -100,12 +99,12 @@ def _interval(answers: Answers, name: str, value: float, replicates: np.ndarray)
     return min(low, value), max(high, value)
 
 
-def _wilson(answers: Answers, name: str) -> float:
+def _least_of_all_right(answers: Answers, name: str) -> float:
     """Return the lower end of Wilson's interval for n of n rows right; of the rarest class where that decides."""
     rows = len(answers)
     if metric_named(name).rests_on_classes:
         rows = int(np.unique(answers.true, return_counts=True)[1].min())
-    return rows / (rows + NORMAL**2)
+    return float(wilson(1.0, rows)[0])
 
 
 def _classes(answers: Answers) -> int:

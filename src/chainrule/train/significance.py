@@ -10,11 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 
 COVERED = 0.95
+NORMAL = 1.959964  # standard deviations of a normal distribution that cover as much
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +37,28 @@ def spread_of(
 ) -> Spread:
     """Sum up scores of folds; `share` is held-out rows over training rows, `rows` how many different rows were judged.
 
-    Where no fold differs from the next and the score is as good as can be, Wilson's interval says what so many rows
-    can tell. The interval stays within the scores that there are.
+    Where no fold differs from the next, and the score is a share of 1, Wilson's interval says what so many rows can
+    tell. The interval stays within the scores that there are.
     """
     mean, deviation = float(np.mean(scores)), float(np.std(scores, ddof=1))
     reach = student_quantile(len(scores) - 1) * corrected_deviation(scores, share)
     low, high = max(lowest, mean - reach), min(highest, mean + reach)
-    if deviation == 0 and mean == highest == 1:
-        low = rows / (rows + NormalDist().inv_cdf((1 + COVERED) / 2) ** 2)
+    if deviation == 0 and 0 <= mean <= highest == 1:
+        low, high = (float(end) for end in wilson(mean, rows))
     return Spread(mean, deviation, low, high)
+
+
+def wilson(share: np.ndarray | float, rows: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ends of the 95 % interval of shares, each of so many rows. Shapes: as the shares.
+
+    Source: Wilson 1927
+    >>> [round(float(end), 4) for end in wilson(1.0, 60)]
+    [0.9398, 1.0]
+    """
+    squared = NORMAL**2 / np.asarray(rows, np.float64)
+    middle = (share + squared / 2) / (1 + squared)
+    reach = np.sqrt(squared * share * (1 - share) + np.square(squared) / 4) / (1 + squared)
+    return np.clip(middle - reach, 0, 1), np.clip(middle + reach, 0, 1)
 
 
 def corrected_deviation(scores: Sequence[float], share: float) -> float:
@@ -61,14 +74,16 @@ def corrected_deviation(scores: Sequence[float], share: float) -> float:
 def resampled_t_test(one: Sequence[float], other: Sequence[float], share: float) -> float:
     """Return how probable a difference as large is where two models are equally good: the corrected resampled t-test.
 
-    The scores are of the same folds, in the same order. Two-sided, with one degree of freedom fewer than folds.
+    The scores are of the same folds, in the same order. Two-sided, with one degree of freedom fewer than folds. Where all
+    folds differ by as much, there is no deviation to go by, and few folds would make anything certain: then it is how
+    probable the same sign in all of them is.
     """
     from scipy.special import stdtr
 
     differences = np.subtract(one, other)
     deviation, mean = corrected_deviation(differences.tolist(), share), float(differences.mean())
     if deviation < 1e-12 * max(1.0, abs(mean)):
-        return 1.0 if mean == 0 else 0.0
+        return 1.0 if mean == 0 else 2 * 0.5 ** len(differences)
     return float(2 * stdtr(len(differences) - 1, -abs(mean) / deviation))
 
 

@@ -26,7 +26,8 @@ from chainrule.jobs.predict import evaluate_on, predict_file
 from chainrule.jobs.preparation import load_model_settings, prepare_run
 from chainrule.jobs.request import Request
 from chainrule.jobs.workshop import make_training
-from chainrule.train.settings import Settings, parse_settings
+from chainrule.train.settings import Settings
+from chainrule.train.settings_text import parse_settings
 
 
 def _prepare(source: Source, settings: Settings | None = None, **model_settings: Any) -> None:

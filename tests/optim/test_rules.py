@@ -17,7 +17,8 @@ from chainrule.catalog import OPTIMIZERS, load
 from chainrule.core.errors import SettingError, UnknownNameError
 from chainrule.nn.activations import LEAKY_RELU, activation
 from chainrule.optim.rules import Rule
-from chainrule.train.settings import Settings, parse_settings
+from chainrule.train.settings import Settings
+from chainrule.train.settings_text import parse_settings
 
 Slope = Callable[[torch.Tensor], torch.Tensor]
 

@@ -145,7 +145,8 @@ def test_settings_by_name() -> None:
 @pytest.mark.curriculum("LRS-10")
 def test_schedule_and_its_constant_are_settings_that_change_the_training(tmp_path: Path) -> None:
     """What a search can vary is what `--set` takes: by name, within limits, kept in the recipe and felt in training."""
-    from chainrule.train.settings import help_text, parse_settings
+    from chainrule.train.settings import help_text
+    from chainrule.train.settings_text import parse_settings
 
     losses = set()
     for pair in ("decay_rate=0.1", "decay_rate=1", "decay_rate=none"):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+import typer.core
 
 from chainrule.apps import (
     bench,
@@ -22,7 +23,9 @@ from chainrule.apps import (
     runs,
     tune,
 )
+from chainrule.apps.flags import FOLDING, OUTPUT, SEARCH
 from chainrule.core.errors import ChainruleError, Interrupted
+from chainrule.train.declared import DATA, ENSEMBLE, JUDGING, RUN, TRAINING
 
 app = typer.Typer(
     add_completion=False,
@@ -35,9 +38,26 @@ app = typer.Typer(
 )
 
 
+PANELS = (DATA, SEARCH, FOLDING, JUDGING, TRAINING, ENSEMBLE, RUN, OUTPUT)  # in --help, in this order
+
+
+class _Command(typer.core.TyperCommand):
+    """A command whose --help has its panels in the order of all commands."""
+
+    def get_params(self, context: Any) -> list[Any]:
+        params = super().get_params(context)
+        return sorted(params, key=lambda one: PANELS.index(getattr(one, "rich_help_panel", None) or DATA))
+
+    def get_help_option(self, context: Any) -> Any:
+        option = super().get_help_option(context)
+        if isinstance(option, typer.core.TyperOption):
+            option.rich_help_panel = OUTPUT
+        return option
+
+
 def _add(command: Callable[..., None], examples: Sequence[str], name: str | None = None) -> None:
     """Add a command with the examples below its help."""
-    app.command(name, epilog="\n\n".join(["[bold]Examples[/bold]", *examples]))(command)
+    app.command(name, cls=_Command, epilog="\n\n".join(["[bold]Examples[/bold]", *examples]))(command)
 
 
 for _module in (fit, tune, cross_validate, compare, lr_range, bench, runs, explore, explain, names):

@@ -13,7 +13,7 @@ from chainrule.apps.flags import JSON, RUNS, to_file
 from chainrule.catalog import NETWORKS
 from chainrule.core.errors import SettingError
 from chainrule.core.text import visible
-from chainrule.train.settings import parse_settings
+from chainrule.train.settings_text import parse_settings
 
 EXAMPLES = {
     "explain": (

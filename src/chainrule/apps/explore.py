@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from chainrule.apps import output
-from chainrule.apps.flags import DATA, JSON, RUNS, to_file
+from chainrule.apps.flags import JSON, RUNS, option_of, to_file
+from chainrule.train.declared import DATA
 
 EXAMPLES = {
     "explore": (
@@ -51,18 +52,8 @@ def explore(
         Path | None,
         to_file("File to write: .html the page, .json the values; without it explore-NAME.html here."),
     ] = None,
-    column: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="What a column is: NAME=number, category, boolean, date or ignore.",
-            metavar="NAME=KIND",
-            rich_help_panel=DATA,
-        ),
-    ] = None,
-    decimal: Annotated[
-        str | None,
-        typer.Option(help="Decimal sign of the table: . or ,", metavar="SIGN", rich_help_panel=DATA),
-    ] = None,
+    columns: Annotated[list[str] | None, option_of("columns")] = None,
+    decimal: Annotated[str | None, option_of("decimal")] = None,
     runs: RUNS = Path("runs"),
     json: JSON = False,
 ) -> None:
@@ -76,7 +67,7 @@ def explore(
             output_ending(output_file, ENDINGS)
         found = explore_data(
             data[0] if len(data) == 1 else data, target=target, method=method or (), clusters=clusters,
-            components=components, seed=seed, columns=column or (), decimal=decimal, runs=runs, track=out.track,
+            components=components, seed=seed, columns=columns or (), decimal=decimal, runs=runs, track=out.track,
         )  # fmt: skip
         stem = re.sub(r"[^\w.-]+", "-", Path(found.name).stem).strip("-.") or "data"
         output.say_and_save(out, "explored", found, output_file or Path(f"explore-{stem}.html"))

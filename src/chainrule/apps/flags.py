@@ -1,24 +1,62 @@
-"""Flags that several commands share, and flags made from settings."""
+"""Flags that several commands share, and those that come from the table of settings."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from chainrule.train.settings import help_text
+from chainrule.core.kinds import item_of, options_of
+from chainrule.train.declared import DATA, JUDGING, RUN, TRAINING
+from chainrule.train.settings import DECLARED, FLAGS, flag_of, kinds
+from chainrule.train.settings_text import parse_value
 
-TRAINING, DATA, RUN = "Training", "Data and question", "Run"
-JSON = Annotated[bool, typer.Option("--json", help="One JSON object per line instead of text.")]
-QUIET = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
-VERBOSE = Annotated[
-    bool,
+SEARCH, FOLDING, OUTPUT = "Search", "Folds", "Output"
+
+DATA_OR_NONE = Annotated[
+    list[str] | None, typer.Argument(help="Data as fit takes it; several tables are read as one.")
+]
+DATA_NEEDED = Annotated[
+    list[str], typer.Argument(help="Data as fit takes it; several tables are read as one.")
+]
+TARGET = Annotated[
+    str | None,
+    typer.Option(help="Column to predict, or several: a,b.", metavar="COLUMN", rich_help_panel=DATA),
+]
+SET = Annotated[
+    list[str] | None,
     typer.Option(
-        "--verbose",
-        help="Say which ways to run were tried, what each took and what was saved.",
-        rich_help_panel=RUN,
+        "--set",
+        help="Any other setting, of the training or of the model (chainrule models NAME lists them).",
+        metavar="KEY=VALUE",
+        rich_help_panel=TRAINING,
     ),
+]
+VALIDATION_DATA = Annotated[
+    str | None,
+    typer.Option(
+        help="Data that validates, of the same kind; instead of --validation.",
+        metavar="DATA",
+        rich_help_panel=JUDGING,
+    ),
+]
+TEST_DATA = Annotated[
+    str | None,
+    typer.Option(
+        help="Data to test on, of the same kind; instead of --test.", metavar="DATA", rich_help_panel=JUDGING
+    ),
+]
+FOLDS = Annotated[
+    int,
+    typer.Option(
+        help="Parts that the rows are divided into; each is held out once.",
+        metavar="N",
+        rich_help_panel=FOLDING,
+    ),
+]
+REPEATS = Annotated[
+    int, typer.Option(help="How often the rows are divided anew.", metavar="N", rich_help_panel=FOLDING)
 ]
 ENCODING = Annotated[
     str | None, typer.Option(help="Encoding of the table, if not that of training.", metavar="NAME")
@@ -26,23 +64,59 @@ ENCODING = Annotated[
 SHEET = Annotated[
     str | None, typer.Option(help="Sheet of the workbook, if not called as in training.", metavar="NAME")
 ]
-RUNS = Annotated[Path, typer.Option("--runs", help="Folder of the run folders.", rich_help_panel=RUN)]
-
-
-def of_setting(name: str, metavar: str | None = None, panel: str = TRAINING) -> typer.models.OptionInfo:
-    """Return the flag of a setting, with the setting's own help; one without a metavar is switched on and off."""
-    flag, text = name.replace("_", "-"), help_text(name)
-    option: typer.models.OptionInfo = typer.Option(
-        f"--{flag}/--no-{flag}" if metavar is None else f"--{flag}",
-        help=text[0].upper() + text[1:] + ".",
-        metavar=metavar,
-        show_default=metavar is not None,
-        rich_help_panel=panel,
-    )
-    return option
+RUNS = Annotated[Path, typer.Option(help="Folder of the run folders.", metavar="FOLDER", rich_help_panel=RUN)]
+NAME = Annotated[
+    str | None, typer.Option(help="Name of the run folder.", metavar="NAME", rich_help_panel=RUN)
+]
+JSON = Annotated[
+    bool, typer.Option("--json", help="One JSON object per line instead of text.", rich_help_panel=OUTPUT)
+]
+QUIET = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print nothing but errors.", rich_help_panel=OUTPUT)
+]
+VERBOSE = Annotated[
+    bool,
+    typer.Option(
+        "--verbose",
+        help="Say which ways to run were tried, what each took and what was saved.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 
 
 def to_file(text: str, metavar: str = "FILE") -> typer.models.OptionInfo:
     """Return the flag for the file that a command writes."""
-    option: typer.models.OptionInfo = typer.Option("--output", "-o", help=text, metavar=metavar)
+    option: typer.models.OptionInfo = typer.Option(
+        "--output", "-o", help=text, metavar=metavar, rich_help_panel=OUTPUT
+    )
     return option
+
+
+def option_of(name: str, text: str | None = None) -> Any:
+    """Return the option of a setting, with the setting's own help or another text."""
+    flag = FLAGS[name]
+    text = text or DECLARED[name].help + ("; repeat it" if flag.name else "")
+    said = flag_of(name)
+    return typer.Option(
+        said if flag.value is not None else f"{said}/--no-{said[2:]}",
+        help=text[0].upper() + text[1:] + ".",
+        metavar=flag.value,
+        rich_help_panel=flag.panel,
+    )
+
+
+def type_of(name: str) -> Any:
+    """Return the type that the command line reads for a setting: its own if it is a single one, else text."""
+    if FLAGS[name].name is not None:
+        return list[str]
+    options = [one for one in options_of(kinds()[name]) if one is not type(None)]
+    return options[0] if len(options) == 1 and item_of(options[0]) is None else str
+
+
+def value_of(name: str, given: Any) -> Any:
+    """Return what a flag was given as the value of its setting. Raises: SettingError"""
+    if isinstance(given, list):
+        return tuple(given)
+    kind = kinds()[name]
+    is_text = type_of(name) is str and str not in options_of(kind)[:1]
+    return parse_value(name, given, kind) if is_text else given

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from chainrule.apps import output
-from chainrule.apps.fit import hints_of
-from chainrule.apps.flags import DATA, JSON, QUIET, RUN, RUNS, TRAINING, of_setting
-from chainrule.core.errors import SettingError
-from chainrule.train.settings import Settings, parse_settings, parse_training
+from chainrule.apps.asked import Asked, nothing_beside_resume, takes_settings
+from chainrule.apps.flags import DATA_OR_NONE, JSON, NAME, QUIET, RUNS, SEARCH, TEST_DATA, VALIDATION_DATA
+from chainrule.train.declared import RUN
 
-SEARCH = "Search"
 EXAMPLES = {
     "tune": (
         "chainrule tune digits",
@@ -25,41 +24,14 @@ EXAMPLES = {
 }
 
 
+@takes_settings(
+    metric="score that trials are compared by: auc, f1, log-loss, mae, …; without it accuracy or R²"
+)
 def tune(
-    data: Annotated[
-        list[str] | None,
-        typer.Argument(help="Data as fit takes it; several tables are read as one."),
-    ] = None,
-    target: Annotated[
-        str | None,
-        typer.Option(help="Column to predict, or several: a,b.", metavar="COLUMN", rich_help_panel=DATA),
-    ] = None,
-    task: Annotated[str | None, of_setting("task", "KIND", DATA)] = None,
-    column: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="What a column is: number, category, boolean, date or ignore; repeat it.",
-            metavar="NAME=KIND",
-            rich_help_panel=DATA,
-        ),
-    ] = None,
-    test: Annotated[float | None, of_setting("test", "FRACTION", DATA)] = None,
-    validation: Annotated[float | None, of_setting("validation", "FRACTION", DATA)] = None,
-    test_data: Annotated[
-        str | None,
-        typer.Option(
-            help="Data to test on, of the same kind; instead of --test.", metavar="DATA", rich_help_panel=DATA
-        ),
-    ] = None,
-    validation_data: Annotated[
-        str | None,
-        typer.Option(
-            help="Data that validates, of the same kind; judges the trials with --folds 1.",
-            metavar="DATA",
-            rich_help_panel=DATA,
-        ),
-    ] = None,
-    split: Annotated[str | None, of_setting("split", "KIND", DATA)] = None,
+    asked: Asked,
+    data: DATA_OR_NONE = None,
+    validation_data: VALIDATION_DATA = None,
+    test_data: TEST_DATA = None,
     space: Annotated[
         str,
         typer.Option(
@@ -111,29 +83,8 @@ def tune(
             rich_help_panel=SEARCH,
         ),
     ] = False,
-    model: Annotated[str | None, of_setting("model", "NAME")] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            help="Any setting that is the same for all trials, of the training or of the model.",
-            metavar="KEY=VALUE",
-            rich_help_panel=TRAINING,
-        ),
-    ] = None,
-    epochs: Annotated[int | None, of_setting("epochs", "N")] = None,
-    batch_size: Annotated[str | None, of_setting("batch_size", "N")] = None,
-    metric: Annotated[
-        str | None,
-        typer.Option(
-            help="Score that trials are compared by: auc, f1, log-loss, mae, …; without it accuracy or R².",
-            metavar="NAME",
-            rich_help_panel=SEARCH,
-        ),
-    ] = None,
-    seed: Annotated[int | None, of_setting("seed", "N")] = None,
     runs: RUNS = Path("runs"),
-    name: Annotated[str | None, typer.Option(help="Name of the run folder.", rich_help_panel=RUN)] = None,
+    name: NAME = None,
     resume: Annotated[
         Path | None,
         typer.Option(
@@ -144,39 +95,20 @@ def tune(
     quiet: QUIET = False,
 ) -> None:
     """Search settings for DATA by cross-validation, all networks trained together, and keep the best one as a run."""
-    flags = {
-        "model": model, "task": task, "epochs": epochs, "batch_size": parse_training("batch_size", batch_size), "metric": metric,
-        "validation": validation, "test": test, "split": split, "seed": seed, "columns": tuple(column) if column else None,
-    }  # fmt: skip
     with output.printer(json=json, quiet=quiet) as out:
         if resume is not None:
-            _nothing_beside_resume(
-                data, {**flags, "target": target, "name": name, "set": set_, "trials": trials, "folds": folds}
-            )
-        training, of_model = parse_settings(set_ or [], hints_of(model, set_ or []))
-        settings = Settings(**{**training, **{k: v for k, v in flags.items() if v is not None}})
-        from chainrule.jobs.request import Request, divided
+            beside = {
+                "name": name, "validation_data": validation_data, "test_data": test_data, "trials": trials, "folds": folds,
+            }  # fmt: skip
+            nothing_beside_resume("the search's own folder, but for --budget-seconds", data, asked, beside)
+        request = asked.request(
+            data, runs=runs, track=out.track, validation_data=validation_data, test_data=test_data
+        )
         from chainrule.jobs.tune import SearchRequest, run_tune
 
-        named = data[0] if data and len(data) == 1 else data or None
-        request = Request(
-            data=divided(named, settings, validation_data, test_data), target=target, settings=settings, model_settings=of_model,
-            runs=runs, name=name, resume=resume, track=out.track, command=output.command_line(),
-        )  # fmt: skip
         search = SearchRequest(
-            fit=request, space=space, method=method, trials=trials, folds=folds, budget_seconds=budget_seconds,
-            is_deterministic=deterministic,
+            fit=dataclasses.replace(request, name=name, resume=resume, command=output.command_line()), space=space,
+            method=method, trials=trials, folds=folds, budget_seconds=budget_seconds, is_deterministic=deterministic,
         )  # fmt: skip
         for _ in out.show(run_tune(search)):
             pass
-
-
-def _nothing_beside_resume(data: list[str] | None, given: dict[str, object]) -> None:
-    extra = ["--" + k.replace("_", "-") for k, v in given.items() if v is not None and v != []]
-    if data:
-        extra.insert(0, f"DATA ({' '.join(data)})")
-    if extra:
-        raise SettingError(
-            f"--resume takes everything from the search's own folder; leave out {', '.join(extra)} (--budget-seconds may stand "
-            "beside it)"
-        )

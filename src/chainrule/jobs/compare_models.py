@@ -24,7 +24,7 @@ from chainrule.jobs.fold_scores import (
     spread_of_scores,
 )
 from chainrule.jobs.preparation import settle_network
-from chainrule.jobs.request import OF_ANY_MODEL, Request
+from chainrule.jobs.request import Request
 from chainrule.jobs.show import Terminal, returned
 from chainrule.jobs.workshop import empty_task, make_model
 from chainrule.report.model_comparison import LeftOut, ModelComparison, ModelScore, Pair
@@ -32,7 +32,7 @@ from chainrule.report.standing import larger_is_better
 from chainrule.train.classical import question_of
 from chainrule.train.metrics import QUESTIONS, metrics_for
 from chainrule.train.recipe import Recipe
-from chainrule.train.settings import Settings, with_named
+from chainrule.train.settings import OF_ANY_MODEL, Settings, with_named
 from chainrule.train.significance import holm, resampled_t_test
 
 BUDGET_SECONDS = 60.0  # for all folds of a model

@@ -38,7 +38,8 @@ from chainrule.jobs.workshop import draw_start_, make_training
 from chainrule.train.checkpoint import load_checkpoint
 from chainrule.train.plan import make_plan
 from chainrule.train.recipe import Recipe, versions_here
-from chainrule.train.settings import Settings, parse_value, with_named
+from chainrule.train.settings import Settings, with_named
+from chainrule.train.settings_text import parse_value
 from chainrule.train.task import LossFunction
 from chainrule.train.training import Training, Trains
 

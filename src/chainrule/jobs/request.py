@@ -22,31 +22,9 @@ from chainrule.nn.initial import find_initial
 from chainrule.nn.losses import loss
 from chainrule.optim.rules import check_hyperparameters
 from chainrule.train.plan import make_plan, names_a_way
-from chainrule.train.settings import Settings, flag_of
+from chainrule.train.settings import OF_ANY_MODEL, Settings, flag_of
 from chainrule.train.task import LossFunction
 
-OF_ANY_MODEL = frozenset(
-    [
-        "model",
-        "task",
-        "scaling",
-        "picture_size",
-        "validation",
-        "test",
-        "folds",
-        "split",
-        "metric",
-        "class_weight",
-        "by",
-        "columns",
-        "decimal",
-        "encoding",
-        "sheet",
-        "merge_classes",
-        "memory",
-        "seed",
-    ]
-)
 CHECKPOINT_SECONDS = 1.0  # least time between two checkpoints
 
 

@@ -18,8 +18,8 @@ from chainrule.jobs.request import Request, check_initial
 from chainrule.jobs.workshop import empty_task, make_model, make_schedule
 from chainrule.models import model_settings
 from chainrule.train.recipe import Recipe
-from chainrule.train.searched import LAYERS, SEARCHED
-from chainrule.train.settings import Settings
+from chainrule.train.searched import LAYERS
+from chainrule.train.settings import SEARCHED, Settings
 from chainrule.train.space import Values
 
 USUAL_FOLDS = 5

@@ -1,411 +1,313 @@
-"""One schema of settings, shared by flags, `--set`, recipes and search spaces. Imports neither torch nor polars.
+"""One table of settings, from which flags, `--set`, recipes and search spaces come. Imports neither torch nor polars.
 
 A setting that is None is chosen by `suggestions.py` from the data; the recipe holds what was chosen.
 """
 
 from __future__ import annotations
 
-import contextlib
-import math
-import types
+import functools
 import typing
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from chainrule.core.errors import SettingError, UnknownNameError, unknown_name
-from chainrule.core.text import visible
+from chainrule.core.errors import UnknownNameError, unknown_name
 from chainrule.core.units import parse_bytes
-
-FLAGS = frozenset(
-    [
-        "model",
-        "task",
-        "epochs",
-        "batch_size",
-        "optimizer",
-        "learning_rate",
-        "schedule",
-        "weight_decay",
-        "dropout",
-        "augment",
-        "patience",
-        "metric",
-        "class_weight",
-        "merge_classes",
-        "decimal",
-        "encoding",
-        "sheet",
-        "validation",
-        "test",
-        "split",
-        "by",
-        "memory",
-        "seed",
-        "device",
-        "plan",
-        "members",
-        "ensemble",
-        "vote",
-    ]
+from chainrule.train.declared import (
+    DATA,
+    ENSEMBLE,
+    ENSEMBLES,
+    JUDGE,
+    JUDGING,
+    NETWORK,
+    READ,
+    RUN,
+    TRAIN,
+    TRAINING,
+    Declared,
+    Flag,
+    check,
+    setting,
 )
-
-
-def _setting(
-    default: Any,
-    text: str,
-    *,
-    low: float | None = None,
-    high: float | None = None,
-    above: float | None = None,
-    words: tuple[str, ...] = (),
-) -> Any:
-    limits = {"low": low, "high": high, "above": above, "words": words}
-    return field(default=default, metadata={"help": text, **limits})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How to train. Every field is a key of `--set` and of `cr.fit(settings=…)`; those in FLAGS are flags of `fit` too."""
+    """How to train. Every field is a key of `--set` and of `cr.fit(settings=…)`; one with a flag is a flag of `fit` too."""
 
+    # fmt: off
     # ---- question and network
-    model: str | None = _setting(None, "name of a model (chainrule models), or package.module:Name")
-    task: str | None = _setting(None, "regression or classification; without it, by the target")
-    loss: str | None = _setting(None, "name of a loss; without it, the task's own")
+    model: str | None = setting(
+        "name of a model (chainrule models), or package.module:Name",
+        flag=Flag("NAME", TRAINING, NETWORK), of_any_model=True
+    )
+    task: str | None = setting(
+        "regression or classification; without it, by the target", flag=Flag("KIND", DATA, READ), of_any_model=True
+    )
+    loss: str | None = setting("name of a loss; without it, the task's own", searched=True)
     # ---- ensembles
-    members: int | None = _setting(
-        None, "networks that answer together as one; trained side by side where they can be", low=2
+    members: int | None = setting(
+        "networks that answer together as one; trained side by side where they can be",
+        low=2, flag=Flag("N", ENSEMBLE, ENSEMBLES)
     )
-    ensemble: str | None = _setting(
-        None,
-        "how the members differ: deep (in their seeds; the default), bagging (each on rows drawn with repetition), boosting "
-        "(rows that one gets wrong weigh more for the next) or snapshot (stages of one training)",
+    ensemble: str | None = setting(
+        "how the members differ: deep (in their seeds; the default), bagging (each on rows drawn with repetition), "
+        "boosting (rows that one gets wrong weigh more for the next) or snapshot (stages of one training)",
+        flag=Flag("KIND", ENSEMBLE, ENSEMBLES)
     )
-    vote: str | None = _setting(
-        None,
+    vote: str | None = setting(
         "how members answer together: average of probabilities or values; majority of the classes answered; median of "
         "values; without it average, and by weight in boosting",
+        flag=Flag("KIND", ENSEMBLE, ENSEMBLES)
     )
     # ---- length and order
-    epochs: int | None = _setting(None, "passes over the training rows, at most", low=1)
-    batch_size: int | str | None = _setting(
-        None, "rows per update; all: every training row at once", low=1, words=("all",)
+    epochs: int | None = setting(
+        "passes over the training rows, at most", low=1, flag=Flag("N", TRAINING, JUDGE), searched=True
     )
-    shuffle: bool = _setting(True, "whether every epoch takes the rows in a new order; else as they stand")
+    batch_size: int | str | None = setting(
+        "rows per update; all: every training row at once",
+        low=1, words=("all",), flag=Flag("N", TRAINING, NETWORK), searched=True
+    )
+    shuffle: bool = setting(
+        "whether every epoch takes the rows in a new order; else as they stand", default=True, searched=True
+    )
     # ---- starting weights
-    initial: str | None = _setting(
-        None, "starting weights: xavier, he, lecun, orthogonal, normal:STD, …; without it standard"
+    initial: str | None = setting(
+        "starting weights: xavier, he, lecun, orthogonal, normal:STD, …; without it standard", searched=True
     )
-    pretrain: int | None = _setting(
-        None, "epochs in which each hidden layer of an mlp first learns to give back what reaches it", low=0
+    pretrain: int | None = setting(
+        "epochs in which each hidden layer of an mlp first learns to give back what reaches it", low=0, searched=True
     )
     # ---- update rule
-    optimizer: str | None = _setting(None, "update rule: sgd, momentum, nesterov, rmsprop, adam, adamw, …")
-    learning_rate: float | None = _setting(None, "learning rate at its highest", above=0)
-    momentum: float | None = _setting(
-        None, "share of the velocity kept (0.9; momentum, nesterov)", low=0, high=1
+    optimizer: str | None = setting(
+        "update rule: sgd, momentum, nesterov, rmsprop, adam, adamw, …",
+        flag=Flag("NAME", TRAINING, NETWORK), searched=True
     )
-    beta1: float | None = _setting(
-        None, "share of the past in the mean gradient (0.9; adam, adamw, nadam)", low=0, high=1
+    learning_rate: float | None = setting(
+        "learning rate at its highest", above=0, flag=Flag("X", TRAINING, TRAIN), searched=True
     )
-    beta2: float | None = _setting(
-        None, "share of the past in the mean squared gradient (0.999; adam, adamw, nadam)", low=0, high=1
+    momentum: float | None = setting(
+        "share of the velocity kept (0.9; momentum, nesterov)", low=0, high=1, searched=True
     )
-    rho: float | None = _setting(
-        None, "share of the past in the mean squared gradient (0.9; rmsprop, adadelta)", low=0, high=1
+    beta1: float | None = setting(
+        "share of the past in the mean gradient (0.9; adam, adamw, nadam)", low=0, high=1, searched=True
     )
-    epsilon: float | None = _setting(
-        None, "added to divisors, so that none is 0 (1e-8; adadelta 1e-6, adagrad 1e-10)", above=0
+    beta2: float | None = setting(
+        "share of the past in the mean squared gradient (0.999; adam, adamw, nadam)", low=0, high=1, searched=True
+    )
+    rho: float | None = setting(
+        "share of the past in the mean squared gradient (0.9; rmsprop, adadelta)", low=0, high=1, searched=True
+    )
+    epsilon: float | None = setting(
+        "added to divisors, so that none is 0 (1e-8; adadelta 1e-6, adagrad 1e-10)", above=0, searched=True
     )
     # ---- schedule of the learning rate
-    schedule: str | None = _setting(
-        None, "learning rate over the run: constant, step, exponential, cosine, linear, plateau"
+    schedule: str | None = setting(
+        "learning rate over the run: constant, step, exponential, cosine, linear, plateau",
+        flag=Flag("NAME", TRAINING, TRAIN), searched=True
     )
-    warmup_epochs: float | None = _setting(
-        None, "epochs in which the rate rises to its highest, such as 2 or 0.5; 0: none", low=0
+    warmup_epochs: float | None = setting(
+        "epochs in which the rate rises to its highest, such as 2 or 0.5; 0: none", low=0, searched=True
     )
-    drop_epochs: int | None = _setting(None, "epochs between two drops of the schedule step", low=1)
-    drop_factor: float | None = _setting(
-        None, "factor of the rate at each drop of step and plateau (0.1)", above=0, high=1
+    drop_epochs: int | None = setting("epochs between two drops of the schedule step", low=1, searched=True)
+    drop_factor: float | None = setting(
+        "factor of the rate at each drop of step and plateau (0.1)", above=0, high=1, searched=True
     )
-    decay_rate: float | None = _setting(
-        None, "k of the schedule exponential: the rate falls as e^(-k t) over t epochs", above=0
+    decay_rate: float | None = setting(
+        "k of the schedule exponential: the rate falls as e^(-k t) over t epochs", above=0, searched=True
     )
-    schedule_patience: int | None = _setting(
-        None, "epochs without a better validation loss before plateau drops the rate (10)", low=1
+    schedule_patience: int | None = setting(
+        "epochs without a better validation loss before plateau drops the rate (10)", low=1, searched=True
     )
-    cycles: int | None = _setting(
-        None, "times that the rate of the schedule cosine falls, each time anew from its highest (1)", low=1
+    cycles: int | None = setting(
+        "times that the rate of the schedule cosine falls, each time anew from its highest (1)", low=1
     )
-    lowest_rate: float | None = _setting(
-        None, "rate where cosine and linear end (0), and below which plateau does not drop (1e-6)", low=0
+    lowest_rate: float | None = setting(
+        "rate where cosine and linear end (0), and below which plateau does not drop (1e-6)", low=0, searched=True
     )
     # ---- regularisation
-    weight_decay: float | None = _setting(
-        None, "decay of the weights (an L2 penalty; decoupled for adamw)", low=0
+    weight_decay: float | None = setting(
+        "decay of the weights (an L2 penalty; decoupled for adamw)",
+        low=0, flag=Flag("X", TRAINING, TRAIN), searched=True
     )
-    l1: float | None = _setting(
-        None,
+    l1: float | None = setting(
         "strength of an L1 penalty, which sets weights to exactly 0; with --weight-decay an elastic net",
-        low=0,
+        low=0, searched=True
     )
-    penalty: str | None = _setting(
-        None,
-        "where l1 and weight decay act: coupled (added to the loss) or decoupled (applied to the weights); without it, as "
-        "the optimizer has it: decoupled for adamw, coupled for the others",
+    penalty: str | None = setting(
+        "where l1 and weight decay act: coupled (added to the loss) or decoupled (applied to the weights); without "
+        "it, as the optimizer has it: decoupled for adamw, coupled for the others",
+        words=("coupled", "decoupled"), searched=True
     )
-    dropout: float | None = _setting(
-        None, "part of the hidden values set to zero while training", low=0, high=1
+    dropout: float | None = setting(
+        "part of the hidden values set to zero while training",
+        low=0, high=1, flag=Flag("X", TRAINING, TRAIN), searched=True
     )
-    label_smoothing: float | None = _setting(
-        None, "part of the target given to the other classes", low=0, high=1
+    label_smoothing: float | None = setting(
+        "part of the target given to the other classes", low=0, high=1, searched=True
     )
-    decay_with_loss: bool | None = _setting(
-        None,
+    decay_with_loss: bool | None = setting(
         "whether weight decay falls with the running training loss, in proportion to it once it is below 1",
+        searched=True
     )
     # ---- clipping
-    clip_norm: float | None = _setting(None, "longest gradient; longer ones are shortened to it", above=0)
-    clip_value: float | None = _setting(
-        None, "largest entry of a gradient; larger ones are cut to it", above=0
-    )
+    clip_norm: float | None = setting("longest gradient; longer ones are shortened to it", above=0, searched=True)
+    clip_value: float | None = setting("largest entry of a gradient; larger ones are cut to it", above=0, searched=True)
     # ---- preparation
-    augment: tuple[str, ...] = _setting(
-        (), "changes drawn anew for every training picture: flip, flip-vertical, shift, crop"
+    augment: tuple[str, ...] = setting(
+        "changes drawn anew for every training picture: flip, flip-vertical, shift, crop",
+        default=(), flag=Flag("NAME,…", TRAINING, TRAIN), searched=True
     )
-    scaling: str = _setting(
-        "standard",
-        "how numbers and pixels are scaled: standard (mean 0, deviation 1), range (0 to 1), symmetric (-1 to 1) or none",
+    scaling: str = setting(
+        "how numbers and pixels are scaled: standard (mean 0, deviation 1), range (0 to 1), symmetric (-1 to 1) or "
+        "none",
+        default="standard", of_any_model=True
     )
-    picture_size: int | None = _setting(None, "pixels a side that pictures of a folder are resized to", low=1)
+    picture_size: int | None = setting(
+        "pixels a side that pictures of a folder are resized to", low=1, of_any_model=True
+    )
     # ---- how it is judged
-    validation: float | None = _setting(
-        None, "part of all rows that validates (0.1); 0: none, no early stopping", low=0, high=1
+    validation: float | None = setting(
+        "part of all rows that validates (0.1); 0: none, no early stopping",
+        low=0, high=1, flag=Flag("FRACTION", JUDGING, ("fit", "tune")), of_any_model=True
     )
-    test: float | None = _setting(None, "part of all rows that is kept for the test (0.2)", low=0, high=1)
-    folds: int | None = _setting(
-        None,
+    test: float | None = setting(
+        "part of all rows that is kept for the test (0.2)",
+        low=0, high=1, flag=Flag("FRACTION", JUDGING, JUDGE), of_any_model=True
+    )
+    folds: int | None = setting(
         "networks that judge few rows in place of a test set; as many as rows: leave-one-out; 0: none",
-        low=0,
+        low=0, of_any_model=True
     )
-    split: str = _setting(
-        "random",
-        "how rows are divided: random (the default), time:COLUMN (the latest rows test), group:COLUMN (rows of a group stay "
-        "together), predefined (as the data says) or predefined:COLUMN (words train, validation, test)",
+    split: str = setting(
+        "how rows are divided: random (the default), time:COLUMN (the latest rows test), group:COLUMN (rows of a "
+        "group stay together), predefined (as the data says) or predefined:COLUMN (words train, validation, test)",
+        default="random", flag=Flag("KIND", JUDGING, JUDGE), of_any_model=True
     )
-    metric: str | None = _setting(
-        None,
+    metric: str | None = setting(
         "score that chooses the best epoch and stands in tables: auc, f1, log-loss, mae, …; without it the validation "
         "loss chooses",
+        flag=Flag("NAME", JUDGING, TRAIN), of_any_model=True
     )
-    class_weight: str | None = _setting(
-        None, "with balanced, every class counts alike in the loss, rare ones as much as frequent ones"
+    class_weight: str | None = setting(
+        "with balanced, every class counts alike in the loss, rare ones as much as frequent ones",
+        words=("balanced",), flag=Flag("balanced", TRAINING, JUDGE), searched=True, of_any_model=True
     )
-    by: str | None = _setting(None, "column whose groups are judged apart in the report")
+    by: str | None = setting(
+        "column whose groups are judged apart in the report", flag=Flag("COLUMN", JUDGING, ("fit",)), of_any_model=True
+    )
     # ---- how data is read
-    columns: tuple[str, ...] = _setting(
-        (), "what columns are, as NAME=KIND: number, category, boolean, date or ignore"
+    columns: tuple[str, ...] = setting(
+        "what a column is, as NAME=KIND: number, category, boolean, date or ignore",
+        default=(), flag=Flag("NAME=KIND", DATA, READ, name="column"), of_any_model=True
     )
-    decimal: str | None = _setting(None, "decimal sign of numbers in text tables: . or ,; without it, found")
-    encoding: str | None = _setting(None, "encoding of text tables, such as cp1252; without it, found")
-    sheet: str | None = _setting(None, "sheet of a workbook; without it, the first that holds data")
-    merge_classes: bool | None = _setting(
-        None, "whether classes that differ in case and outer spaces alone are one"
+    decimal: str | None = setting(
+        "decimal sign of numbers in text tables: . or ,; without it, found",
+        flag=Flag("SIGN", DATA, READ), of_any_model=True
     )
-    memory: str | None = _setting(
-        None,
+    encoding: str | None = setting(
+        "encoding of text tables, such as cp1252; without it, found", flag=Flag("NAME", DATA, READ), of_any_model=True
+    )
+    sheet: str | None = setting(
+        "sheet of a workbook; without it, the first that holds data", flag=Flag("NAME", DATA, READ), of_any_model=True
+    )
+    merge_classes: bool | None = setting(
+        "whether classes that differ in case and outer spaces alone are one",
+        flag=Flag(None, DATA, READ), of_any_model=True
+    )
+    memory: str | None = setting(
         "most memory for the data, such as 1GB; what does not fit stays on disk; without it, by what is free",
+        flag=Flag("AMOUNT", DATA, ("fit",)), of_any_model=True
     )
     # ---- when training ends
-    patience: int | None = _setting(
-        None,
+    patience: int | None = setting(
         "epochs without a better validation loss before training stops; without it all epochs are made",
-        low=1,
+        low=1, flag=Flag("N", TRAINING, TRAIN), searched=True
     )
-    stop_tolerance: float | None = _setting(
-        None,
+    stop_tolerance: float | None = setting(
         "training stops once the training loss of an epoch differs from that before by no more than this",
-        low=0,
+        low=0, searched=True
     )
-    stop_on_no_decrease: bool | None = _setting(
-        None, "training stops once the training loss of an epoch is no lower than that before"
+    stop_on_no_decrease: bool | None = setting(
+        "training stops once the training loss of an epoch is no lower than that before", searched=True
     )
     # ---- chance and machine
-    seed: int = _setting(
-        0, "seed of all chance: split, starting weights, order, dropout, augmentation", low=0
+    seed: int = setting(
+        "seed of all chance: split, starting weights, order, dropout, augmentation",
+        default=0, low=0, flag=Flag("N", TRAINING, READ), of_any_model=True
     )
-    device: str = _setting("auto", "where to run: auto (the default), cpu, cuda or mps")
-    plan: str = _setting(
-        "auto",
+    device: str = setting(
+        "where to run: auto (the default), cpu, cuda or mps", default="auto", flag=Flag("NAME", RUN, ("fit", "bench"))
+    )
+    plan: str = setting(
         "how to run: auto (the default) tries what applies and takes the fastest that computes the same; plain; dense "
-        "(explicit backprop, for chains of dense layers); bfloat16, channels-last, compiled or several with commas between; "
-        "or a run, whose plan is taken",
+        "(explicit backprop, for chains of dense layers); bfloat16, channels-last, compiled or several with commas "
+        "between; or a run, whose plan is taken",
+        default="auto", flag=Flag("WAY,…", RUN, ("fit",))
     )
+    # fmt: on
 
     def __post_init__(self) -> None:
-        for item in fields(self):
-            _check(item.name, str(item.type), getattr(self, item.name), item.metadata)
+        for name in DECLARED:
+            check_setting(name, getattr(self, name))
         if self.memory is not None:
             parse_bytes(self.memory)
-        if self.class_weight is not None:
-            check_class_weight(self.class_weight)
-        if self.penalty not in (None, "coupled", "decoupled"):
-            raise SettingError(f"penalty takes coupled or decoupled; got '{visible(self.penalty, 40)}'")
 
     def filled(self, chosen: Mapping[str, Any]) -> Settings:
         """Return these settings with `chosen` where nothing was said."""
         return replace(self, **{k: v for k, v in chosen.items() if getattr(self, k) is None})
 
 
+DECLARED: Mapping[str, Declared] = {item.name: item.metadata["declared"] for item in fields(Settings)}
+FLAGS = {name: one.flag for name, one in DECLARED.items() if one.flag is not None}
+SEARCHED = frozenset(name for name, one in DECLARED.items() if one.searched)
+OF_ANY_MODEL = frozenset(name for name, one in DECLARED.items() if one.of_any_model)
+
+
+@functools.cache
+def kinds() -> Mapping[str, Any]:
+    """Return the types of all settings."""
+    return typing.get_type_hints(Settings)
+
+
 def with_named(settings: Settings, named: Mapping[str, Any]) -> Settings:
     """Return settings with others put in by name. Raises: UnknownNameError; SettingError for a value that does not fit"""
-    known = [item.name for item in fields(Settings)]
     for key in named:
-        if key not in known:
-            raise unknown_name("setting", key, known)
+        if key not in DECLARED:
+            raise unknown_setting(key)
     return replace(settings, **named)
 
 
-def check_class_weight(said: str) -> None:
-    """Refuse a way to weigh classes that there is not. Raises: SettingError"""
-    if said != "balanced":
-        raise SettingError(f"--class-weight takes balanced; got '{visible(said, 40)}'")
+def check_setting(name: str, value: Any) -> None:
+    """Refuse a value that a setting does not take. Raises: SettingError"""
+    check(_called(name), value, kinds()[name], DECLARED[name])
+
+
+def unknown_setting(name: str, known: Iterable[str] = ()) -> UnknownNameError:
+    """Return the error for a setting that there is not, with the nearest among `known`, or among all."""
+    names = dict.fromkeys(known) or DECLARED
+    if (ours := _OTHERS_SAY.get(name.lower())) in names:
+        said = f"the step size is {ours}" if ours == "learning_rate" else f"it is {ours} here"
+        return UnknownNameError(f"no setting is called '{name}'; {said}")
+    return unknown_name("setting", name[:60], names)
+
+
+_STEP_SIZES = ("lr", "eta", "alpha", "step_size")
+_OTHERS_SAY = {
+    **dict.fromkeys(_STEP_SIZES, "learning_rate"), "l2": "weight_decay", "kernel_size": "filter_size", "channels": "filters",
+}  # fmt: skip
 
 
 def flag_of(name: str) -> str:
     """Return how a setting is given on the command line: as a flag of its own, or by --set."""
-    return "--" + name.replace("_", "-") if name in FLAGS else f"--set {name}"
-
-
-_STEP_SIZES = ("lr", "eta", "alpha", "step_size")  # what others call it
+    return _called(name) if name in FLAGS else f"--set {name}"
 
 
 def help_text(name: str) -> str:
     """Return what a setting is, in one line."""
-    return next(str(item.metadata["help"]) for item in fields(Settings) if item.name == name)
+    return DECLARED[name].help
 
 
-def parse_settings(
-    pairs: Sequence[str], model_hints: Callable[[], Mapping[str, Any]]
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Read KEY=VALUE pairs: settings of the training, and settings of the model.
-
-    `model_hints` gives the types of the model's own settings; it is called only if a key asks for it.
-    Raises: SettingError for a pair that cannot be read; UnknownNameError for a key that does not exist
-    """
-    hints = typing.get_type_hints(Settings)
-    training: dict[str, Any] = {}
-    model: dict[str, Any] = {}
-    for pair in pairs:
-        key, equals, text = pair.partition("=")
-        key = key.strip().replace("-", "_")
-        if not equals or not key:
-            raise SettingError(f"--set takes KEY=VALUE; got {visible(pair)!r}")
-        if key in hints:
-            training[key] = parse_value(key, text, hints[key])
-            continue
-        of_model = model_hints()
-        if key not in of_model and key in _STEP_SIZES:
-            raise UnknownNameError(f"no setting is called '{key}'; the step size is learning_rate")
-        if key not in of_model:
-            raise unknown_name("setting", key, list(dict.fromkeys([*hints, *of_model])))
-        model[key] = parse_value(key, text, of_model[key])
-    return training, model
-
-
-def parse_training(name: str, text: str | None) -> Any:
-    """Read the text of a flag as the setting of the training that it is. Raises: SettingError"""
-    return None if text is None else parse_value(name, text, typing.get_type_hints(Settings)[name])
-
-
-def parse_value(key: str, text: str, kind: Any) -> Any:
-    """Read a setting's text as what its type says; lists are separated by commas.
-
-    >>> parse_value("hidden", "128,64", Sequence[int]), parse_value("activation", "relu", str | Sequence[str])
-    ((128, 64), 'relu')
-    """
-    options = typing.get_args(kind) if typing.get_origin(kind) in (typing.Union, types.UnionType) else (kind,)
-    text = text.strip()
-    if type(None) in options and text.lower() in ("", "none", "auto"):
-        return None
-    lists = [o for o in options if typing.get_origin(o) is not None]
-    singles = [o for o in options if o in (bool, int, float, str)]
-    try:
-        if lists and ("," in text or not singles or text == ""):
-            inner = typing.get_args(lists[0])[0]
-            return tuple(_scalar(part.strip(), inner) for part in text.split(",") if part.strip())
-        return _first_of(text, singles or [str])
-    except ValueError:
-        wanted = " or ".join(_in_words(o) for o in options if o is not type(None))
-        raise SettingError(f"{key} takes {wanted}; got {visible(text)!r}") from None
-
-
-def _first_of(text: str, kinds: list[Any]) -> Any:
-    """Read a text as the first of the types that it can be. Raises: ValueError if it can be none"""
-    *others, last = kinds
-    for kind in others:
-        with contextlib.suppress(ValueError):
-            return _scalar(text, kind)
-    return _scalar(text, last)
-
-
-def _in_words(kind: Any) -> str:
-    words = {int: "a whole number", float: "a number", bool: "true or false", str: "a name"}
-    inner = typing.get_args(kind)
-    return f"a list like {_EXAMPLES.get(inner[0], 'a,b')}" if inner else words.get(kind, str(kind))
-
-
-_EXAMPLES = {int: "128,64", float: "0.1,0.2"}
-
-
-def _scalar(text: str, kind: Any) -> Any:
-    if kind is bool:
-        if text.lower() in ("true", "yes", "1", "on"):
-            return True
-        if text.lower() in ("false", "no", "0", "off"):
-            return False
-        raise ValueError(text)
-    if kind is int:
-        number = float(text)
-        if not number.is_integer():
-            raise ValueError(text)
-        return int(number)
-    return kind(text)
-
-
-def _check(name: str, kind: str, value: Any, limits: Mapping[str, Any]) -> None:
-    """Refuse a value of another type, or outside its limits. `kind` is the annotation, such as "int | None"."""
-    flag = "--" + name.replace("_", "-") if name in FLAGS else name
-    if value is None and "None" in kind:
-        return
-    words = limits["words"]
-    if value in words:
-        return
-    wanted, article = next(found for found in _KINDS if found[0] in kind)
-    fits = {
-        "bool": isinstance(value, bool),
-        "str": isinstance(value, str),
-        "int": isinstance(value, int) and not isinstance(value, bool),
-        "float": isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value),
-        "tuple": isinstance(value, tuple) and all(isinstance(item, str) for item in value),
-    }
-    if not fits[wanted]:
-        raise SettingError(f"{flag} takes {' or '.join([article, *words])}; got {value!r}")
-    if wanted in ("bool", "str", "tuple"):
-        return
-    low, high, above = limits["low"], limits["high"], limits["above"]
-    if low is not None and value < low:
-        raise SettingError(f"{flag} must be at least {low:g}; got {value:g}")
-    if high is not None and value >= high:
-        raise SettingError(f"{flag} must be below {high:g}; got {value:g}")
-    if above is not None and value <= above:
-        raise SettingError(f"{flag} must be above {above:g}; got {value:g}")
-
-
-_KINDS = (
-    ("tuple", "a list"),
-    ("bool", "true or false"),
-    ("float", "a number"),
-    ("int", "a whole number"),
-    ("str", "a name"),
-)
+def _called(name: str) -> str:
+    """Return what messages call a setting."""
+    return f"--{FLAGS[name].name or name.replace('_', '-')}" if name in FLAGS else name

@@ -22,7 +22,7 @@ from chainrule.core.errors import SettingError, ShapeError
 from chainrule.nn.losses import Loss
 from chainrule.nn.losses import loss as loss_named
 from chainrule.train.metrics import QUESTIONS, Answers, check_metric, measure
-from chainrule.train.settings import check_class_weight
+from chainrule.train.settings import check_setting
 
 ROWS_AT_ONCE = 1 << 18  # decoded together; keeps what is made on the way small
 
@@ -359,7 +359,7 @@ def build_task(
     if metric is not None:
         task.judge_by_(metric)
     if class_weight is not None:
-        check_class_weight(class_weight)
+        check_setting("class_weight", class_weight)
         if not isinstance(task, Classification):
             raise SettingError("--class-weight is for classes; this target holds values (a regression)")
         task.weigh_()

@@ -38,7 +38,7 @@ def test_import_is_light() -> None:
     assert heavy_imports("-c", "import chainrule; dir(chainrule); chainrule.__version__") == []
 
 
-@pytest.mark.parametrize("command", ["--help", "--version", "fit --help", "predict --help", "runs --help"])
+@pytest.mark.parametrize("command", ["--help", "--version", "fit --help", "tune --help", "predict --help"])
 def test_help_is_light(command: str) -> None:
     assert heavy_imports("-m", "chainrule", *command.split()) == []
 

@@ -42,10 +42,16 @@ PANELS = (DATA, SEARCH, FOLDING, JUDGING, TRAINING, ENSEMBLE, RUN, OUTPUT)  # in
 
 
 class _Command(typer.core.TyperCommand):
-    """A command whose --help has its panels in the order of all commands."""
+    """A command whose --help has the panels of all commands in one order, and no types that Python has."""
 
     def get_params(self, context: Any) -> list[Any]:
         params = super().get_params(context)
+        for param in params:
+            is_argument = isinstance(param, typer.core.TyperArgument)
+            if is_argument:
+                param.metavar = param.metavar or str(param.name).upper()
+            if is_argument or getattr(param, "is_flag", False):
+                vars(param)["display_type_rich"] = lambda ctx: None
         return sorted(params, key=lambda one: PANELS.index(getattr(one, "rich_help_panel", None) or DATA))
 
     def get_help_option(self, context: Any) -> Any:
@@ -57,7 +63,8 @@ class _Command(typer.core.TyperCommand):
 
 def _add(command: Callable[..., None], examples: Sequence[str], name: str | None = None) -> None:
     """Add a command with the examples below its help."""
-    app.command(name, cls=_Command, epilog="\n\n".join(["[bold]Examples[/bold]", *examples]))(command)
+    listed = "\n".join(examples)
+    app.command(name, cls=_Command, epilog=f"[bold]Examples[/bold]\n\n{listed}")(command)
 
 
 for _module in (fit, tune, cross_validate, compare, lr_range, bench, runs, explore, explain, names):

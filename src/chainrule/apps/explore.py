@@ -47,7 +47,9 @@ def explore(
         int | None,
         typer.Option(help="Number of components; without it the data chooses.", metavar="N"),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Starts of the methods, and rows where there are many.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Starts of the methods, and rows where there are many.", metavar="N")
+    ] = 0,
     output_file: Annotated[
         Path | None,
         to_file("File to write: .html the page, .json the values; without it explore-NAME.html here."),

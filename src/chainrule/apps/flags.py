@@ -14,12 +14,9 @@ from chainrule.train.settings_text import parse_value
 
 SEARCH, FOLDING, OUTPUT = "Search", "Folds", "Output"
 
-DATA_OR_NONE = Annotated[
-    list[str] | None, typer.Argument(help="Data as fit takes it; several tables are read as one.")
-]
-DATA_NEEDED = Annotated[
-    list[str], typer.Argument(help="Data as fit takes it; several tables are read as one.")
-]
+_AS_FIT = typer.Argument(help="Data as fit takes it; several tables are read as one.")
+DATA_OR_NONE = Annotated[list[str] | None, _AS_FIT]
+DATA_NEEDED = Annotated[list[str], _AS_FIT]
 TARGET = Annotated[
     str | None,
     typer.Option(help="Column to predict, or several: a,b.", metavar="COLUMN", rich_help_panel=DATA),
@@ -59,10 +56,16 @@ REPEATS = Annotated[
     int, typer.Option(help="How often the rows are divided anew.", metavar="N", rich_help_panel=FOLDING)
 ]
 ENCODING = Annotated[
-    str | None, typer.Option(help="Encoding of the table, if not that of training.", metavar="NAME")
+    str | None,
+    typer.Option(
+        help="Encoding of the table, if not that of training.", metavar="NAME", rich_help_panel=DATA
+    ),
 ]
 SHEET = Annotated[
-    str | None, typer.Option(help="Sheet of the workbook, if not called as in training.", metavar="NAME")
+    str | None,
+    typer.Option(
+        help="Sheet of the workbook, if not called as in training.", metavar="NAME", rich_help_panel=DATA
+    ),
 ]
 RUNS = Annotated[Path, typer.Option(help="Folder of the run folders.", metavar="FOLDER", rich_help_panel=RUN)]
 NAME = Annotated[
@@ -99,7 +102,7 @@ def option_of(name: str, text: str | None = None) -> Any:
     said = flag_of(name)
     return typer.Option(
         said if flag.value is not None else f"{said}/--no-{said[2:]}",
-        help=text[0].upper() + text[1:] + ".",
+        help=f"{text[0].upper()}{text[1:].removesuffix('…')}{'…' if text.endswith('…') else '.'}",
         metavar=flag.value,
         rich_help_panel=flag.panel,
     )

@@ -6,6 +6,7 @@ A type is an annotation: bool, int, float, str, a list of one of them, or severa
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 import types
 import typing
@@ -15,6 +16,8 @@ _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: 
 _YES, _NO = ("true", "yes", "1", "on"), ("false", "no", "0", "off")
 
 
+@functools.cache
+@functools.cache
 def options_of(kind: Any) -> tuple[Any, ...]:
     """Return the single types that a type stands for.
 
@@ -25,6 +28,8 @@ def options_of(kind: Any) -> tuple[Any, ...]:
     return typing.get_args(kind) if is_union else (kind,)
 
 
+@functools.cache
+@functools.cache
 def item_of(kind: Any) -> Any:
     """Return the type of the items if a single type is a list, else None."""
     return typing.get_args(kind)[0] if typing.get_origin(kind) is not None else None

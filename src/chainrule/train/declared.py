@@ -68,14 +68,13 @@ def setting(
 
 def check(called: str, value: Any, kind: Any, declared: Declared) -> None:
     """Refuse a value of another type, or outside the limits. Raises: SettingError"""
-    if value in declared.words or (value is None and type(None) in options_of(kind)):
+    words = declared.words
+    if value in words or (value is None and type(None) in options_of(kind)):
         return
-    options = [
-        one for one in options_of(kind) if one is not type(None) and not (declared.words and one is str)
-    ]
-    if not any(is_of(value, one) for one in options):
-        wanted = [*map(in_words, options), *declared.words]
-        raise SettingError(f"{called} takes {' or '.join(wanted)}; got {visible(repr(value), 60)}")
+    if (words and isinstance(value, str)) or not is_of(value, kind):
+        options = [one for one in options_of(kind) if one is not type(None) and not (words and one is str)]
+        wanted = " or ".join([*map(in_words, options), *words])
+        raise SettingError(f"{called} takes {wanted}; got {visible(repr(value), 60)}")
     if isinstance(value, int | float):
         _check_limits(called, value, declared)
 

@@ -248,8 +248,9 @@ class Settings:
     # fmt: on
 
     def __post_init__(self) -> None:
-        for name in DECLARED:
-            check_setting(name, getattr(self, name))
+        for item in fields(self):
+            if (value := getattr(self, item.name)) is not item.default:
+                check_setting(item.name, value)
         if self.memory is not None:
             parse_bytes(self.memory)
 

@@ -17,7 +17,6 @@ _YES, _NO = ("true", "yes", "1", "on"), ("false", "no", "0", "off")
 
 
 @functools.cache
-@functools.cache
 def options_of(kind: Any) -> tuple[Any, ...]:
     """Return the single types that a type stands for.
 
@@ -28,7 +27,6 @@ def options_of(kind: Any) -> tuple[Any, ...]:
     return typing.get_args(kind) if is_union else (kind,)
 
 
-@functools.cache
 @functools.cache
 def item_of(kind: Any) -> Any:
     """Return the type of the items if a single type is a list, else None."""

@@ -83,6 +83,15 @@ def tune(
             rich_help_panel=SEARCH,
         ),
     ] = False,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            help="Train on the workers of a Ray cluster: HOST:PORT as ray start prints it, or local to start workers here; "
+            "the result is that of --deterministic on one machine.",
+            metavar="ADDRESS",
+            rich_help_panel=SEARCH,
+        ),
+    ] = None,
     runs: RUNS = Path("runs"),
     name: NAME = None,
     resume: Annotated[
@@ -100,7 +109,9 @@ def tune(
             beside = {
                 "name": name, "validation_data": validation_data, "test_data": test_data, "trials": trials, "folds": folds,
             }  # fmt: skip
-            nothing_beside_resume("the search's own folder, but for --budget-seconds", data, asked, beside)
+            nothing_beside_resume(
+                "the search's own folder, but for --budget-seconds and --cluster", data, asked, beside
+            )
         request = asked.request(
             data, runs=runs, track=out.track, validation_data=validation_data, test_data=test_data
         )
@@ -109,6 +120,7 @@ def tune(
         search = SearchRequest(
             fit=dataclasses.replace(request, name=name, resume=resume, command=output.command_line()), space=space,
             method=method, trials=trials, folds=folds, budget_seconds=budget_seconds, is_deterministic=deterministic,
+            cluster=cluster,
         )  # fmt: skip
         for _ in out.show(run_tune(search)):
             pass

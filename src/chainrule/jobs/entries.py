@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -70,6 +71,12 @@ def alone(entry: Entry) -> tuple[Recipe, ReadyRows]:
     plan = Plan(device="cpu", threads=1, step="dense" if DENSE in possible_ways(entry) else "autograd")
     material = entry.material if entry.rows is None else entry.material.training_on(entry.rows)
     return replace(entry.recipe, plan=plan), material
+
+
+def varied_among(entries: Sequence[Entry]) -> set[str]:
+    """Return which settings of their own are not the same for all."""
+    own = {name: {getattr(entry.recipe.settings, name) for entry in entries} for name in OWN}
+    return {name for name, values in own.items() if len(values) > 1}
 
 
 def key_of(entry: Entry) -> Any:

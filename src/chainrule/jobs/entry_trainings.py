@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from chainrule.core.errors import TrainingFailed
-from chainrule.jobs.entries import ALONE, DENSE, OWN, Entry, alone
+from chainrule.jobs.entries import ALONE, DENSE, OWN, Entry, alone, varied_among
 from chainrule.jobs.workshop import (
     draw_start_,
     hyperparameters,
@@ -38,8 +38,7 @@ class EntryTrainings:
     def __init__(self, entries: Sequence[Entry], varied: Collection[str] = ()) -> None:
         """`varied`: what differs among these and others that are trained at another time."""
         self.entries = list(entries)
-        own = {name: {getattr(entry.recipe.settings, name) for entry in entries} for name in OWN}
-        self._varied = {*varied, *(name for name, values in own.items() if len(values) > 1)}
+        self._varied = {*varied, *varied_among(entries)}
         self._tasks: dict[Any, tuple[Task, Tensor]] = {}
         self._starts: dict[Any, nn.Module] = {}
         self._shared: dict[Any, Any] = {}

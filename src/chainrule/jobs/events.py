@@ -112,6 +112,7 @@ class SearchOpened:
     metric: str
     space: dict[str, Any]
     done: int = 0  # trials that an earlier process made
+    workers: int | None = None  # of a cluster
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +121,7 @@ class Searched:
 
     made: int
     epochs: int
+    workers: int | None = None  # that the cluster has now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,6 +56,7 @@ class PopulationRun:
         self.lanes: list[Lane] = []
         self._lane_of: dict[int, Lane] = {}
         self.ready: set[int] = set()  # networks whose lane has come to the end of the latest `train`
+        self.notes: list[str] = []  # for whoever shows how it goes
         self.ways = [] if ways is None else list(ways)
         for place, alike in enumerate(self._alike()):
             if ways is None:
@@ -143,6 +144,10 @@ class PopulationRun:
     def history(self, number: int) -> list[Row]:
         """Return the epochs of a network."""
         return self._lane_of[number].history(number)
+
+    def epochs(self, number: int) -> int:
+        """Return how many epochs a network has made."""
+        return len(self.history(number))
 
     def best_epoch(self, number: int) -> int | None:
         """Return the epoch whose weights a network keeps, None where it keeps the last ones."""

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Protocol
 
 from chainrule.core.errors import SettingError
 from chainrule.core.units import show_seconds
+from chainrule.jobs.cluster import Cluster
+from chainrule.jobs.cluster_run import ClusterRun
 from chainrule.jobs.entries import Entry
-from chainrule.jobs.events import Event, Searched, TrialEnded
+from chainrule.jobs.events import Event, Said, Searched, TrialEnded
 from chainrule.jobs.population import MOST, PopulationRun
 from chainrule.jobs.search_candidates import Candidates, refusal
 from chainrule.jobs.search_store import SearchStore
 from chainrule.jobs.search_trials import Network, Trial, ranked, tried
+from chainrule.train.course import Row
 from chainrule.train.metrics import Metric
 from chainrule.train.proposals import STARTS, propose
 from chainrule.train.recipe import Recipe
@@ -43,11 +47,39 @@ class Way:
     most: int = MOST  # members of a stack
 
 
+class Networks(Protocol):
+    """Networks that are trained together: on this machine a `PopulationRun`, on a cluster a `ClusterRun`."""
+
+    entries: list[Entry]
+    ready: set[int]
+    notes: list[str]
+
+    def train(self, epochs: int | None = None) -> Generator[int, None, None]: ...
+    def leave(self, numbers: Sequence[int]) -> None: ...
+    def judge(
+        self,
+        part: str = "test",
+        *,
+        among: Collection[int] | None = None,
+        metrics: Sequence[str] | None = None,
+    ) -> list[Row | None]: ...
+    def epochs(self, number: int) -> int: ...
+    def failure(self, number: int) -> str | None: ...
+
+
 class Search:
     """The trials of a search and what becomes of them. `events` runs it to its end, or until the time is up."""
 
-    def __init__(self, way: Way, candidates: Candidates, metric: Metric, store: SearchStore) -> None:
+    def __init__(
+        self,
+        way: Way,
+        candidates: Candidates,
+        metric: Metric,
+        store: SearchStore,
+        cluster: Cluster | None = None,
+    ) -> None:
         self.way = way
+        self.cluster = cluster
         self.candidates = candidates
         self.metric = metric
         self.store = store
@@ -194,7 +226,7 @@ class Search:
 
     # ---- networks
 
-    def _population(self, keys: Sequence[Key]) -> PopulationRun:
+    def _population(self, keys: Sequence[Key]) -> Networks:
         entries: list[Entry] = []
         of_trial: dict[int, list[Entry]] = {}
         for number, fold in keys:
@@ -202,13 +234,15 @@ class Search:
                 of_trial[number] = self.candidates.entries(self.recipe_of(self.trials[number]))
             entries.append(of_trial[number][fold])
         way = self.way
-        return PopulationRun(
-            entries, most=way.most, is_deterministic=way.is_deterministic, varied=list(way.space.settings)
-        )
+        varied = list(way.space.settings)
+        if self.cluster is not None:
+            metrics = [self.metric.name]
+            return ClusterRun(entries, self.cluster, metrics=metrics, most=way.most, varied=varied)
+        return PopulationRun(entries, most=way.most, is_deterministic=way.is_deterministic, varied=varied)
 
     def _train(
         self,
-        run: PopulationRun,
+        run: Networks,
         keys: Sequence[Key],
         epochs: int | None,
         rung: int,
@@ -226,28 +260,34 @@ class Search:
                 if ready:
                     waiting -= ready
                     yield from self._take_up(run, keys, sorted(ready), rung)
+                while run.notes:
+                    yield Said(text=run.notes.pop(0))
                 now = time.perf_counter()
                 if now - self._told_at >= TELL_SECONDS:
                     self._told_at = now
-                    yield Searched(made=self._made, epochs=total)
+                    yield Searched(made=self._made, epochs=total, workers=self._workers)
                 if self.seconds_left <= 0:
                     return
         yield from self._take_up(run, keys, sorted(waiting), rung)
-        yield Searched(made=self._made, epochs=self._made)
+        yield Searched(made=self._made, epochs=self._made, workers=self._workers)
 
-    def _left(self, run: PopulationRun, place: int, epochs: int | None) -> int:
+    @property
+    def _workers(self) -> int | None:
+        return None if self.cluster is None else self.cluster.workers
+
+    def _left(self, run: Networks, place: int, epochs: int | None) -> int:
         whole = run.entries[place].recipe.settings.epochs or 0
         return whole if epochs is None else min(epochs, whole)
 
     def _take_up(
-        self, run: PopulationRun, keys: Sequence[Key], places: Sequence[int], rung: int
+        self, run: Networks, keys: Sequence[Key], places: Sequence[int], rung: int
     ) -> Iterator[Event]:
         """Judge networks on the rows that they never saw, keep the figures, and tell of the trials that are complete."""
         judged = run.judge("test", among=set(places), metrics=[self.metric.name])
         found = []
         for place in places:
             number, fold = keys[place]
-            row, epochs = judged[place], len(run.history(place))
+            row, epochs = judged[place], run.epochs(place)
             score = None if row is None else row.get(self.metric.name)
             failure = run.failure(place)
             if failure is None and score is None:

@@ -128,7 +128,11 @@ class SearchDisplay:
         seconds = time.perf_counter() - self.began
         left = f", about {show_seconds(seconds / share - seconds)} left" if 0.02 < share < 1 else ""
         done = len(self.ended) + self.opened.done
-        return f"{min(done, self.opened.trials)} of {self.opened.trials} trials, {100 * share:.0f} % of their epochs{left}"
+        on = f" · {_workers(self.progress.workers)}"
+        return (
+            f"{min(done, self.opened.trials)} of {self.opened.trials} trials, {100 * share:.0f} % of their epochs{left}"
+            f"{on if self.progress.workers is not None else ''}"
+        )
 
     def _score(self, event: TrialEnded) -> str:
         return f"{self.opened.metric} {show_figure(event.score or 0.0)}"
@@ -173,7 +177,12 @@ def _begin(opened: SearchOpened) -> str:
     folds = f"{opened.folds} folds" if opened.folds > 1 else "one part held out"
     networks = opened.trials * opened.folds
     done = f" ({opened.done} made before)" if opened.done else ""
+    on = "" if opened.workers is None else f" on {_workers(opened.workers)}"
     return (
         f"{opened.model}, {opened.method} search over {', '.join(opened.space)}: {opened.trials} trials{done}, {folds}, "
-        f"{networks:,} networks · rows: {rows}"
+        f"{networks:,} networks{on} · rows: {rows}"
     )
+
+
+def _workers(count: int | None) -> str:
+    return "1 worker" if count == 1 else f"{count} workers"

@@ -16,6 +16,7 @@ from chainrule.core.errors import Interrupted, SettingError
 from chainrule.core.text import visible
 from chainrule.data.read import read
 from chainrule.jobs import folder as folders
+from chainrule.jobs.cluster import Cluster, check_address, connected
 from chainrule.jobs.events import Event, Said, SearchFinished, SearchOpened, Warned
 from chainrule.jobs.folds import needs_validation
 from chainrule.jobs.material import make_material, read_again, reading_of
@@ -55,6 +56,7 @@ class SearchRequest:
     budget_seconds: float | None = None
     is_deterministic: bool = False
     most: int = MOST  # members of a stack
+    cluster: str | None = None  # an address
 
 
 class Tuned:
@@ -94,6 +96,7 @@ def tune(
     split: str = "random",
     seed: int = 0,
     deterministic: bool = False,
+    cluster: str | None = None,
     settings: Mapping[str, Any] | None = None,
     runs: str | Path = "runs",
     name: str | None = None,
@@ -106,8 +109,10 @@ def tune(
     "defaults" is one that suits the model. `method` is grid, random, bayes (needs Optuna) or halving; `folds` 1 holds one
     part of the rows out instead of each in turn. The score of a trial is the mean of the metric over the folds; among
     equals the lower loss is better, then the earlier trial. `budget_seconds` ends the search, whatever is left to try.
-    `deterministic` gives the same bits however networks are grouped. The rest is as in `fit`, and so is the run folder:
-    it is the winner's, with the search beside it. `resume` goes on with a search that was ended.
+    `deterministic` gives the same bits however networks are grouped. `cluster` is the address of a Ray cluster to train
+    on, "local" one that is started here; the result is that of a deterministic search on one machine. The rest is as in
+    `fit`, and so is the run folder: it is the winner's, with the search beside it. `resume` goes on with a search that
+    was ended.
     Raises: ChainruleError for what cannot be done; Interrupted (a KeyboardInterrupt) after Ctrl-C
     """
     named = Settings(
@@ -131,6 +136,7 @@ def tune(
         folds=folds,
         budget_seconds=budget_seconds,
         is_deterministic=deterministic,
+        cluster=cluster,
     )
     events = run_tune(search) if quiet else Terminal().show(run_tune(search))
     finished = next(event for event in list(events) if isinstance(event, SearchFinished))
@@ -140,9 +146,12 @@ def tune(
 def run_tune(search: SearchRequest) -> Iterator[Event]:
     """Do what a request asks, and tell of it as it happens."""
     _check(search)
-    if search.fit.resume is not None:
-        yield from _resume(search)
-        return
+    with connected(search.cluster) as cluster:
+        yield from _begin(search, cluster) if search.fit.resume is None else _resume(search, cluster)
+
+
+def _begin(search: SearchRequest, cluster: Cluster | None) -> Iterator[Event]:
+    """Read the data, make the folder, and search."""
     request = _held_back(search)
     check_names(request.settings)
     check_initial(request)
@@ -168,16 +177,16 @@ def run_tune(search: SearchRequest) -> Iterator[Event]:
         trials=trials,
         folds=candidates.folds,
         budget_seconds=search.budget_seconds,
-        is_deterministic=search.is_deterministic,
+        is_deterministic=search.is_deterministic or cluster is not None,
     )
     stem = f"{folders.stem_of(source.name, source.origin.get('paths', ()))}-{recipe.settings.model}-search"
     folder = SearchFolder(folders.make(request.runs, request.name, stem))
     with folder.run.locked():
         folder.write_asked(asked)
-        yield from _search(search, candidates, asked, space, folder, began)
+        yield from _search(search, candidates, asked, space, folder, began, cluster)
 
 
-def _resume(search: SearchRequest) -> Iterator[Event]:
+def _resume(search: SearchRequest, cluster: Cluster | None) -> Iterator[Event]:
     """Go on with a search that was ended, by what its folder says."""
     given = search.fit
     assert given.resume is not None
@@ -194,7 +203,7 @@ def _resume(search: SearchRequest) -> Iterator[Event]:
         space = parse_space(
             asked.space, _hints(recipe.settings.model), f"{folder.asked}: ", _check_of(recipe.settings.model)
         )
-        yield from _search(search, candidates, asked, space, folder, began)
+        yield from _search(search, candidates, asked, space, folder, began, cluster)
 
 
 def _check(search: SearchRequest) -> None:
@@ -202,6 +211,8 @@ def _check(search: SearchRequest) -> None:
     check_method(search.method)
     if search.method == "bayes":
         load_optuna()
+    if search.cluster is not None:
+        check_address(search.cluster)
     if search.folds is not None and search.folds < 0:
         raise SettingError(
             f"--folds takes 0 or more (0 and 1: one part of the rows is held out); got {search.folds}"
@@ -275,6 +286,7 @@ def _search(
     space: Space,
     folder: SearchFolder,
     began: float,
+    cluster: Cluster | None,
 ) -> Iterator[Event]:
     recipe = candidates.recipe
     metric = metric_named(empty_task(recipe).metric)
@@ -288,7 +300,7 @@ def _search(
         most=search.most,
     )
     with closing(SearchStore(folder.store)) as store, signals.held_back() as stop:
-        made = Search(way, candidates, metric, store)
+        made = Search(way, candidates, metric, store, cluster)
         yield SearchOpened(
             run=folder.run.path,
             rows=candidates.material.split.counts(),
@@ -299,6 +311,7 @@ def _search(
             metric=metric.name,
             space=asked.space,
             done=sum(trial.is_done for trial in made.trials),
+            workers=None if cluster is None else cluster.workers,
         )
         with closing(made.events()) as events:
             for event in events:

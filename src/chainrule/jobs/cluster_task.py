@@ -1,0 +1,97 @@
+"""What a worker of a cluster does: it trains a group of networks, and says what each showed.
+
+What comes and goes is plain: recipes as JSON, rows as NumPy arrays, figures as numbers. A worker keeps nothing between two
+groups, so that a group that was lost with its worker is trained anywhere else, and ends with the same bits.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from chainrule.data.splits import Split
+from chainrule.jobs.entries import Entry
+from chainrule.jobs.material import ReadyRows
+from chainrule.jobs.population import PopulationRun
+from chainrule.train.course import Row
+from chainrule.train.recipe import Recipe
+
+PARTS = ("train", "validation", "test")
+COMPARED = ("chainrule", "torch", "numpy")  # what the bits of a network depend on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What a network showed after its epochs; `row` is None where it failed or its outputs are not finite."""
+
+    row: Row | None
+    epochs: int
+    failure: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArrivedRows:
+    """Rows that came as arrays, as `jobs.material.ReadyRows` has them."""
+
+    inputs: Tensor
+    targets: np.ndarray
+    split: Split
+    weights: None = None
+
+    def rows(self, part: str) -> np.ndarray:
+        """Return the row numbers of a part of the split: train, validation or test."""
+        return self.split.parts()[part]
+
+    def training_on(self, rows: np.ndarray) -> ArrivedRows:
+        """Return the same with other training rows."""
+        return replace(self, split=replace(self.split, train=rows))
+
+
+def pack_rows(material: ReadyRows) -> dict[str, np.ndarray]:
+    """Return rows made ready as plain arrays."""
+    assert isinstance(material.inputs, Tensor) and material.weights is None
+    parts = {part: material.rows(part) for part in PARTS}
+    return {"inputs": np.ascontiguousarray(material.inputs.numpy()), "targets": material.targets, **parts}
+
+
+def unpack_rows(arrays: Mapping[str, np.ndarray]) -> ArrivedRows:
+    """Return what `pack_rows` made into arrays, in memory of their own."""
+    own = {name: np.array(found) for name, found in arrays.items()}
+    split = Split(**{part: own[part] for part in PARTS})
+    return ArrivedRows(inputs=torch.from_numpy(own["inputs"]), targets=own["targets"], split=split)
+
+
+def train_group(
+    recipes: Sequence[str],
+    arrays: Mapping[str, np.ndarray],
+    epochs: int | None,
+    metrics: Sequence[str],
+    varied: Sequence[str],
+) -> list[tuple[Row | None, int, str | None]]:
+    """Train networks of one shape on the same rows for so many epochs, or to their end, and judge them on the test rows.
+
+    The fields of `Shown` for each, in the order of the recipes.
+    """
+    material = unpack_rows(arrays)
+    read = [Recipe.from_json(json.loads(text), "the recipe of a network") for text in recipes]
+    entries = [Entry(recipe=recipe, material=material) for recipe in read]
+    run = PopulationRun(entries, cores=1, most=len(entries), is_deterministic=True, varied=varied)
+    for _ in run.train(epochs):
+        pass
+    rows = run.judge("test", metrics=metrics)
+    return [(row, len(run.history(place)), run.failure(place)) for place, row in enumerate(rows)]
+
+
+def look_around() -> dict[str, str]:
+    """Return what has to be the same where networks are trained, and how this process may be reached."""
+    return {
+        **{name: version(name) for name in COMPARED},
+        "authentication": os.environ.get("RAY_AUTH_MODE", ""),
+    }

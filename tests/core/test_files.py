@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from chainrule.core.errors import LockedError, StorageError
-from chainrule.core.files import digest, lock, make_folder, write_atomic, write_json
+from chainrule.core.files import digest, lock, make_folder, write_atomic, write_cache, write_json
 
 OLD, NEW = b"old content", bytes(range(256)) * 5000  # longer than one chunk of writing
 CALLS = ("open", "write", "fsync", "close", "replace")
@@ -256,3 +256,13 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
     with pytest.raises(StorageError, match=r"there is no folder .*nowhere; make it first"):
         write_atomic(tmp_path / "nowhere" / "x.png", b"")
     assert not list(tmp_path.iterdir())
+
+
+def test_what_can_be_made_again_is_written_whole(tmp_path: Path) -> None:
+    path = tmp_path / "cache.json"
+    write_cache(path, {"a": [1]})
+    write_cache(path, {"a": [2]})
+    assert json.loads(path.read_text()) == {"a": [2]}
+    assert [each.name for each in tmp_path.iterdir()] == ["cache.json"]
+    with pytest.raises(StorageError, match="could not be written"):
+        write_cache(tmp_path / "nowhere" / "cache.json", {})

@@ -8,9 +8,10 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -22,9 +23,10 @@ from chainrule.jobs.events import Said
 from chainrule.jobs.fit import run_fit
 from chainrule.jobs.planning import Planned, about_slowness
 from chainrule.jobs.request import Request
-from chainrule.train import candidates, compile_costs, compiled, plan_cache
+from chainrule.train import candidates, choice, compile_costs, compiled, plan_cache, trials
 from chainrule.train.agreement import Agreement
 from chainrule.train.compile_trial import CompileTrial
+from chainrule.train.objective import Objective
 from chainrule.train.plan import Plan
 from chainrule.train.settings import Settings
 from chainrule.train.trials import Trial
@@ -33,6 +35,8 @@ from chainrule.train.trials import Trial
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(planning, "LEAST_UPDATES", 40)
+    monkeypatch.setattr(choice, "SHARE", 100.0)  # of runs that are short, so that every way is tried
+    monkeypatch.setattr(trials, "MOST_TURNS", 5)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path / "cache" / "chainrule" / "plans"
 
@@ -63,6 +67,29 @@ def test_few_updates_are_not_measured(tmp_path: Path) -> None:
     run = cr.fit("iris", epochs=2, runs=tmp_path, quiet=True)
     assert run.recipe.plan.is_plain
     assert "too few to try others" in run.recipe.plan.reason
+
+
+def test_a_run_too_short_to_try_anything_keeps_nothing(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choice, "SHARE", 0.001)
+    lines = said("digits", tmp_path, epochs=2)
+    assert any(line.startswith("tried 1 of ") for line in lines)
+    assert any(line.endswith("not tried, the run is too short for it") for line in lines)
+    assert not (cache / plan_cache.FILE).exists()
+
+
+def test_what_a_short_run_found_is_not_taken_by_a_longer_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def choose_from_two(objective: Objective, plans: Sequence[Plan], *others: Any) -> choice.Choice:
+        found = choice.choose(objective, plans[:2], *others)
+        return replace(found, trials=(*found.trials, Trial(plan=plans[-1])))
+
+    monkeypatch.setattr(planning, "choose", choose_from_two)
+    assert any(line.startswith("tried 2 of 3 ways") for line in said("digits", tmp_path, epochs=2))
+    assert not any(line.startswith("tried ") for line in said("digits", tmp_path, epochs=2))
+    assert any(line.startswith("tried 2 of 3 ways") for line in said("digits", tmp_path, epochs=3))
 
 
 def test_the_plan_of_another_run_is_taken(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 
 import pytest
 import torch
@@ -14,13 +15,14 @@ from chainrule.nn.activations import Activate
 from chainrule.optim.rules import optimizer
 from chainrule.train import trials
 from chainrule.train.agreement import Slope, agreement, slopes
-from chainrule.train.candidates import candidates
+from chainrule.train.candidates import candidates, other_threads, promise
+from chainrule.train.choice import choose
 from chainrule.train.dense_step import DenseStep
 from chainrule.train.objective import Objective
 from chainrule.train.plan import Plan, make_plan
 from chainrule.train.step import AutogradStep, RuleStep
 from chainrule.train.task import build_task
-from chainrule.train.trials import choose
+from chainrule.train.trials import MakeStep
 
 PLAIN = Plan(device="cpu", threads=1)
 Batch = tuple[torch.Tensor, torch.Tensor]
@@ -81,7 +83,7 @@ def test_a_way_that_is_not_there_is_refused() -> None:
 
 
 def test_chains_of_dense_layers_may_go_by_explicit_backprop() -> None:
-    ways = {plan.way for plan in candidates(objective_of(), PLAIN, 1000)}
+    ways = {plan.way for plan in candidates(objective_of(), PLAIN)}
     assert {"plain", "dense"} <= ways
     assert not any("channels-last" in way for way in ways)
 
@@ -89,9 +91,7 @@ def test_chains_of_dense_layers_may_go_by_explicit_backprop() -> None:
 def test_the_fastest_that_agrees_is_chosen_and_the_network_is_untouched() -> None:
     objective = objective_of()
     before = {name: t.clone() for name, t in objective.state_dict().items()}
-    choice = choose(
-        objective, [PLAIN, dataclasses.replace(PLAIN, step="dense")], make_step, batches(), 10_000
-    )
+    choice = choose(objective, [PLAIN, dataclasses.replace(PLAIN, step="dense")], make_step, batches(), 10**6)
     assert choice.plan.step == "dense"
     assert choice.plan.speed is not None and choice.plan.speed > 1.5
     assert choice.plan.loss_difference == pytest.approx(0, abs=1e-5)
@@ -140,7 +140,7 @@ def test_what_is_wrong_or_fails_is_left_out(kind: type, said: str) -> None:
             return make_step(plan, objective)
         return kind(objective, rule(objective.parameters()) if kind is Failing else rule)  # type: ignore[no-any-return]
 
-    choice = choose(objective_of(), [PLAIN, dataclasses.replace(PLAIN, step="dense")], make, batches(), 1000)
+    choice = choose(objective_of(), [PLAIN, dataclasses.replace(PLAIN, step="dense")], make, batches(), 10**6)
     assert choice.plan.is_plain
     assert said in str(choice.trials[1])
 
@@ -151,32 +151,92 @@ def test_memory_that_runs_out_leaves_a_way_out() -> None:
             raise MemoryError("no memory")
         return make_step(plan, objective)
 
-    choice = choose(objective_of(), [PLAIN, dataclasses.replace(PLAIN, step="dense")], make, batches(), 1000)
+    choice = choose(objective_of(), [PLAIN, dataclasses.replace(PLAIN, step="dense")], make, batches(), 10**6)
     assert choice.plan.is_plain
     assert "it fails (no memory)" in choice.trials[1].refused
 
 
 def test_a_network_that_fails_plainly_is_left_to_the_run() -> None:
     objective = objective_of(nn.Linear(9, 3))
-    choice = choose(objective, [PLAIN, dataclasses.replace(PLAIN, step="dense")], make_step, batches(), 1000)
+    choice = choose(objective, [PLAIN, dataclasses.replace(PLAIN, step="dense")], make_step, batches(), 10**6)
     assert choice.plan == PLAIN
 
 
 def test_a_plainer_way_stands_where_another_is_hardly_faster(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trials, "MARGIN", 0.0)
     choice = choose(
-        objective_of(), [PLAIN, dataclasses.replace(PLAIN, step="dense")], make_step, batches(), 1000
+        objective_of(), [PLAIN, dataclasses.replace(PLAIN, step="dense")], make_step, batches(), 10**6
     )
     assert choice.plan.is_plain
 
 
-def test_every_way_gets_three_turns_and_more_while_there_is_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trials, "SLOW", float("inf"))
+def test_every_way_gets_three_turns_and_more_while_there_is_time(clocked: MakeStep) -> None:
     ways = [PLAIN, dataclasses.replace(PLAIN, step="dense")]
-    for share, turns in ((0.0, 3), (1e9, trials.MOST_TURNS)):
-        monkeypatch.setattr(trials, "SHARE", share)
-        first, second = choose(objective_of(), ways, make_step, batches(), 1000).trials
-        assert (len(first.seconds), len(second.seconds)) == (turns + 1, turns)
+    for updates, turns in ((400, range(3, 60)), (10**9, (trials.MOST_TURNS,))):
+        first, second = choose(objective_of(), ways, clocked, batches(), updates).trials
+        assert len(first.seconds) == len(second.seconds)
+        assert len(first.seconds) in turns
+
+
+class Clocked(AutogradStep):
+    """An update takes a hundredth of a second, by a clock that stands still otherwise."""
+
+    now = 0.0
+
+    def differentiate(self, *batch: torch.Tensor):  # type: ignore[no-untyped-def, override]
+        Clocked.now += 0.01
+        return super().differentiate(*batch)
+
+
+@pytest.fixture
+def clocked(monkeypatch: pytest.MonkeyPatch) -> MakeStep:
+    monkeypatch.setattr(time, "perf_counter", lambda: Clocked.now)
+    return lambda _, objective: Clocked(
+        objective, optimizer("momentum", objective.parameters(), learning_rate=0.1)
+    )
+
+
+def test_trials_take_a_twentieth_of_the_run_and_the_most_promising_ways_come_first(clocked: MakeStep) -> None:
+    """A twentieth of 800 updates is 40: 4 first ones, 3 turns of plain execution, and 5 for every other way."""
+    ways = [PLAIN, *(dataclasses.replace(PLAIN, threads=count) for count in range(2, 40))]
+    ways.append(dataclasses.replace(PLAIN, step="dense"))
+    choice = choose(objective_of(), ways, clocked, batches(), 800)
+    assert choice.seconds <= 0.05 * 800 * 0.01
+    assert choice.trials[-1].seconds, "explicit backprop promises most and is tried first"
+    assert choice.tried == 6
+    assert str(choice.trials[-2]).endswith("not tried, the run is too short for it")
+    assert all(len(trial.seconds) >= 3 for trial in choice.trials if trial.seconds)
+
+
+def test_a_run_too_short_for_any_other_way_runs_plainly_and_says_so(clocked: MakeStep) -> None:
+    ways = [PLAIN, dataclasses.replace(PLAIN, step="dense")]
+    choice = choose(objective_of(), ways, clocked, batches(), 60)
+    assert choice.tried == 1
+    assert choice.plan.is_plain and choice.plan.speed is None
+    assert choice.plan.update_seconds == pytest.approx(0.01)
+    assert choice.plan.reason.endswith("to try others would take more than a twentieth of the run")
+
+
+def test_the_best_way_is_tried_with_other_threads(clocked: MakeStep) -> None:
+    choice = choose(objective_of(), [PLAIN], clocked, batches(), 2000, threads=(2,))
+    assert [len(trial.seconds) >= 3 for trial in choice.trials] == [True, True]
+    assert choice.trials[1].plan == dataclasses.replace(PLAIN, threads=2)
+    short = choose(objective_of(), [PLAIN], clocked, batches(), 100, threads=(2,))
+    assert short.tried == 1
+
+
+def test_threads_are_tried_where_either_number_may_win(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chainrule.train.candidates.PROCESSORS", 2)
+    assert other_threads(PLAIN, 1_000_000) == ()
+    assert other_threads(PLAIN, 3_000_000) == (2,)
+    assert other_threads(dataclasses.replace(PLAIN, threads=2), 7_000_000) == (1,)
+    assert other_threads(dataclasses.replace(PLAIN, threads=2), 27_000_000) == ()
+
+
+def test_what_mostly_wins_is_promising() -> None:
+    names = ["compiled", "bfloat16", "bfloat16,channels-last", "dense"]
+    ways = sorted((make_plan(name, "cpu") for name in names), key=promise)
+    assert [plan.way for plan in ways] == names[::-1]
 
 
 def test_agreement_is_that_of_the_worst_batch() -> None:
@@ -201,5 +261,5 @@ def test_slopes_are_taken_at_the_same_weights() -> None:
 def test_a_model_of_the_catalogue_with_dropout_agrees_in_its_noise() -> None:
     model = build("mlp", inputs=8, units=3, hidden=(16,), dropout=0.5)
     objective = Objective(model, build_task("multi-class", ("a", "b", "c")))
-    choice = choose(objective, [PLAIN, dataclasses.replace(PLAIN, step="dense")], make_step, batches(), 1000)
+    choice = choose(objective, [PLAIN, dataclasses.replace(PLAIN, step="dense")], make_step, batches(), 10**6)
     assert not choice.trials[1].refused

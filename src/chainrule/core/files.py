@@ -74,6 +74,20 @@ def write_json(path: Path, value: Any) -> None:
     write_atomic(path, content + b"\n")
 
 
+def write_cache(path: Path, value: Any) -> None:
+    """Write JSON that can be made again: whole for every reader, and lost if the machine fails at that moment.
+
+    It does not wait for the disk, which takes as long as a small network trains.
+    Raises: StorageError naming the file if it cannot be written
+    """
+    beside = path.with_name(f".{path.name}.new")
+    try:
+        beside.write_bytes(json.dumps(value).encode())
+        beside.replace(path)
+    except OSError as error:
+        raise StorageError(f"{path} could not be written ({_reason(error)})") from error
+
+
 def sync_folder(folder: Path) -> None:
     """Make the names in a folder durable (on systems that let a folder be opened)."""
     if os.name == "nt":

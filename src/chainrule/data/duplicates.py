@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.seeds import mix
-from chainrule.data.picture_copies import picture_groups
+from chainrule.data.copies_cache import copies_of
 from chainrule.data.schema import Examples, Schema
 from chainrule.data.source import row_numbers
 from chainrule.data.store import StoredRows, parts_of
@@ -41,7 +41,7 @@ def duplicate_groups(examples: Examples, schema: Schema) -> np.ndarray:
     Shapes: -> (N,), numbered from 0 in the order of the groups' first rows
     """
     if schema.is_pictures:
-        found = picture_groups(examples.numbers)
+        found = copies_of(examples.numbers)
     else:
         found = _equal_rows(examples, [len(c.numbers) for c in schema.columns if c.numbers])
     return _in_order(_without_usual_rows(found))

@@ -14,19 +14,17 @@ from chainrule.data.batches import Batch, Batches
 from chainrule.jobs import folder as folders
 from chainrule.jobs.workshop import make_step
 from chainrule.train import compile_costs, plan_cache
-from chainrule.train.candidates import candidates
+from chainrule.train.candidates import candidates, other_threads
+from chainrule.train.choice import choose
 from chainrule.train.compile_costs import Prospect
 from chainrule.train.compile_trial import try_compiled
 from chainrule.train.plan import Plan, make_plan, multiply_adds, names_a_way
 from chainrule.train.recipe import Recipe
 from chainrule.train.settings import Settings
 from chainrule.train.training import Training, Trains
-from chainrule.train.trials import choose
 
 TRIED = 4  # batches that trials go over
-LEAST_UPDATES = (
-    40  # of the run, for every way that is tried: with fewer, measuring costs more than it can save
-)
+LEAST_UPDATES = 100  # of the run: a twentieth of fewer holds not even the first look at plain execution
 SLOWER = 1.5  # times the predicted time of the first epoch, from which on a plan is measured anew
 AROUND_SECONDS = 20e-6  # of an update: its batch, the schedule and the report
 COMPILED = "/compiled"  # after the name of a plan: the same plan compiled
@@ -78,7 +76,7 @@ def _work(training: Training) -> int:
 def ways_of(recipe: Recipe, training: Training) -> list[str]:
     """Return the ways to run that apply to a network here, as `--plan` takes them."""
     plain = unmeasured_plan(recipe, training)
-    return [plan.way for plan in candidates(training.step.objective, plain, _work(training))]
+    return [plan.way for plan in candidates(training.step.objective, plain)]
 
 
 def is_elsewhere(plan: Plan) -> bool:
@@ -114,27 +112,33 @@ def _measured(recipe: Recipe, training: Training, plain: Plan, *, is_moved: bool
         )
     }  # fmt: skip
     key = plan_cache.key_of(objective, training.batches, about, recipe.versions["chainrule"])
-    kept = plan_cache.find(key)
-    if kept is not None and (not is_moved or kept.step == plain.step):
-        planned = Planned(plan=replace(kept, reason="measured in an earlier run"), key=key)
-        return _kept_compiled(planned, updates) or _with_prospect(planned, training)
-    ways = [
-        way for way in candidates(objective, plain, _work(training)) if not is_moved or way.step == plain.step
-    ]
-    if len(ways) == 1 or updates < LEAST_UPDATES * len(ways):
+    of_length = f"{key}/{updates} updates"  # where a longer run would have tried more
+    for name in (key, of_length):
+        kept = plan_cache.find(name)
+        if kept is not None and (not is_moved or kept.step == plain.step):
+            planned = Planned(plan=replace(kept, reason="measured in an earlier run"), key=name)
+            return _kept_compiled(planned, updates) or _with_prospect(planned, training)
+    ways = [way for way in candidates(objective, plain) if not is_moved or way.step == plain.step]
+    threads = other_threads(plain, _work(training))
+    if len(ways) + len(threads) == 1 or updates < LEAST_UPDATES:
         return Planned(
             plan=replace(plain, reason=f"{plain.reason}; {updates:,} updates are too few to try others")
         )
-    some = _some(training.batches)
     choice = choose(
-        objective, ways, lambda plan, copy: make_step(replace(recipe, plan=plan), copy), some, updates
+        objective,
+        ways,
+        lambda plan, copy: make_step(replace(recipe, plan=plan), copy),
+        _some(training.batches),
+        updates,
+        threads,
     )
-    failed = plan_cache.keep(key, choice.plan)
+    name = key if choice.tried == len(choice.trials) else of_length if choice.tried > 1 else ""
+    failed = plan_cache.keep(name, choice.plan) if name else ""
     planned = Planned(
         plan=choice.plan,
-        key=key,
+        key=name,
         details=(
-            f"tried {len(choice.trials)} ways to run in {choice.seconds:.2f} s:",
+            f"tried {choice.tried} of {len(choice.trials)} ways to run in {choice.seconds:.2f} s:",
             *(f"  {trial}" for trial in choice.trials),
             *([failed] if failed else []),
         ),
@@ -185,7 +189,7 @@ def try_compiling(planned: Planned, recipe: Recipe, training: Training) -> Plann
     kept = [
         compile_costs.keep(model, planned.plan, seconds=trial.seconds, gain=trial.gain, is_cold=trial.is_cold)
     ]
-    if trial.plan is not None:
+    if trial.plan is not None and planned.key:
         kept.append(plan_cache.keep(planned.key + COMPILED, trial.plan))
     return replace(
         planned,

@@ -12,21 +12,25 @@ from chainrule.train.objective import Objective
 from chainrule.train.plan import ONE_THREAD_BELOW, PROCESSORS, Plan
 
 WORTH_THREADS = ONE_THREAD_BELOW // 2
+ALL_THREADS_FROM = 2 * ONE_THREAD_BELOW  # multiply-adds a batch for each core: with more, all of them win
+PROMISING = (
+    "dense",
+    "bfloat16,channels-last",
+    "channels-last",
+    "dense,bfloat16",
+    "bfloat16",
+)  # what mostly won first
 
 _CONVOLUTIONS = nn.Conv2d | nn.ConvTranspose2d
 
 
-def candidates(objective: Objective, plain: Plan, multiply_adds: int) -> list[Plan]:
+def candidates(objective: Objective, plain: Plan) -> list[Plan]:
     """Return the plans that apply to a network on this machine, plain execution first, each without measurements.
 
-    `multiply_adds` is the work of one forward pass over a batch: below a limit no second thread is tried, which waits a
-    hundred times as long as it works where another program wants the processor.
-    Explicit backprop where the network is a chain of dense layers, bfloat16 where the device multiplies in it, channels
-    last where pictures are convolved, and plain execution with the other number of threads.
+    Explicit backprop where the network is a chain of dense layers, bfloat16 where the device multiplies in it, and
+    channels last where pictures are convolved.
     """
     found = [plain]
-    if multiply_adds >= WORTH_THREADS:
-        found += [replace(plain, threads=n, reason="") for n in other_threads(plain)]
     lower = has_fast_bfloat16(plain.device)
     if why_not_dense(objective) is None:
         found += [replace(plain, step="dense", precision=each) for each in ("float32", *["bfloat16"] * lower)]
@@ -35,9 +39,20 @@ def candidates(objective: Objective, plain: Plan, multiply_adds: int) -> list[Pl
     return found + [replace(plain, precision=each, layout=layout) for each, layout in ways[1:]]
 
 
-def other_threads(plan: Plan) -> tuple[int, ...]:
-    """Return the number of threads that a plan could have in place of its own: one, or one for each core."""
+def promise(plan: Plan) -> int:
+    """Return the place of a plan in the order in which plans are tried while there is time."""
+    return PROMISING.index(plan.way) if plan.way in PROMISING else len(PROMISING)
+
+
+def other_threads(plan: Plan, multiply_adds: int) -> tuple[int, ...]:
+    """Return the number of threads that a plan could have in place of its own: one, or one for each core.
+
+    `multiply_adds` is the work of one forward pass over a batch. With little no second thread is tried, which waits a
+    hundred times as long as it works where another program wants the processor; with much a single one has no chance.
+    """
     if plan.device != "cpu" or PROCESSORS == 1:
+        return ()
+    if not WORTH_THREADS <= multiply_adds < ALL_THREADS_FROM * PROCESSORS:
         return ()
     return (PROCESSORS if plan.threads == 1 else 1,)
 

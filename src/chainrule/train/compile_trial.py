@@ -5,7 +5,6 @@ Apart from the other trials, since it takes many seconds: whoever calls has aske
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -102,8 +101,7 @@ def try_compiled(
 
 
 def _compare(before: Trial, after: Trial, batches: Sequence[Batch], share: float) -> None:
-    """Take turns for `share` seconds, after an update each that does not count."""
-    take_turn(before, itertools.cycle(batches), 1)
-    began = time.perf_counter()
+    """Take turns for `share` seconds, after an update that tells how many of them a turn holds."""
+    take_turn(before, iter(batches), 1)
     if before.seconds:
-        take_turns([before, after], batches, lambda: time.perf_counter() - began < share)
+        take_turns([before, after], batches, before.median, time.perf_counter() + share)

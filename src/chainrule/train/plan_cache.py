@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from chainrule.core.errors import ChainruleError
-from chainrule.core.files import write_json
+from chainrule.core.files import write_cache
 from chainrule.core.typed_json import typed
 from chainrule.core.user_cache import user_cache_folder
 from chainrule.data.batches import Batches
@@ -86,7 +86,7 @@ def _change(key: str, plan: Plan | None) -> str:
     if plan is not None:
         kept[key] = plan.to_json()
     try:
-        write_json(_path(), dict(list(kept.items())[-MOST_PLANS:]))
+        write_cache(_path(), dict(list(kept.items())[-MOST_PLANS:]))
     except (ChainruleError, OSError) as error:
         return f"the plan is not kept for later runs: {error}"
     return ""

@@ -1,4 +1,4 @@
-"""Trying ways to run on the user's own batches, in turn, and choosing the fastest that computes the same.
+"""Trying ways to run on the user's own batches, in turn: what computes the same, and how long an update takes.
 
 Each way gets a copy of the network: whatever a trial does, the run begins from untouched weights. All ways take turns, so
 that a machine that is busy for a moment slows them all, and what counts is the median.
@@ -8,30 +8,31 @@ from __future__ import annotations
 
 import copy
 import itertools
+import math
 import statistics
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 
 from chainrule.core.text import visible
 from chainrule.data.batches import Batch
 from chainrule.train.agreement import Agreement, Slope, agreement, slopes
-from chainrule.train.candidates import other_threads
 from chainrule.train.objective import Objective
 from chainrule.train.plan import Plan
 from chainrule.train.step import RuleStep
 
 JUDGED = 2  # batches on which ways are compared with plain execution
-SHARE = 0.05  # of the predicted duration under plain execution that trials may take
+SHARE = 0.045  # of the predicted duration under plain execution that trials may take: a twentieth with what is around them
 LEAST_TURNS = 3
 MOST_TURNS = 60
 TURN_SECONDS = 0.002  # a turn is as many updates as this holds under plain execution, at least one
 MARGIN = 0.97  # a less plain way must take at most this part of the time of the plainer one
-SLOW = 4  # a way that takes so many times the time of plain execution gets no further turn
+SLOW = 4  # a way that takes so many times the time of plain execution gets no third turn
+BEHIND = 1.5  # and one that takes so many times that of the fastest none after the third
 
 MakeStep = Callable[[Plan, Objective], RuleStep]
 
@@ -56,73 +57,8 @@ class Trial:
         if self.refused:
             return f"{name}: not taken, {self.refused}"
         if not self.seconds:
-            return f"{name}: not tried"
+            return f"{name}: not tried, the run is too short for it"
         return f"{name}: {_time(self.median)} an update over {len(self.seconds)} turns; {self.agreement}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """The plan that was chosen, every trial, and what the trials took."""
-
-    plan: Plan
-    trials: tuple[Trial, ...]
-    seconds: float
-
-
-def choose(
-    objective: Objective,
-    plans: Sequence[Plan],
-    make_step: MakeStep,
-    batches: Sequence[Batch],
-    updates: int,
-) -> Choice:
-    """Try plans, of which the first is plain execution, and return the fastest that agrees with it.
-
-    `updates` are those that the run will make: trials take at most a twentieth of what these would, but three turns each.
-    A way that fails, that gives other numbers or a value that is not finite is left out and says why.
-    """
-    began = time.perf_counter()
-    trials = [Trial(plan=plan) for plan in plans]
-    plain = trials[0]
-    open_copy(plain, objective, make_step)
-    reference: list[Slope] = []
-    with held(plain):
-        reference = judged(plain, batches)
-    if plain.refused:  # a model that fails: the run itself will say how
-        return Choice(plan=plans[0], trials=tuple(trials), seconds=time.perf_counter() - began)
-    for trial in trials[1:]:
-        open_copy(trial, objective, make_step)
-        admit(trial, reference, batches)
-    plain.agreement = Agreement(loss_difference=0.0, cosine=1.0)
-    take_turn(plain, itertools.cycle(batches), 1)
-    if not plain.seconds:
-        return Choice(plan=plans[0], trials=tuple(trials), seconds=time.perf_counter() - began)
-    share = SHARE * updates * plain.median
-    knows_threads = len({plan.threads for plan in plans}) == 1
-    first = share if knows_threads else share / 2
-    take_turns(trials, batches, lambda: time.perf_counter() - began < first)
-    if not _usable(trials):
-        return Choice(plan=plans[0], trials=tuple(trials), seconds=time.perf_counter() - began)
-    best = _best(trials)
-    others = () if knows_threads else other_threads(best.plan)
-    more = [Trial(plan=replace(best.plan, threads=n), agreement=best.agreement) for n in others]
-    more = [trial for trial in more if trial.plan not in plans]
-    if more:
-        for trial in more:
-            open_copy(trial, objective, make_step)
-        take_turns([plain, best, *more], batches, lambda: time.perf_counter() - began < share)
-        best = _best([best, *more])
-        trials += more
-    for trial in trials:
-        trial.step = None
-    chosen = replace(
-        best.plan,
-        speed=plain.median / best.median,
-        loss_difference=best.agreement.loss_difference if best.agreement else None,
-        update_seconds=best.median,
-        reason="the fastest of those that were tried",
-    )
-    return Choice(plan=chosen, trials=tuple(trials), seconds=time.perf_counter() - began)
 
 
 def open_copy(trial: Trial, objective: Objective, make_step: MakeStep) -> None:
@@ -159,17 +95,33 @@ def held(trial: Trial) -> Iterator[None]:
         trial.refused, trial.step = f"it fails ({visible(said[0])})", None
 
 
-def take_turns(trials: Sequence[Trial], batches: Sequence[Batch], has_time: Callable[[], bool]) -> None:
-    """Let all trials make some updates each, in turn, while there is time; the first is plain execution."""
-    plain = trials[0].median
-    count = max(1, round(TURN_SECONDS / plain))
+def take_turns(trials: Sequence[Trial], batches: Sequence[Batch], update_seconds: float, ends: float) -> None:
+    """Let all trials make some updates each, in turn, as long as the clock allows; the first is plain execution.
+
+    Three turns each, and no more once another round would end later than `ends`. `update_seconds` are those of an update.
+    """
+    share = (ends - time.perf_counter()) / (LEAST_TURNS * len(trials))
+    count = max(1, round(min(TURN_SECONDS, share) / update_seconds) - 1)
     endless = itertools.cycle(batches)
+    round_seconds = 0.0
     for turn in range(MOST_TURNS):
-        if turn >= LEAST_TURNS and not has_time():
+        began = time.perf_counter()
+        if turn >= LEAST_TURNS and began + round_seconds > ends:
             return
+        limit = _slowest_allowed(trials, turn)
         for trial in trials:
-            if turn < 2 or trial.refused or min(trial.seconds) < SLOW * plain:
+            if trial is trials[0] or not trial.seconds or min(trial.seconds) < limit:
                 take_turn(trial, endless, count if turn else 1)
+        round_seconds = time.perf_counter() - began
+
+
+def _slowest_allowed(trials: Sequence[Trial], turn: int) -> float:
+    """Return the seconds of an update from which on a way gets no further turn."""
+    if turn < 2 or not trials[0].seconds:
+        return math.inf
+    if turn < LEAST_TURNS:
+        return SLOW * trials[0].median
+    return BEHIND * min((trial.median for trial in usable(trials)), default=math.inf)
 
 
 def take_turn(trial: Trial, batches: Iterator[Batch], count: int) -> None:
@@ -199,17 +151,17 @@ def _synchronise(plan: Plan) -> None:
         torch.cuda.synchronize()
 
 
-def _best(trials: Sequence[Trial]) -> Trial:
-    """Return the fastest; a plainer one, which stands before it, if that is nearly as fast."""
-    usable = _usable(trials)
-    best = usable[0]
-    for trial in usable[1:]:
+def fastest(trials: Sequence[Trial]) -> Trial:
+    """Return the fastest; a plainer one, which stands before it, if that is nearly as fast, and the first if all are out."""
+    best, *others = usable(trials) or trials[:1]
+    for trial in others:
         if trial.median < MARGIN * best.median:
             best = trial
     return best
 
 
-def _usable(trials: Sequence[Trial]) -> list[Trial]:
+def usable(trials: Sequence[Trial]) -> list[Trial]:
+    """Return the trials that were timed and have not failed."""
     return [trial for trial in trials if not trial.refused and trial.seconds]
 
 

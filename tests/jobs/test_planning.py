@@ -75,7 +75,7 @@ def test_a_run_too_short_to_try_anything_keeps_nothing(
     monkeypatch.setattr(choice, "SHARE", 0.001)
     lines = said("digits", tmp_path, epochs=2)
     assert any(line.startswith("tried 1 of ") for line in lines)
-    assert any(line.endswith("not tried, the run is too short for it") for line in lines)
+    assert any(line.endswith("not timed, the run is too short for it") for line in lines)
     assert not (cache / plan_cache.FILE).exists()
 
 

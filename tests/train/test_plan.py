@@ -204,17 +204,32 @@ def test_trials_take_a_twentieth_of_the_run_and_the_most_promising_ways_come_fir
     assert choice.seconds <= 0.05 * 800 * 0.01
     assert choice.trials[-1].seconds, "explicit backprop promises most and is tried first"
     assert choice.tried == 6
-    assert str(choice.trials[-2]).endswith("not tried, the run is too short for it")
+    assert str(choice.trials[-2]).endswith("not timed, the run is too short for it")
     assert all(len(trial.seconds) >= 3 for trial in choice.trials if trial.seconds)
 
 
 def test_a_run_too_short_for_any_other_way_runs_plainly_and_says_so(clocked: MakeStep) -> None:
-    ways = [PLAIN, dataclasses.replace(PLAIN, step="dense")]
+    ways = [PLAIN, dataclasses.replace(PLAIN, precision="bfloat16")]
     choice = choose(objective_of(), ways, clocked, batches(), 60)
     assert choice.tried == 1
     assert choice.plan.is_plain and choice.plan.speed is None
     assert choice.plan.update_seconds == pytest.approx(0.01)
     assert choice.plan.reason.endswith("to try others would take more than a twentieth of the run")
+
+
+def test_a_short_run_takes_explicit_backprop_untimed_if_it_computes_the_same(clocked: MakeStep) -> None:
+    def cheating(plan: Plan, objective: Objective) -> RuleStep:
+        if plan.step == "autograd":
+            return clocked(plan, objective)
+        return Cheating(objective, lambda p: optimizer("momentum", p, learning_rate=0.1))
+
+    ways = [PLAIN, *(dataclasses.replace(PLAIN, step="dense", precision=p) for p in ("float32", "bfloat16"))]
+    taken = choose(objective_of(), ways, clocked, batches(), 60)
+    assert taken.tried == 1 and taken.plan.way == "dense" and taken.plan.speed is None
+    assert taken.plan.reason.startswith("faster than plain wherever it was measured")
+    refused = choose(objective_of(), ways, cheating, batches(), 60)
+    assert refused.plan.is_plain
+    assert "it computes something else" in str(refused.trials[1])
 
 
 def test_the_best_way_is_tried_with_other_threads(clocked: MakeStep) -> None:

@@ -57,7 +57,8 @@ class Trial:
         if self.refused:
             return f"{name}: not taken, {self.refused}"
         if not self.seconds:
-            return f"{name}: not tried, the run is too short for it"
+            taken = f"; {self.agreement}" if self.agreement else ""
+            return f"{name}: not timed, the run is too short for it{taken}"
         return f"{name}: {_time(self.median)} an update over {len(self.seconds)} turns; {self.agreement}"
 
 

@@ -1,6 +1,7 @@
 """Claim: a network that a measured plan has trained is as good as one of plain float32.
 
-Command:  python benchmarks/plans_agree.py [--work digits|mnist-mlp|mnist-lenet|breast-cancer] [--seeds 20] [--plan auto]
+Command:  python benchmarks/plans_agree.py [--work digits|mnist-mlp|mnist-lenet|breast-cancer] [--seeds 20] [--first 0] [--plan auto]
+          [--join]
 Work:     20 seeds (each with its own split, starting weights and order of batches) of digits and breast-cancer with the
           network that `fit` suggests, and of mnist-5k with the MLP 784-128-64-10 and with LeNet for ten epochs; all
           other settings are those that `fit` suggests, early stopping too
@@ -9,6 +10,9 @@ Sides:    plain   plan plain
 Expected: the 90 % interval of the mean difference in test accuracy (other − plain, paired, t) lies within ± 0.005, for
           breast-cancer ± 0.01: two one-sided tests of 5 % each
 
+In pieces: `--first 5 --seeds 5` trains the seeds 5 to 9, and `--join` gives the interval over all recorded pieces of one
+work and plan.
+
 A seed that trains to the very same accuracy counts as a difference of 0. The interval is over seeds of one table.
 """
 
@@ -16,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import json
 import statistics
 from collections import Counter
 from dataclasses import dataclass, field
@@ -23,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from harness import record
+from harness import RECORDS, record
 from peers.chainrule_side import opened
 from scipy.stats import t as student
 
@@ -89,29 +94,60 @@ def compare(name: str, plan: str, seeds: range) -> dict[str, Any]:
         accuracy, taken = trained(table, seed, plan)
         other.append(accuracy)
         chosen[taken] += 1
+    return concluded(name, plan, plain, other, chosen)
+
+
+def concluded(
+    name: str, plan: str, plain: list[float], other: list[float], chosen: Counter[str]
+) -> dict[str, Any]:
+    """Print and return the interval; a single seed has none."""
+    table = TABLES[name]
+    found = {"plain": plain, "other": other, "plans": dict(chosen)}
+    if len(plain) < 2:
+        return found
     differences = [a - b for a, b in zip(other, plain, strict=True)]
     mean, low, high = interval(differences)
     agrees = bool(-table.margin <= low and high <= table.margin)
     print(
         f"{name}: --plan {plan} {statistics.mean(other):.4f}, plain {statistics.mean(plain):.4f}; difference {mean:+.4f}, "
-        f"90 % interval {low:+.4f} to {high:+.4f} over {len(seeds)} seeds: {'within' if agrees else 'not within'} "
+        f"90 % interval {low:+.4f} to {high:+.4f} over {len(plain)} seeds: {'within' if agrees else 'not within'} "
         f"± {table.margin:g}\n  plans: {', '.join(f'{said} ({count})' for said, count in chosen.items())}",
         flush=True,
     )
-    return {"mean": mean, "low": low, "high": high, "agrees": agrees, "plain": plain, "other": other,
-            "plans": dict(chosen)}  # fmt: skip
+    return {"mean": mean, "low": low, "high": high, "agrees": agrees} | found
+
+
+def joined(name: str, plan: str) -> dict[str, Any]:
+    """Return the interval over the pieces of the record, the latest of each seed."""
+    by_seed: dict[int, tuple[float, float]] = {}
+    chosen = Counter[str]()
+    for line in (RECORDS / "plans_agree.jsonl").read_text().splitlines():
+        piece = json.loads(line)
+        if name not in piece or piece["plan"] != plan or "first" not in piece:
+            continue
+        pairs = zip(piece[name]["plain"], piece[name]["other"], strict=True)
+        by_seed.update(enumerate(pairs, piece["first"]))
+        chosen.update(piece[name]["plans"])
+    plain, other = zip(*(by_seed[seed] for seed in sorted(by_seed)), strict=True)
+    return concluded(name, plan, list(plain), list(other), chosen)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", choices=TABLES)
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--first", type=int, help="the first seed of a piece")
+    parser.add_argument("--join", action="store_true", help="give the interval over recorded pieces")
     parser.add_argument("--plan", default="auto")
     parser.add_argument("--no-record", action="store_true")
     asked = parser.parse_args()
+    first = asked.first or 0
     result: dict[str, Any] = {"plan": asked.plan, "seeds": asked.seeds}
+    result |= {} if asked.first is None else {"first": first}
     for name in [asked.work] if asked.work else TABLES:
-        result[name] = compare(name, asked.plan, range(asked.seeds))
+        seeds = range(first, first + asked.seeds)
+        result[name] = joined(name, asked.plan) if asked.join else compare(name, asked.plan, seeds)
+        result["seeds"] = len(result[name]["plain"])
     if not asked.no_record:
         record("plans_agree", result)
 

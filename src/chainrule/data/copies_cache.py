@@ -36,7 +36,7 @@ def copies_of(pictures: np.ndarray | StoredRows) -> np.ndarray:
         return picture_copies.picture_groups(pictures)
     key = _key(pictures)
     kept = _known().get(key)
-    if _is_sound(kept, len(pictures)):
+    if kept is not None and _is_sound(kept, len(pictures)):
         return _numbered(kept, len(pictures))
     found = picture_copies.picture_groups(pictures)
     _keep(key, _shared(found))
@@ -72,7 +72,7 @@ def _numbered(shared: Groups, rows: int) -> np.ndarray:
 
 
 def _is_sound(kept: object, rows: int) -> bool:
-    """Whether what was kept could be the groups of so many rows."""
+    """Whether what a file holds could be the groups of so many rows."""
     return isinstance(kept, list) and all(
         isinstance(group, list) and group and all(type(row) is int and 0 <= row < rows for row in group)
         for group in kept

@@ -124,14 +124,15 @@ def _measured(recipe: Recipe, training: Training, plain: Plan, *, is_moved: bool
         return Planned(
             plan=replace(plain, reason=f"{plain.reason}; {updates:,} updates are too few to try others")
         )
-    choice = choose(
-        objective,
-        ways,
-        lambda plan, copy: make_step(replace(recipe, plan=plan), copy),
-        _some(training.batches),
-        updates,
-        threads,
-    )
+    with plain.applied():  # for whatever is computed around trials too
+        choice = choose(
+            objective,
+            ways,
+            lambda plan, copy: make_step(replace(recipe, plan=plan), copy),
+            _some(training.batches),
+            updates,
+            threads,
+        )
     name = key if choice.tried == len(choice.trials) else of_length if choice.tried > 1 else ""
     failed = plan_cache.keep(name, choice.plan) if name else ""
     planned = Planned(

@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from chainrule.core.processor import processor_name
+
 RECORDS = Path(__file__).parent / "records"
 
 
@@ -64,16 +66,7 @@ def record(claim: str, result: dict[str, Any]) -> None:
 
 def machine() -> str:
     """Name the processor and the number of cores."""
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [
-            line.split(":", 1)[1].strip()
-            for line in cpuinfo.read_text().splitlines()
-            if line.startswith("model name")
-        ]
-        model = names[0] if names else model
-    return f"{model}, {os.cpu_count()} cores"
+    return f"{processor_name()}, {os.cpu_count()} cores"
 
 
 def versions() -> dict[str, str]:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from chainrule.train import machine
-from chainrule.train.machine import instruction_sets, last_cache_bytes, measure_machine, rounds
+from chainrule.train.machine import last_cache_bytes, measure_machine, rounds
 
 CPU = torch.device("cpu")
 
@@ -56,14 +56,6 @@ def test_cache_sizes_as_the_system_writes_them(tmp_path: Path) -> None:
         (tmp_path / f"index{place}").mkdir()
         (tmp_path / f"index{place}" / "size").write_text(size)
     assert last_cache_bytes(tmp_path) == 32 << 20
-
-
-def test_instruction_sets_are_those_of_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
-    said = {"flags": "fpu sse2 avx2 avx512f avx512_bf16 amx_tile"}
-    monkeypatch.setattr(
-        machine, "_said_of_processor", lambda name: iter([said[name]] if name in said else [])
-    )
-    assert instruction_sets() == ("avx2", "avx512f", "avx512_bf16", "amx_tile")
 
 
 @pytest.mark.gpu

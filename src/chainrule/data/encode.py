@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -10,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 import polars as pl
 
+from chainrule.core.processor import usable_cores
 from chainrule.data.columns import Column, category_codes, number_cells
 from chainrule.data.findings import Remark, gathered
 from chainrule.data.source import Source
@@ -29,7 +29,7 @@ def each_column(work: Callable[[Item], Result], items: Sequence[Item], rows: int
     """
     if rows < ROWS_WORTH_THREADS:
         return [work(item) for item in items]
-    with ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(MOST_THREADS, usable_cores())) as pool:
         return list(pool.map(work, items))
 
 

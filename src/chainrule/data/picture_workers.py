@@ -22,6 +22,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from chainrule.core.errors import DataError
+from chainrule.core.processor import usable_cores
 from chainrule.core.text import listed
 from chainrule.data.decoding import Header, Shape, decode_picture, inspect_picture
 from chainrule.data.store import StoredRows
@@ -109,7 +110,7 @@ def _worker_count(workers: int | None, pictures: int) -> int:
     """Return how many processes decode: none where they cost more than they save."""
     if workers is not None:
         return max(0, min(workers, -(-pictures // JOB)))
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    available = usable_cores()
     has_python = bool(sys.executable) and not getattr(sys, "frozen", False)
     return min(available, 8) if pictures >= FEW and available > 1 and has_python else 0
 

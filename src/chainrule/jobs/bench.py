@@ -23,14 +23,14 @@ from chainrule.explanations.step_parts import BATCH, Part, StepParts, parts_of
 from chainrule.jobs.material import Material, reading_of
 from chainrule.jobs.planning import unmeasured_plan, ways_of
 from chainrule.jobs.preparation import prepare_run
-from chainrule.jobs.request import Request, called, check_names
+from chainrule.jobs.request import Request, called, check_names, make_request
 from chainrule.jobs.workshop import make_training
 from chainrule.report.bench_text import PlanTime, about_machine, table_of_parts, table_of_plans
 from chainrule.train.layer_times import LayerWatch
 from chainrule.train.machine import Machine, machine_of, measurements
 from chainrule.train.plan import make_plan
 from chainrule.train.recipe import Recipe
-from chainrule.train.settings import Settings, with_named
+from chainrule.train.settings import with_named
 from chainrule.train.step import AutogradStep, RuleStep
 from chainrule.train.step_times import LEAST_STEPS, MOST_STEPS, TimedSteps, full_batches
 from chainrule.train.task import LossFunction
@@ -138,17 +138,14 @@ def bench(
     `plans` are those to compare with plain; without any, all that apply. Nothing that is trained is kept.
     Raises: ChainruleError for what cannot be done
     """
-    named = Settings(
-        model=model if isinstance(model, str) else None, loss=loss if isinstance(loss, str) else None
-    )
-    request = Request(
-        data=data,
+    request = make_request(
+        data,
         target=target,
-        settings=with_named(named, settings or {}),
-        model_settings=model_settings or {},
-        model=model if isinstance(model, nn.Module) else None,
-        loss=None if loss is None or isinstance(loss, str) else loss,
-        runs=Path(runs),
+        model=model,
+        loss=loss,
+        settings=settings,
+        model_settings=model_settings,
+        runs=runs,
     )
     return run_bench(request, plans)
 

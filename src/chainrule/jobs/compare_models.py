@@ -24,7 +24,7 @@ from chainrule.jobs.fold_scores import (
     spread_of_scores,
 )
 from chainrule.jobs.preparation import settle_network
-from chainrule.jobs.request import Request
+from chainrule.jobs.request import Request, make_request
 from chainrule.jobs.show import Terminal, returned
 from chainrule.jobs.workshop import empty_task, make_model
 from chainrule.report.model_comparison import LeftOut, ModelComparison, ModelScore, Pair
@@ -32,7 +32,7 @@ from chainrule.report.standing import larger_is_better
 from chainrule.train.classical import question_of
 from chainrule.train.metrics import QUESTIONS, metrics_for
 from chainrule.train.recipe import Recipe
-from chainrule.train.settings import OF_ANY_MODEL, Settings, with_named
+from chainrule.train.settings import OF_ANY_MODEL, Settings
 from chainrule.train.significance import holm, resampled_t_test
 
 BUDGET_SECONDS = 60.0  # for all folds of a model
@@ -66,9 +66,7 @@ def compare(
     The same seed gives the same folds and scores.
     Raises: ChainruleError for what cannot be done
     """
-    request = Request(
-        data=data, target=target, settings=with_named(Settings(seed=seed), settings or {}), runs=Path(runs)
-    )
+    request = make_request(data, Settings(seed=seed), target=target, settings=settings, runs=runs)
     terminal = None if quiet else Terminal()
     if terminal is not None:
         request = replace(request, track=terminal.track)

@@ -17,12 +17,12 @@ from chainrule.jobs.fold_scores import FoldScores, base_scores, score_folds, spr
 from chainrule.jobs.folds import fold_materials
 from chainrule.jobs.material import Material, reading_of
 from chainrule.jobs.preparation import prepare_run
-from chainrule.jobs.request import Request, called, check_initial, check_names
+from chainrule.jobs.request import Request, called, check_initial, check_names, make_request
 from chainrule.jobs.show import Terminal, returned
 from chainrule.jobs.workshop import empty_task
 from chainrule.report.cross_validation import CrossValidation, Fold
 from chainrule.train.recipe import Recipe
-from chainrule.train.settings import Settings, with_named
+from chainrule.train.settings import Settings
 
 USUAL_FOLDS = 5
 FEWEST_JUDGED = 2
@@ -63,12 +63,14 @@ def cross_validate(
     The same seed gives the same folds and figures.
     Raises: ChainruleError for what cannot be done
     """
-    request = Request(
-        data=data,
+    request = make_request(
+        data,
+        Settings(seed=seed),
         target=target,
-        settings=with_named(Settings(model=model, seed=seed), settings or {}),
-        model_settings=model_settings or {},
-        runs=Path(runs),
+        model=model,
+        settings=settings,
+        model_settings=model_settings,
+        runs=runs,
     )
     terminal = None if quiet else Terminal()
     if terminal is not None:

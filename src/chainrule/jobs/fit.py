@@ -31,14 +31,22 @@ from chainrule.jobs.planning import (
     try_compiling,
 )
 from chainrule.jobs.preparation import about_untrained_layers, prepare_run
-from chainrule.jobs.request import Request, called, check_initial, check_loss, check_names, divided
+from chainrule.jobs.request import (
+    Request,
+    called,
+    check_initial,
+    check_loss,
+    check_names,
+    divided,
+    make_request,
+)
 from chainrule.jobs.run import Run
 from chainrule.jobs.show import consume
 from chainrule.jobs.workshop import draw_start_, make_training
 from chainrule.train.checkpoint import load_checkpoint
 from chainrule.train.plan import make_plan
 from chainrule.train.recipe import Recipe, versions_here
-from chainrule.train.settings import Settings, with_named
+from chainrule.train.settings import Settings
 from chainrule.train.settings_text import parse_value
 from chainrule.train.task import LossFunction
 from chainrule.train.training import Training, Trains
@@ -110,10 +118,8 @@ def fit(
     Raises: ChainruleError for what cannot be done, TrainingFailed if the loss is no longer finite,
     Interrupted (a KeyboardInterrupt) after Ctrl-C with a checkpoint saved
     """
-    chosen = Settings(
-        model=model if isinstance(model, str) else None,
+    asked = Settings(
         task=task,
-        loss=loss if isinstance(loss, str) else None,
         epochs=epochs,
         batch_size=batch_size,
         initial=initial,
@@ -150,21 +156,24 @@ def fit(
         device=device,
         plan=plan,
     )
-    chosen = with_named(chosen, settings or {})
-    data = divided(data, chosen, validation_data, test_data)
-    request = Request(
-        data=data,
+    request = make_request(
+        data,
+        asked,
         target=target,
-        settings=chosen,
-        model_settings=model_settings or {},
-        model=model if isinstance(model, nn.Module) else None,
-        loss=None if loss is None or isinstance(loss, str) else loss,
-        runs=Path(runs),
+        model=model,
+        loss=loss,
+        settings=settings,
+        model_settings=model_settings,
+        runs=runs,
+    )
+    request = replace(
+        request,
+        data=divided(data, request.settings, validation_data, test_data),
         name=name,
         resume=None if resume is None else Path(resume),
     )
     finished = consume(run_fit(request), quiet=quiet)
-    return Run(finished.run, model=request.model, data=data)
+    return Run(finished.run, model=request.model, data=request.data)
 
 
 def run_fit(request: Request) -> Iterator[Event]:

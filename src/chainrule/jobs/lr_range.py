@@ -20,12 +20,12 @@ from chainrule.data.read import read
 from chainrule.jobs.material import reading_of
 from chainrule.jobs.planning import unmeasured_plan
 from chainrule.jobs.preparation import prepare_run
-from chainrule.jobs.request import Request, called, check_names
+from chainrule.jobs.request import Request, called, check_names, make_request
 from chainrule.jobs.workshop import make_training
 from chainrule.report.canvas import show_tick
 from chainrule.train.rate_range import Measured, RateRange, marks, sweep
 from chainrule.train.recipe import Recipe
-from chainrule.train.settings import Settings, with_named
+from chainrule.train.settings import with_named
 from chainrule.train.task import LossFunction
 from chainrule.train.training import Training
 
@@ -135,17 +135,14 @@ def lr_range(
     Nothing that is trained is kept. The same seed gives the same figures.
     Raises: ChainruleError for what cannot be done
     """
-    named = Settings(
-        model=model if isinstance(model, str) else None, loss=loss if isinstance(loss, str) else None
-    )
-    request = Request(
-        data=data,
+    request = make_request(
+        data,
         target=target,
-        settings=with_named(named, settings or {}),
-        model_settings=model_settings or {},
-        model=model if isinstance(model, nn.Module) else None,
-        loss=None if loss is None or isinstance(loss, str) else loss,
-        runs=Path(runs),
+        model=model,
+        loss=loss,
+        settings=settings,
+        model_settings=model_settings,
+        runs=runs,
     )
     return find_range(request, lowest=lowest, highest=highest, steps=steps)
 

@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from chainrule.core.errors import ChainruleError
+from chainrule.core.processor import machine_name
 from chainrule.data.batches import Batch, Batches
 from chainrule.jobs import folder as folders
 from chainrule.jobs.workshop import make_step
@@ -65,7 +66,7 @@ def plan_for(recipe: Recipe, training: Training, runs: Path) -> Planned:
 def unmeasured_plan(recipe: Recipe, training: Training) -> Plan:
     """Return the plan that was asked for, with as many threads as the work of a batch is worth."""
     plan = make_plan(recipe.settings.plan, recipe.settings.device, _work(training))
-    return replace(plan, machine=plan_cache.machine())
+    return replace(plan, machine=machine_name())
 
 
 def _work(training: Training) -> int:
@@ -81,7 +82,7 @@ def ways_of(recipe: Recipe, training: Training) -> list[str]:
 
 def is_elsewhere(plan: Plan) -> bool:
     """Whether a plan was made on another machine."""
-    return plan.machine not in ("", plan_cache.machine())
+    return plan.machine not in ("", machine_name())
 
 
 def plan_anew(recipe: Recipe, training: Training) -> Planned:

@@ -22,7 +22,7 @@ from chainrule.nn.initial import find_initial
 from chainrule.nn.losses import loss
 from chainrule.optim.rules import check_hyperparameters
 from chainrule.train.plan import make_plan, names_a_way
-from chainrule.train.settings import OF_ANY_MODEL, Settings, flag_of
+from chainrule.train.settings import OF_ANY_MODEL, Settings, flag_of, with_named
 from chainrule.train.task import LossFunction
 
 CHECKPOINT_SECONDS = 1.0  # least time between two checkpoints
@@ -45,6 +45,34 @@ class Request:
     track: Callable[..., Any] | None = None
     command: str | None = None
     verbose: bool = False
+
+
+def make_request(
+    data: Any,
+    asked: Settings | None = None,
+    *,
+    target: str | None,
+    model: str | nn.Module | None = None,
+    loss: str | LossFunction | None = None,
+    settings: Mapping[str, Any] | None,
+    model_settings: Mapping[str, Any] | None = None,
+    runs: str | Path,
+) -> Request:
+    """Return the request of a call from Python: model and loss are names or objects, `settings` are others by name.
+
+    Raises: UnknownNameError, SettingError for settings that there are not
+    """
+    named = {"model": model, "loss": loss}
+    words = {name: said for name, said in named.items() if isinstance(said, str)}
+    return Request(
+        data=data,
+        target=target,
+        settings=with_named(asked or Settings(), {**words, **(settings or {})}),
+        model_settings=model_settings or {},
+        model=model if isinstance(model, nn.Module) else None,
+        loss=None if isinstance(loss, str) else loss,
+        runs=Path(runs),
+    )
 
 
 def divided(data: Any, settings: Settings, validation_data: Any, test_data: Any) -> Any:

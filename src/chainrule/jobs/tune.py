@@ -22,7 +22,7 @@ from chainrule.jobs.folds import needs_validation
 from chainrule.jobs.material import make_material, read_again, reading_of
 from chainrule.jobs.population import MOST
 from chainrule.jobs.preparation import check_model_setting, load_model_settings, prepare_run
-from chainrule.jobs.request import Request, called, check_initial, check_names, divided
+from chainrule.jobs.request import Request, called, check_initial, check_names, divided, make_request
 from chainrule.jobs.run import Run
 from chainrule.jobs.search import Search, Way
 from chainrule.jobs.search_candidates import VALIDATION, Candidates
@@ -36,7 +36,7 @@ from chainrule.train.metrics import metric_named
 from chainrule.train.proposals import check_method, count_trials, load_optuna
 from chainrule.train.search_defaults import default_space
 from chainrule.train.searched import Check
-from chainrule.train.settings import Settings, flag_of, with_named
+from chainrule.train.settings import Settings, flag_of
 from chainrule.train.space import Space, parse_space, read_space
 
 DEFAULTS = "defaults"
@@ -115,16 +115,15 @@ def tune(
     was ended.
     Raises: ChainruleError for what cannot be done; Interrupted (a KeyboardInterrupt) after Ctrl-C
     """
-    named = Settings(
-        model=model, epochs=epochs, batch_size=batch_size, metric=metric, test=test, validation=validation, split=split, seed=seed,
+    asked = Settings(
+        epochs=epochs, batch_size=batch_size, metric=metric, test=test, validation=validation, split=split, seed=seed,
     )  # fmt: skip
-    chosen = with_named(named, settings or {})
-    request = Request(
-        data=divided(data, chosen, validation_data, test_data),
-        target=target,
-        settings=chosen,
-        model_settings=model_settings or {},
-        runs=Path(runs),
+    request = make_request(
+        data, asked, target=target, model=model, settings=settings, model_settings=model_settings, runs=runs
+    )
+    request = replace(
+        request,
+        data=divided(data, request.settings, validation_data, test_data),
         name=name,
         resume=None if resume is None else Path(resume),
     )

@@ -21,10 +21,10 @@ from torch import nn
 
 from chainrule.core.errors import ChainruleError
 from chainrule.core.files import write_json
+from chainrule.core.processor import machine_name
 from chainrule.core.typed_json import typed
 from chainrule.core.user_cache import user_cache_folder
 from chainrule.train.plan import Plan
-from chainrule.train.plan_cache import machine
 
 FILE = "compile_costs.json"
 MOST_ENTRIES = 200
@@ -144,7 +144,7 @@ def layers_of(model: nn.Module) -> int:
 
 def where() -> str:
     """Return what costs and gains depend on beside the network: machine, torch and compiler."""
-    return f"{machine()}, torch {torch.__version__}, {compiler()}"
+    return f"{machine_name()}, torch {torch.__version__}, {compiler()}"
 
 
 def compiler() -> str | None:

@@ -6,11 +6,9 @@ program that computes at the same time makes them smaller.
 
 from __future__ import annotations
 
-import os
-import platform
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from typing import Any
 import torch
 
 from chainrule.core.device import memory_bytes
+from chainrule.core.processor import instruction_sets, processor_name, usable_cores
 
 ROUNDS_SECONDS = 0.4  # for the rounds of one figure
 FEWEST_ROUNDS, MOST_ROUNDS = 3, 50
@@ -26,11 +25,6 @@ PRODUCT_SECONDS = 0.06  # that one product may take: small ones do not reach the
 LEAST_ARRAY_BYTES, MOST_ARRAY_BYTES = 1 << 26, 1 << 29
 CACHES = 4  # times the last-level cache that an array is large, so that none of it is found there
 CALLS = 2000  # of the smallest operation, in one round
-# Those that decide how fast products are, as /proc/cpuinfo calls them.
-INSTRUCTION_SETS = (
-    "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_bf16", "amx_int8",
-    "asimd", "sve", "bf16", "i8mm",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +66,7 @@ def measurements(device: torch.device) -> dict[str, Callable[[], float]]:
 def machine_of(device: torch.device, found: dict[str, float]) -> Machine:
     """Put the figures of a machine together with what it is."""
     return Machine(
-        name=device_name(device),
+        name=torch.cuda.get_device_name(device) if device.type == "cuda" else processor_name(),
         device=device.type,
         cores=usable_cores(),
         threads=torch.get_num_threads(),
@@ -162,36 +156,3 @@ def _cache_bytes(file: Path) -> int:
         return 0
     factor = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}.get(text[-1:], 0)
     return int(text[:-1]) * factor if factor and text[:-1].isdigit() else 0
-
-
-def device_name(device: torch.device) -> str:
-    """Return what the processor or the GPU is called."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    said = next(_said_of_processor("model name"), "")
-    return said or platform.processor() or platform.machine()
-
-
-def instruction_sets() -> tuple[str, ...]:
-    """Return those instruction sets of the processor that decide how fast products are, where the system lists them."""
-    said = next(_said_of_processor("flags"), "") or next(_said_of_processor("Features"), "")
-    there = set(said.split())
-    return tuple(name for name in INSTRUCTION_SETS if name in there)
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _said_of_processor(name: str) -> Iterator[str]:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
-    except OSError:
-        return
-    for line in lines:
-        key, _, value = line.partition(":")
-        if key.strip() == name:
-            yield value.strip()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import platform
 from pathlib import Path
 from typing import Any
 
@@ -13,33 +12,16 @@ import torch
 
 from chainrule.core.errors import ChainruleError
 from chainrule.core.files import write_cache
+from chainrule.core.processor import machine_name
 from chainrule.core.typed_json import typed
 from chainrule.core.user_cache import user_cache_folder
 from chainrule.data.batches import Batches
 from chainrule.train.objective import Objective
-from chainrule.train.plan import PROCESSORS, Plan
+from chainrule.train.plan import Plan
 
 FILE = "plans.json"
 MOST_PLANS = 500
 MOST_BYTES = 1 << 20
-
-
-def machine() -> str:
-    """Return what a plan depends on beside the network and versions: processor or GPU, cores, instructions."""
-    processor = platform.machine()
-    if hasattr(torch.cpu, "get_capabilities"):
-        processor = str(torch.cpu.get_capabilities().get("cpu_name", processor))
-    lower = [
-        name
-        for name, there in (
-            ("avx512", torch.cpu._is_avx512_supported()),
-            ("avx512_bf16", torch.cpu._is_avx512_bf16_supported()),
-            ("amx", torch.cpu._is_amx_tile_supported()),
-        )
-        if there
-    ]
-    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
-    return f"{processor}, {PROCESSORS} cores{''.join(f', {name}' for name in lower)}{gpu}"
 
 
 def key_of(objective: Objective, batches: Batches, about: dict[str, Any], version: str) -> str:
@@ -52,7 +34,7 @@ def key_of(objective: Objective, batches: Batches, about: dict[str, Any], versio
         getattr(loss, "name", type(loss).__name__),
         [batches.batch_size, list(row.shape), str(row.dtype), list(targets.shape[1:]), str(row.device)],
         about,
-        [machine(), torch.__version__, version],
+        [machine_name(), torch.__version__, version],
     ]
     return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
 

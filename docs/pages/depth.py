@@ -18,8 +18,9 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 import chainrule as cr
+from chainrule.core.units import show_tick
 from chainrule.nn.initial import initialise_
-from chainrule.report.canvas import add_heading, add_legend, add_plot_axes, new_figure, set_ticks, show_tick
+from chainrule.report.canvas import add_heading, add_legend, add_plot_axes, new_figure, set_ticks
 from chainrule.report.svg import COLOURS, drawing
 from chainrule.train.loop import evaluate
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import re
+from typing import Any
 
 from chainrule.core.errors import SettingError
+from chainrule.core.text import visible
 
 _FACTORS = {
     "B": 1,
@@ -34,6 +36,15 @@ def show_seconds(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def show_step_seconds(seconds: float) -> str:
+    """Write how long an update, or a part of one, takes: three digits, so that ways can be compared.
+
+    >>> show_step_seconds(2.714e-5), show_step_seconds(0.00234), show_step_seconds(0.21)
+    ('27.1 µs', '2.34 ms', '210 ms')
+    """
+    return f"{seconds * 1e6:.3g} µs" if seconds < 0.9995e-3 else f"{rounded(seconds * 1e3, 3):g} ms"
 
 
 def show_bytes(count: float) -> str:
@@ -80,6 +91,45 @@ def show_number(value: float) -> str:
     return f"{float(text):.0f}" if "e+" in text and abs(value) < 1e15 else text
 
 
+def rounded(value: float, digits: int) -> float:
+    """Return the nearest number with so many significant digits.
+
+    >>> rounded(0.0123456, 2), rounded(1234.5, 1)
+    (0.012, 1000.0)
+    """
+    return float(f"{value:.{digits}g}")
+
+
+def signed(number: str) -> str:
+    """Write the hyphens of numbers as the minus that formulas have, so that a text has one sign for both."""
+    return number.replace("-", "−")
+
+
+def show_tick(value: float, position: int | None = None) -> str:
+    """Write a number in little room, as beside an axis; matplotlib says the position too.
+
+    >>> show_tick(-0.25), show_tick(150000.0), show_tick(2.5e6), show_tick(1e-5)
+    ('−0.25', '150000', '2.5e6', '1e-5')
+    """
+    text = f"{value:.6g}".replace("e+0", "e").replace("e-0", "e-").replace("e+", "e")
+    return text.replace("-", "−", 1) if text.startswith("-") else text
+
+
+def show_value(value: Any) -> str:
+    """Write a value of a setting as --set takes it, numbers with three digits.
+
+    >>> show_value((64, 32)), show_value(0.00123456), show_value(None), show_value(True)
+    ('64,32', '0.00123', 'none', 'true')
+    """
+    if value is None:
+        return "none"
+    if isinstance(value, tuple | list):
+        return ",".join(map(show_value, value)) or "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.3g}" if isinstance(value, float) else visible(value, 40)
+
+
 def show_share(part: float) -> str:
     """Write a share in per cent, never as all or none where it is not.
 
@@ -97,7 +147,7 @@ def show_figure(value: float, digits: int = 3) -> str:
     >>> show_figure(0.94444), show_figure(0.99996), show_figure(-0.00062), show_figure(0.3333, 2), show_figure(1234.5)
     ('0.944', '0.999', '-0.00062', '0.33', '1234')
     """
-    short = float(f"{value:.{digits}g}") if abs(value) < 100 or digits < 3 else value
+    short = rounded(value, digits) if abs(value) < 100 or digits < 3 else value
     return show_number(1 - 10.0**-digits if value < 1 <= short else short)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from chainrule.core.units import signed
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
@@ -63,8 +65,3 @@ def _written(values: Sequence[float]) -> list[str]:
 def short(value: float) -> str:
     """Write one number within a sentence or a product."""
     return signed(f"{value + 0:.6g}")
-
-
-def signed(text: str) -> str:
-    """Write the hyphen of a number as the minus that formulas have, so that a text has one sign for both."""
-    return text.replace("-", "−")

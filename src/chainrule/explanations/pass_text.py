@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from torch import Tensor
 
 from chainrule.core.text import visible
-from chainrule.explanations.columns import Column, lines_of, short, signed, written
+from chainrule.core.units import signed
+from chainrule.explanations.columns import Column, lines_of, short, written
 from chainrule.explanations.largest import largest_weights
 from chainrule.explanations.loss_end import LossEnd
 from chainrule.explanations.passes import Layer, PassExplanation, Weight, summary

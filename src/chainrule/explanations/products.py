@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from chainrule.explanations.columns import signed
+from chainrule.core.units import signed
 from chainrule.explanations.passes import Layer, Weight
 
 MOST_TERMS = 4  # inputs of a unit whose sum is written out

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor, nn
 
-from chainrule.core.units import show_number, show_share
+from chainrule.core.units import show_number, show_share, signed
 from chainrule.data.prepare import Prepare
 from chainrule.data.schema import Schema
 from chainrule.explanations.backprop import Pass, backpropagate
-from chainrule.explanations.columns import signed
 from chainrule.explanations.loss_end import derivative_of
 from chainrule.nn.losses import Loss
 from chainrule.train.task import Classification, Task

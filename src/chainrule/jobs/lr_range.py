@@ -15,14 +15,13 @@ from chainrule.core.device import choose_device
 from chainrule.core.errors import SettingError
 from chainrule.core.files import output_ending, write_atomic
 from chainrule.core.text import visible
-from chainrule.core.units import show_number
+from chainrule.core.units import rounded, show_number, show_tick
 from chainrule.data.read import read
 from chainrule.jobs.material import reading_of
 from chainrule.jobs.planning import unmeasured_plan
 from chainrule.jobs.preparation import prepare_run
 from chainrule.jobs.request import Request, called, check_names, make_request
 from chainrule.jobs.workshop import make_training
-from chainrule.report.canvas import show_tick
 from chainrule.train.rate_range import Measured, RateRange, marks, sweep
 from chainrule.train.recipe import Recipe
 from chainrule.train.settings import with_named
@@ -203,7 +202,7 @@ def _about(recipe: Recipe, training: Training, found: RateRange) -> str:
     parameters = sum(p.numel() for p in training.step.objective.model.parameters())
     return (
         f"{settings.model}, {parameters:,} parameters, {settings.optimizer}, batches of {settings.batch_size}: "
-        f"{len(found.rates)} updates, the rate from {show_tick(found.rates[0])} to {float(f'{found.rates[-1]:.2g}'):g}"
+        f"{len(found.rates)} updates, the rate from {show_tick(found.rates[0])} to {rounded(found.rates[-1], 2):g}"
     )
 
 
@@ -229,9 +228,9 @@ def _sentences(found: RateRange) -> list[str]:
             "No rate lowered the loss by more than batches differ. Either the data says little about the target, or more "
             "updates are needed: --steps."
         ]
-    low, high = (float(f"{rate:.1g}") for rate in found.good)
+    low, high = (rounded(rate, 1) for rate in found.good)
     assert found.suggestion is not None
-    end = f", at {show_number(float(f'{found.rates[-1]:.2g}'))} it has diverged" if found.has_diverged else ""
+    end = f", at {show_number(rounded(found.rates[-1], 2))} it has diverged" if found.has_diverged else ""
     top = (
         "it was still falling at the highest rate (--highest goes further)"
         if found.is_still_falling

@@ -6,8 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from chainrule.core.text import visible
-from chainrule.core.units import show_figure, show_seconds
+from chainrule.core.units import show_figure, show_seconds, show_value
 from chainrule.jobs.events import Searched, SearchFinished, SearchOpened, TrialEnded
 from chainrule.train.metrics import metric_named
 
@@ -161,15 +160,6 @@ def described(settings: dict[str, Any]) -> str:
     'learning_rate 0.00123, hidden 64,32, normalisation none'
     """
     return ", ".join(f"{name} {show_value(value)}" for name, value in settings.items())
-
-
-def show_value(value: Any) -> str:
-    """Write a value of a setting as a user would."""
-    if value is None:
-        return "none"
-    if isinstance(value, tuple | list):
-        return ",".join(map(show_value, value)) or "none"
-    return f"{value:.3g}" if isinstance(value, float) else visible(value, 40)
 
 
 def _begin(opened: SearchOpened) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from chainrule.core.units import show_share
+from chainrule.core.units import show_share, show_step_seconds
 from chainrule.explanations.step_parts import REST, Part, StepParts
 from chainrule.report.bench_text import PlanTime, peaks, rate, share
 from chainrule.report.canvas import NARROW, WIDE, add_page_axes, new_figure, text_width
@@ -79,7 +79,7 @@ def page(
         title=title, kicker="What this machine could do, and what is reached", foot="Written by chainrule"
     )
     made.head = [paragraph(sentence, role="lead"), paragraph(about.rstrip(":") + ".", role="muted")]
-    told = ", ".join(f"{p.name} {p.seconds * 1000:.3g} ms" for p in step.parts)
+    told = ", ".join(f"{p.name} {show_step_seconds(p.seconds)}" for p in step.parts)
     made.section(
         "Where the time goes",
         columns(
@@ -144,7 +144,7 @@ def _told(step: StepParts, machine: Machine) -> str:
 
 
 def _times(axes: Axes, step: StepParts, top: float, left: float = 0.0) -> None:
-    labels = [f"{p.seconds * 1000:.3g} ms, {show_share(p.seconds / step.seconds)}" for p in step.parts]
+    labels = [f"{show_step_seconds(p.seconds)}, {show_share(p.seconds / step.seconds)}" for p in step.parts]
     room = NARROW - max(text_width(label) for label in labels) - 10
     longest = max(part.seconds for part in step.parts) or 1.0
     for row, (part, label) in enumerate(zip(step.parts, labels, strict=True)):

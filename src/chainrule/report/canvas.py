@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from unicodedata import east_asian_width
 
 from chainrule.core.text import visible
+from chainrule.core.units import show_tick
 from chainrule.report.svg import FONT
 
 if TYPE_CHECKING:
@@ -132,16 +133,6 @@ def add_heading(axes: Axes, text: str, *, up: float = 10, **look: Any) -> None:
 
     raised = axes.transAxes + ScaledTranslation(0, up / 72, axes.figure.dpi_scale_trans)
     axes.text(0, 1, text, transform=raised, va="baseline", **look)
-
-
-def show_tick(value: float, position: int | None = None) -> str:
-    """Write a number in little room.
-
-    >>> show_tick(-0.25), show_tick(150000.0), show_tick(2.5e6), show_tick(1e-5)
-    ('−0.25', '150000', '2.5e6', '1e-5')
-    """
-    text = f"{value:.6g}".replace("e+0", "e").replace("e-0", "e-").replace("e+", "e")
-    return text.replace("-", "−", 1) if text.startswith("-") else text
 
 
 def say(name: str) -> str:

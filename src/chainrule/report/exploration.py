@@ -12,7 +12,7 @@ import numpy as np
 
 from chainrule.core.files import output_ending, write_atomic
 from chainrule.core.text import visible
-from chainrule.core.units import show_figure, show_number
+from chainrule.core.units import show_figure, show_number, signed
 from chainrule.explanations.apart import Difference
 from chainrule.explanations.components import Components
 from chainrule.explanations.density import Density
@@ -24,14 +24,14 @@ LINES = 12  # clusters that are told one by one
 SHOWN = 3  # components, columns of each, and unusual rows in the text
 
 
-def signed(value: float, decimals: int) -> str:
+def show_signed(value: float, decimals: int) -> str:
     """Write a number with a minus sign that is one.
 
-    >>> signed(-0.5, 2)
+    >>> show_signed(-0.5, 2)
     '−0.50'
     """
     text = f"{value:.{decimals}f}" if abs(value) < 1e6 else show_number(value)
-    return text.replace("-", "−", 1)
+    return signed(text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +121,9 @@ class Exploration:
         found = self.components
         lines = [f"{found.method.name}: {found.why}"]
         for place in range(0 if self.shape else min(SHOWN, found.count)):
-            made = ", ".join(f"{visible(name, 40)} {signed(value, 2)}" for name, value in self.top(place))
+            made = ", ".join(
+                f"{visible(name, 40)} {show_signed(value, 2)}" for name, value in self.top(place)
+            )
             lines.append(f"  {place + 1}  {100 * found.shares[place]:5.1f} %  {made}")
         if found.misfit is not None:
             lines.append(f"  correlations of columns follow from the factors to within {found.misfit:.2f}")
@@ -151,14 +153,14 @@ class Exploration:
         )
         return [
             f"{found.method.name}: {found.why}",
-            f"mean log-density of rows held out {signed(found.mean, 2)}, {than}",
+            f"mean log-density of rows held out {show_signed(found.mean, 2)}, {than}",
         ]
 
     def _density_text(self) -> list[str]:
         lines = [*self.density_sentences(), "lowest log-densities, held out:"]
         for place, row in enumerate(self.density.lowest(SHOWN)):
             said = "; ".join(one.text for one in self.far[place])
-            value = signed(self.density.log_density[row], 1)
+            value = show_signed(self.density.log_density[row], 1)
             lines.append(f"  {self.row_names[place]}  {value}  {said}".rstrip())
         return lines
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from chainrule.core.text import visible
 from chainrule.core.units import show_figure
-from chainrule.report.exploration import Exploration, signed
+from chainrule.report.exploration import Exploration, show_signed
 from chainrule.report.explore_plots import draw_groups, draw_inertias, draw_scores, draw_shares, draw_values
 from chainrule.report.html import (
     Cell,
@@ -66,7 +66,7 @@ def _tiles(found: Exploration) -> dict[str, Child]:
         what: f"{len(found.rows):,}{used}",
         "clusters": f"{len(found.grouping.sizes)}",
         "components kept": f"{found.components.count} ({held:.0f} % of the variance)",
-        "log-density of held-out rows": signed(found.density.mean, 2),
+        "log-density of held-out rows": show_signed(found.density.mean, 2),
     }
     if found.target:
         name = "adjusted Rand index" if found.target.classes else "share of variance between clusters"
@@ -260,7 +260,7 @@ def _densities(found: Exploration) -> list[Child]:
         items = [
             Picture(
                 source=png_uri(picture), description=found.row_names[place],
-                lines=[f"{place + 1}. {found.row_names[place]}", signed(density.log_density[lowest[place]], 1)],
+                lines=[f"{place + 1}. {found.row_names[place]}", show_signed(density.log_density[lowest[place]], 1)],
                 is_pixelated=is_tiny(picture),
             )
             for place, picture in enumerate(found.unusual_pictures)
@@ -270,7 +270,7 @@ def _densities(found: Exploration) -> list[Child]:
         [
             str(place + 1),
             found.row_names[place],
-            signed(density.log_density[row], 1),
+            show_signed(density.log_density[row], 1),
             _list([one.text for one in found.far[place]]),
         ]
         for place, row in enumerate(lowest)

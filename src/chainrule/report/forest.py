@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chainrule.core.text import visible
-from chainrule.core.units import show_figure
-from chainrule.report.canvas import WIDE, add_page_axes, fit_text, new_figure, say, show_tick, text_width
+from chainrule.core.units import show_figure, show_tick
+from chainrule.report.canvas import WIDE, add_page_axes, fit_text, new_figure, say, text_width
 from chainrule.report.html import aligned
 from chainrule.report.svg import COLOURS, drawing
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from chainrule.report.canvas import show_tick
+from chainrule.core.units import rounded, show_tick
 from chainrule.report.html import join
 from chainrule.report.shapes import ON_PAGE, Drawing, Label, box, line, write
 
@@ -33,9 +33,9 @@ def draw_histogram(values: np.ndarray) -> Drawing:
     ends = [
         write(Label(text=text, tone="muted", size=13), x, HEIGHT + 17, ON_PAGE, anchor=anchor)
         for text, x, anchor in (
-            (show_tick(float(f"{-most:.2g}")), 0.0, "start"),
+            (show_tick(rounded(-most, 2)), 0.0, "start"),
             ("0", WIDTH / 2, "middle"),
-            (show_tick(float(f"{most:.2g}")), WIDTH, "end"),
+            (show_tick(rounded(most, 2)), WIDTH, "end"),
         )
     ]
     return Drawing(WIDTH, HEIGHT + _BELOW, join(ground, *bars, *ends))

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 
-from chainrule.core.units import show_number
+from chainrule.core.units import show_number, signed
 
 _VOID = frozenset({"br", "img", "link", "meta"})
 _SPACES = "\n\t\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}"
@@ -263,14 +263,10 @@ def aligned(values: Sequence[float], digits: int = 4) -> list[str]:
     finite = [abs(v) for v in values if v - v == 0]
     largest = max(finite, default=0.0)
     if largest and not 1e-4 <= largest < 1e7:
-        return [_ABSENT if v != v else _signed(show_number(v)) for v in values]
+        return [_ABSENT if v != v else signed(show_number(v)) for v in values]
     decimals = next(d for d in range(digits, -1, -1) if d == 0 or largest < 10 ** (digits - d))
     decimals += 2 if 0 < largest < 0.01 else 0
-    return [_ABSENT if v != v else _signed(f"{v + 0:,.{decimals}f}") for v in values]
-
-
-def _signed(number: str) -> str:
-    return number.replace("-", "−")
+    return [_ABSENT if v != v else signed(f"{v + 0:,.{decimals}f}") for v in values]
 
 
 def _picture(item: Picture) -> Markup:

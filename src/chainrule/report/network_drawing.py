@@ -6,6 +6,7 @@ import math
 
 from torch import Tensor, nn
 
+from chainrule.core.units import rounded
 from chainrule.explanations.columns import short
 from chainrule.explanations.passes import Layer, PassExplanation, said_of
 from chainrule.report.graph_drawing import Edge, Graph, Node, too_large
@@ -218,4 +219,4 @@ def _norm(values: Tensor) -> float:
 
 
 def _brief(value: float) -> str:
-    return short(float(f"{value:.3g}")).replace("-", "−")
+    return short(rounded(value, 3))

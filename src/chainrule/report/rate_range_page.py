@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from chainrule.report.canvas import TOP, WIDE, add_heading, add_plot_axes, new_figure, show_tick
+from chainrule.core.units import show_tick
+from chainrule.report.canvas import TOP, WIDE, add_heading, add_plot_axes, new_figure
 from chainrule.report.html import Column, Page, code, figure, paragraph, table
 from chainrule.report.svg import COLOURS, drawing, inline_svg, picture_bytes
 from chainrule.train.rate_range import RateRange, marks

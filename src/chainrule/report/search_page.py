@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chainrule.core.text import visible
-from chainrule.core.units import show_figure, show_seconds
+from chainrule.core.units import show_figure, show_seconds, show_value
 from chainrule.report.canvas import say
 from chainrule.report.html import Column, Page, bullets, facts, figure, paragraph, table
 from chainrule.report.search_plots import draw_best_so_far, draw_importance, draw_parallel, draw_slices
@@ -117,7 +117,7 @@ _TOGETHER = (
 
 
 def _won(summary: SearchSummary, best: ShownTrial) -> str:
-    chosen = ", ".join(f"{name} {_cell(value)}" for name, value in best.values.items())
+    chosen = ", ".join(f"{name} {show_value(value)}" for name, value in best.values.items())
     return f"Trial {best.number} of {len(summary.trials)} is best: {chosen}."
 
 
@@ -171,7 +171,7 @@ def _table(summary: SearchSummary) -> list[Any]:
             trial.score,
             trial.spread,
             trial.epochs,
-            *(_cell(trial.values[name]) for name in best.values),
+            *(show_value(trial.values[name]) for name in best.values),
         ]
         for place, trial in enumerate(shown, 1)
     ]
@@ -187,13 +187,3 @@ def _table(summary: SearchSummary) -> list[Any]:
             bullets([f"trial {trial.number}: {visible(trial.failure, 300)}" for trial in failed[:10]])
         )
     return blocks
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return "none"
-    if isinstance(value, tuple | list):
-        return ",".join(map(_cell, value)) or "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:.3g}" if isinstance(value, float) else visible(value, 40)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chainrule.core.units import rounded, show_tick, show_value
 from chainrule.report.canvas import (
     NARROW,
     WIDE,
@@ -22,7 +23,6 @@ from chainrule.report.canvas import (
     say,
     set_few_ticks,
     set_ticks,
-    show_tick,
     text_width,
 )
 from chainrule.report.svg import COLOURS, FONT, drawing
@@ -56,16 +56,16 @@ class Axis:
         different = list(dict.fromkeys(values))
         numbers = [v for v in different if isinstance(v, int | float) and not isinstance(v, bool)]
         if len(numbers) < len(different):
-            return cls(name=name, is_log=False, names=tuple(map(_said, different)))
+            return cls(name=name, is_log=False, names=tuple(map(show_value, different)))
         least, most = min((v for v in numbers if v > 0), default=0.0), max(numbers)
         is_wide = least > 0 and most >= 4 * least
         if is_wide and min(numbers) <= 0 and len(numbers) <= MOST_NAMED:  # 0 has no place among factors
-            return cls(name=name, is_log=False, names=tuple(map(_said, sorted(numbers))))
+            return cls(name=name, is_log=False, names=tuple(map(show_value, sorted(numbers))))
         return cls(name=name, is_log=is_wide and min(numbers) > 0)
 
     def place(self, value: Any) -> float:
         """Return where a value lies."""
-        return float(self.names.index(_said(value))) if self.names else float(value)
+        return float(self.names.index(show_value(value))) if self.names else float(value)
 
 
 def draw_best_so_far(scores: Sequence[float | None], metric: str, *, larger_is_better: bool) -> Figure:
@@ -171,7 +171,7 @@ def draw_parallel(
             )
         ends = [
             *(_ends(Axis.of(name, values), values) for name, values in settings.items()),
-            (show_tick(float(f"{low:.3g}")), show_tick(float(f"{high:.3g}"))),
+            (_tick(low), _tick(high)),
         ]
         for x, (bottom, top) in zip(across, ends, strict=True):
             for y, text in ((298, bottom), (46, top)):
@@ -202,20 +202,6 @@ def draw_importance(shares: Mapping[str, float], together: float) -> Figure:
                 color=COLOURS["muted"],
             )
     return figure
-
-
-def _said(value: Any) -> str:
-    if value is None:
-        return "none"
-    if isinstance(value, tuple | list):
-        return ",".join(map(_said, value)) or "none"
-    return (
-        f"{value:.3g}"
-        if isinstance(value, float)
-        else str(value).lower()
-        if isinstance(value, bool)
-        else str(value)
-    )
 
 
 def _limits(scores: Sequence[float], *, larger_is_better: bool) -> tuple[float, float]:
@@ -284,7 +270,7 @@ def _tick_values(axes: Axes, values: Sequence[float]) -> None:
 
 
 def _tick(value: float) -> str:
-    return show_tick(float(f"{value:.3g}"))
+    return show_tick(rounded(value, 3))
 
 
 def _share(axis: Axis, values: Sequence[Any], value: Any) -> float:
@@ -302,4 +288,4 @@ def _ends(axis: Axis, values: Sequence[Any]) -> tuple[str, str]:
     if axis.names:
         return axis.names[0], axis.names[-1]
     places = [axis.place(value) for value in values]
-    return show_tick(float(f"{min(places):.3g}")), show_tick(float(f"{max(places):.3g}"))
+    return _tick(min(places)), _tick(max(places))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 
 from chainrule.core.errors import unknown_name
+from chainrule.core.units import rounded
 from chainrule.optim.penalties import is_coupled
 
 RATES = {
@@ -73,4 +74,4 @@ def suggest_decay(rule: str, penalty: str | None, *, decoupled: float, coupled: 
 
 
 def _rounded(value: float) -> float:
-    return float(f"{value:.2g}")
+    return rounded(value, 2)

@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from chainrule.core.units import rounded
 from chainrule.train.settings import Settings
 from chainrule.train.suggested_rates import RATES, suggest_decay, suggest_rate
 
@@ -102,7 +103,7 @@ def _steepest(model: str, question: Question) -> float:
 
 def _coupled_decay(question: Question, usual: dict[str, Any]) -> float:
     """Return the strength of an L2 penalty: as scikit-learn's C = 1 has it, or a share of the loss."""
-    return 0.2 if usual.get("decay_with_loss") else float(f"{min(0.01, 1 / question.rows):.2g}")
+    return 0.2 if usual.get("decay_with_loss") else rounded(min(0.01, 1 / question.rows), 2)
 
 
 def _is_table_of_classes(question: Question) -> bool:
@@ -124,7 +125,7 @@ def _mlp(question: Question) -> dict[str, Any]:
         return {**common, "weight_decay": 10.0, "decay_with_loss": True, "dropout": 0.0}
     return {
         **common,
-        "weight_decay": float(f"{min(3.0, 300 / question.rows):.2g}"),
+        "weight_decay": rounded(min(3.0, 300 / question.rows), 2),
         "dropout": 0.1 if _is_table_of_classes(question) else 0.3,
         "label_smoothing": 0.1,
     }

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 import torch
 
 from chainrule.core.text import visible
+from chainrule.core.units import show_step_seconds
 from chainrule.data.batches import Batch
 from chainrule.train.agreement import Agreement, Slope, agreement, slopes
 from chainrule.train.objective import Objective
@@ -59,7 +60,7 @@ class Trial:
         if not self.seconds:
             taken = f"; {self.agreement}" if self.agreement else ""
             return f"{name}: not timed, the run is too short for it{taken}"
-        return f"{name}: {_time(self.median)} an update over {len(self.seconds)} turns; {self.agreement}"
+        return f"{name}: {show_step_seconds(self.median)} an update over {len(self.seconds)} turns; {self.agreement}"
 
 
 def open_copy(trial: Trial, objective: Objective, make_step: MakeStep) -> None:
@@ -164,7 +165,3 @@ def fastest(trials: Sequence[Trial]) -> Trial:
 def usable(trials: Sequence[Trial]) -> list[Trial]:
     """Return the trials that were timed and have not failed."""
     return [trial for trial in trials if not trial.refused and trial.seconds]
-
-
-def _time(seconds: float) -> str:
-    return f"{seconds * 1e6:,.0f} µs" if seconds < 1e-3 else f"{seconds * 1e3:,.2f} ms"

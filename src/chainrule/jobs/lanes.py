@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
-import torch
 from torch import Tensor
 
 from chainrule.core.errors import SettingError, ShapeError, TrainingFailed
@@ -46,6 +44,15 @@ class Lane(Protocol):
     def state_of(self, number: int) -> dict[str, Tensor]:
         """Return the weights that a network keeps."""
 
+    def tensors(self) -> dict[str, Tensor]:
+        """Return all tensors of where the lane stands, for a copy of it in another process."""
+
+    def state(self) -> dict[str, Any]:
+        """Return all else of where it stands, as JSON has it."""
+
+    def restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+        """Take up where a copy of the lane stands."""
+
 
 class StackLane:
     """A stack as a lane."""
@@ -76,6 +83,15 @@ class StackLane:
     def state_of(self, number: int) -> dict[str, Tensor]:
         return self.stack.state_of(self.numbers.index(number))
 
+    def tensors(self) -> dict[str, Tensor]:
+        return self.stack.tensors()
+
+    def state(self) -> dict[str, Any]:
+        return self.stack.state()
+
+    def restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+        self.stack.restore(tensors, state)
+
 
 class AloneLane:
     """One network, trained as `fit` trains it; made when its turn comes."""
@@ -85,6 +101,7 @@ class AloneLane:
         self._make = make
         self._training: Training | None = None
         self._reports: Iterator[Report] | None = None
+        self._saved: tuple[dict[str, Tensor], dict[str, Any]] = {}, {}  # of a copy that was trained elsewhere
         self._failure: str | None = None
         self._has_left = False
 
@@ -93,6 +110,8 @@ class AloneLane:
         """The training itself."""
         if self._training is None:
             self._training = self._make()
+            if self._saved[0]:
+                self._training.restore(*self._saved)
         return self._training
 
     def train(self, epochs: int | None = None) -> Iterator[int]:
@@ -127,10 +146,10 @@ class AloneLane:
         return {self.numbers[0]: found}
 
     def history(self, number: int) -> list[Row]:
-        return [] if self._training is None else self.training.history
+        return self._saved[1].get("history", []) if self._training is None else self._training.history
 
     def best_epoch(self, number: int) -> int | None:
-        return None if self._training is None else self.training.best_epoch
+        return self._saved[1].get("best_epoch") if self._training is None else self._training.best_epoch
 
     def failure(self, number: int) -> str | None:
         return self._failure
@@ -139,13 +158,15 @@ class AloneLane:
         training = self.training
         return training.best or {n: t.clone() for n, t in training.step.objective.model.state_dict().items()}
 
+    def tensors(self) -> dict[str, Tensor]:
+        return {} if self._failure is not None else self.training.tensors()
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Compute on one thread inside the block: lanes stand side by side, not the parts of a product."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    def state(self) -> dict[str, Any]:
+        found = (
+            {"history": self.history(self.numbers[0])} if self._failure is not None else self.training.state()
+        )
+        return {"failure": self._failure, "training": found}
+
+    def restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+        self._failure, self._saved = state["failure"], (tensors, state["training"])
+        self._training, self._reports = None, None

@@ -10,8 +10,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Collection, Generator, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from queue import SimpleQueue
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,8 @@ from torch import Tensor, nn
 
 from chainrule.jobs.entries import ALONE, DENSE, Entry, key_of, possible_ways
 from chainrule.jobs.entry_trainings import EntryTrainings
-from chainrule.jobs.lanes import AloneLane, Lane, StackLane, one_thread
+from chainrule.jobs.lanes import AloneLane, Lane, StackLane
+from chainrule.jobs.side_by_side import one_thread, train_lanes
 from chainrule.jobs.workshop import make_model
 from chainrule.train.course import Row
 from chainrule.train.loop import judge
@@ -71,34 +71,14 @@ class PopulationRun:
     def train(self, epochs: int | None = None) -> Generator[int, None, None]:
         """Train for so many epochs each, or to the end, and report epochs made (of one network each) as they come.
 
-        Closing the iterator stops every lane at its next epoch.
+        Closing the iterator stops every lane.
         """
-        told: SimpleQueue[int] = SimpleQueue()
-        asked_to_stop = False
         self.ready = set()
-
-        def run(lane: Lane) -> None:
-            with one_thread():
-                for made in lane.train(epochs):
-                    told.put(made)
-                    if asked_to_stop:
-                        return
-
-        with ThreadPoolExecutor(self.cores) as pool:
-            lanes: dict[Future[None], Lane] = {pool.submit(run, lane): lane for lane in self.lanes}
-            waiting = set(lanes)
-            try:
-                while waiting:
-                    done, waiting = wait(waiting, timeout=0.05, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        future.result()
-                        self.ready |= set(lanes[future].numbers)
-                    while not told.empty():
-                        yield told.get()
-            finally:
-                asked_to_stop = True
-                for future in waiting:
-                    future.cancel()
+        with closing(train_lanes(self.lanes, epochs, self.cores)) as reports:
+            for report in reports:
+                if report.ready is not None:
+                    self.ready |= set(report.ready.numbers)
+                yield report.made
 
     def leave(self, numbers: Sequence[int]) -> None:
         """Take networks out: they train no further, and what they have learned stays."""

@@ -24,18 +24,17 @@ FORMAT = "chainrule-checkpoint-1"
 
 def save_checkpoint(path: Path, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
     """Write tensors and state atomically. Raises: StorageError; the earlier checkpoint is then whole."""
-    # safetensors wants every tensor to own its memory, in order; tied weights are written twice and stay tied.
-    owned = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
-    seen: set[int] = set()
-    for name, tensor in owned.items():
-        place = tensor.untyped_storage().data_ptr()
-        if place in seen or tensor.untyped_storage().nbytes() != tensor.nbytes:
-            owned[name] = tensor.clone()
-        seen.add(place)
+    owned = _owned(tensors)
     sums = {name: _checksum(t) for name, t in owned.items()}
     header = {"format": FORMAT, "state": json.dumps(state, allow_nan=False), "crc32": json.dumps(sums)}
     header["seal"] = _seal(header)
     write_atomic(path, save(owned, header))
+
+
+def packed(tensors: dict[str, Tensor]) -> bytes:
+    """Return tensors as bytes, for another process: `safetensors.torch.load` reads them."""
+    made: bytes = save(_owned(tensors))
+    return made
 
 
 def load_checkpoint(path: Path, *prefixes: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -71,6 +70,18 @@ def load_checkpoint(path: Path, *prefixes: str) -> tuple[dict[str, Tensor], dict
         if _checksum(tensor) != sums.get(name):
             raise RunError(f"{path} is damaged: the content of {name} is not what was written")
     return tensors, state
+
+
+def _owned(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors that each own their memory, in order, as safetensors wants; tied weights are written twice and stay tied."""
+    owned = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+    seen: set[int] = set()
+    for name, tensor in owned.items():
+        place = tensor.untyped_storage().data_ptr()
+        if place in seen or tensor.untyped_storage().nbytes() != tensor.nbytes:
+            owned[name] = tensor.clone()
+        seen.add(place)
+    return owned
 
 
 def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -83,11 +83,21 @@ class Course:
         self.best_cost, self.best_epoch = cost, epoch
         return True
 
+    def state(self) -> dict[str, Any]:
+        """Return where it stands, as JSON has it."""
+        return {
+            "history": self.history,
+            "best_epoch": self.best_epoch,
+            "best_cost": list(self.best_cost) if self.best_epoch else None,
+            "failure": self.failure,
+        }
+
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take up what `state` of a saved run says."""
         self.history = state["history"]
         self.best_epoch = state["best_epoch"]
         self.best_cost = NOTHING_YET if state["best_cost"] is None else tuple(state["best_cost"])
+        self.failure = state.get("failure")
 
     def _cost(self, measured: Row) -> tuple[float, float]:
         """Return what the best epoch has least of: the validation loss, or the metric and among equals the loss.

@@ -18,6 +18,7 @@ from chainrule.optim.members import PerMember
 from chainrule.optim.penalties import Penalty, penalty_of
 from chainrule.optim.rules import Rule, optimizer
 from chainrule.optim.schedules import Schedule
+from chainrule.train.checkpoint import part, under
 from chainrule.train.course import Course
 from chainrule.train.loop import watch
 from chainrule.train.member import Member
@@ -128,6 +129,43 @@ class StackTraining:
         if number in self._best:
             return self._best[number]
         return self._last[number] if number in self._last else self._state_of(number)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return every tensor that the rest of the training, and what is asked of it then, depend on."""
+        found = {
+            **under("stack/", self.step.population.stack.state_dict()),
+            **under("optimizer/", self.step.optimizer.tensors()),
+        }
+        if self.step.running_losses is not None:
+            found["running_losses"] = self.step.running_losses
+        for name, kept in (("best", self._best), ("last", self._last)):
+            for number, weights in kept.items():
+                found |= under(f"{name}/{number}/", weights)
+        return found
+
+    def state(self) -> dict[str, Any]:
+        """Return the position and every member's course, as JSON has them."""
+        courses = [course.state() for course in self.courses]
+        return {"epoch": self.epoch, "numbers": self._numbers, "courses": courses}
+
+    def restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+        """Take up where another training of the same members stands."""
+        for course, one in zip(self.courses, state["courses"], strict=True):
+            course.restore(one)
+        self.epoch = state["epoch"]
+        for name, kept in (("best", self._best), ("last", self._last)):
+            kept.clear()
+            of_all = part(tensors, f"{name}/")
+            for number in sorted({int(key.split("/")[0]) for key in of_all}):
+                kept[number] = part(of_all, f"{number}/")
+        stay = state["numbers"]
+        if stay and stay != self._numbers:
+            self._compact(stay)
+        self._numbers = stay
+        if stay:
+            self.step.population.stack.load_state_dict(part(tensors, "stack/"))
+            self.step.optimizer.load_(part(tensors, "optimizer/"))
+            self.step.running_losses = tensors.get("running_losses")
 
     def outputs(self, rows: Tensor) -> dict[int, Tensor]:
         """Return what every member that stands in the stack answers to rows, by its latest weights. Shapes: rows (n,)."""

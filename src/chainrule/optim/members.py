@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
 PerMember = float | Tensor  # a number, or one per member of a stack: shape (members,)
@@ -13,6 +15,13 @@ def beside(value: PerMember, parameter: Tensor) -> PerMember:
     Shapes: (members,) -> (members, 1, …)
     """
     return spread(value, parameter) if isinstance(value, Tensor) else value
+
+
+def beside_each(values: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
+    """Return one value per member as it stands `beside` each of some parameters; those with as many axes share a tensor."""
+    of_axes = {p.dim(): p for p in parameters}
+    made = {axes: spread(values, p) for axes, p in of_axes.items()}
+    return [made[p.dim()] for p in parameters]
 
 
 def spread(values: Tensor, parameter: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from chainrule.data.batches import Batch, Batches
+from chainrule.data.batches import PIECE_BYTES, Batch, Batches
 from chainrule.nn.noise import Noise
 from chainrule.optim.members import PerMember
 from chainrule.optim.penalties import Penalty, penalty_of
@@ -107,9 +107,9 @@ class StackTraining:
 
     def trial(self) -> Iterator[int]:
         """Make the updates of the first epoch, one by one, and report each: to see how long they take."""
-        schedules = [member.schedule for member in self.members]
+        factors = _factors([member.schedule for member in self.members], range(self.steps_per_epoch))
         for place, batch in enumerate(self._batches()):
-            self.step.prepare(place, _factors(schedules, place))
+            self.step.prepare(place, factors[place])
             self.step(*batch)
             yield place
 
@@ -212,10 +212,11 @@ class StackTraining:
     def _train_epoch(self) -> None:
         self._began = time.perf_counter()
         schedules = [self._schedule(number) for number in self._numbers]
+        first = self.epoch * self.steps_per_epoch
+        factors = _factors(schedules, range(first, first + self.steps_per_epoch))
         losses, rows = [], []
         for place, batch in enumerate(self._batches()):
-            number = self.epoch * self.steps_per_epoch + place
-            self.step.prepare(number, _factors(schedules, number))
+            self.step.prepare(first + place, factors[place])
             losses.append(self.step(*batch))
             rows.append(batch[0].shape[-2])
         self._end_epoch(torch.stack(losses, 1), rows)
@@ -240,13 +241,15 @@ class StackTraining:
                 if key not in drawn:
                     drawn[key] = stream.order(self.epoch)
             order = torch.stack([drawn[_key(self.members[number])] for number in self._numbers])
-        for start in range(0, order.shape[1], self.batch_size):
-            rows = order[:, start : start + self.batch_size]
-            picked = tuple(t.index_select(0, rows.flatten()).view(*rows.shape, *t.shape[1:]) for t in (self.inputs, self.targets))  # fmt: skip
-            batch = tuple(t[0] for t in picked) if self._is_shared else picked
+        of_row = self.inputs[0].nbytes * len(order)
+        many = max(1, PIECE_BYTES // (of_row * self.batch_size)) * self.batch_size
+        for piece in torch.split(order, many, 1):
+            picked = tuple(t.index_select(0, piece.flatten()).view(*piece.shape, *t.shape[1:]) for t in (self.inputs, self.targets))  # fmt: skip
             if self._weights is not None:
-                batch = (*batch, self._weights.gather(1, rows.expand(len(self._weights), -1)))
-            yield batch
+                picked = (*picked, self._weights.gather(1, piece.expand(len(self._weights), -1)))
+            for batch in zip(*(torch.split(t, self.batch_size, 1) for t in picked), strict=True):
+                shared = [t[0] for t in batch[:2]] if self._is_shared else batch[:2]
+                yield (*shared, *batch[2:])
 
     def _end_epoch(self, losses: Tensor, rows: list[int]) -> None:
         """Take up the epoch for every member that is not over. Shapes: losses (members, updates)."""
@@ -355,10 +358,8 @@ def _key(member: Member) -> tuple[int, int, bool]:
     return id(member.rows), member.seed, member.shuffle
 
 
-def _factors(schedules: Sequence[Schedule], number: int) -> Tensor:
-    """Return the factor on the rate of every member at an update."""
-    known: dict[int, float] = {}
-    for schedule in schedules:
-        if id(schedule) not in known:
-            known[id(schedule)] = schedule(number)
-    return torch.tensor([known[id(schedule)] for schedule in schedules], dtype=torch.float64)
+def _factors(schedules: Sequence[Schedule], updates: range) -> Tensor:
+    """Return the factor on the rate of every member at some updates. Shapes: -> (updates, members)."""
+    of_each = {id(schedule): schedule for schedule in schedules}
+    known = {key: [schedule(number) for number in updates] for key, schedule in of_each.items()}
+    return torch.tensor([known[id(schedule)] for schedule in schedules], dtype=torch.float64).T.contiguous()

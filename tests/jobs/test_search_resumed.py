@@ -57,7 +57,7 @@ def search(request: SearchRequest) -> None:
         pass
 
 
-@pytest.mark.parametrize(("method", "space"), zip(["halving", "random"], SPACES, strict=True))
+@pytest.mark.parametrize(("method", "space"), list(zip(["halving", "random"], SPACES, strict=True)))
 def test_a_search_goes_on_after_any_write(
     tmp_path: Path, writes: list[tuple[str, list[Any]]], method: str, space: str
 ) -> None:

@@ -123,6 +123,20 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+_locked: set[int] = set()  # descriptors of the locks that this process holds
+
+
+def _leave_locks() -> None:
+    """Let go of what a copy of a process inherits: a lock lasts as long as anybody has its file open."""
+    for descriptor in _locked:
+        os.close(descriptor)
+    _locked.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_locks)
+
+
 @contextlib.contextmanager
 def lock(path: Path, what: str) -> Iterator[None]:
     """Hold an exclusive lock on a file while the block runs.
@@ -140,10 +154,12 @@ def lock(path: Path, what: str) -> Iterator[None]:
             raise LockedError(
                 f"{what} is being written by another process (process {holder}); wait for it, or stop it"
             )
+        _locked.add(descriptor)
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode())
         yield
     finally:
+        _locked.discard(descriptor)
         os.close(descriptor)
 
 

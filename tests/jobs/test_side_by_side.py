@@ -1,0 +1,121 @@
+"""Lanes side by side: what comes back from processes is what training here gives, and what fails is said."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from chainrule.core.errors import SettingError
+from chainrule.jobs import side_by_side
+from chainrule.jobs.side_by_side import can_copy, train_lanes
+
+needs_copies = pytest.mark.skipif(not can_copy(), reason="a process cannot be copied on this system")
+
+
+class Counting:
+    """A lane that adds its number in every epoch, and may fail at one."""
+
+    def __init__(self, number: int, failure: Exception | int | None = None) -> None:
+        self.numbers = [number]
+        self.total = torch.zeros(3)
+        self.processes: list[int] = []
+        self.breaks_by = failure
+
+    def train(self, epochs: int | None = None) -> Iterator[int]:
+        for _ in range(epochs or 5):
+            if isinstance(self.breaks_by, Exception):
+                raise self.breaks_by
+            if self.breaks_by is not None:
+                os.kill(os.getpid(), self.breaks_by)
+            self.total += self.numbers[0]
+            self.processes.append(os.getpid())
+            yield 1
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {"total": self.total}
+
+    def state(self) -> dict[str, Any]:
+        return {"processes": self.processes}
+
+    def restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+        self.total = tensors["total"].clone()
+        self.processes = state["processes"]
+
+    def leave(self, numbers: Sequence[int]) -> None: ...
+    def outputs(self, rows: Tensor, among: Sequence[int]) -> dict[int, Tensor]:
+        return {}
+
+    def history(self, number: int) -> list[dict[str, float]]:
+        return []
+
+    def best_epoch(self, number: int) -> int | None:
+        return None
+
+    def failure(self, number: int) -> str | None:
+        return None
+
+    def state_of(self, number: int) -> dict[str, Tensor]:
+        return {}
+
+
+def lanes(*failures: Exception | int | None) -> list[Any]:
+    return [Counting(number, failure) for number, failure in enumerate(failures)]
+
+
+@pytest.mark.parametrize("way", ["one", "threads", "processes"])
+def test_every_lane_is_trained_and_reported_once(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if way == "processes" and not can_copy():
+        pytest.skip("a process cannot be copied on this system")
+    monkeypatch.setattr(side_by_side, "can_copy", lambda: way == "processes")
+    given = lanes(*[None] * 5)
+    threads = torch.get_num_threads()
+    for _ in range(2):  # the second time goes on from where the first ended
+        reports = list(train_lanes(given, 3, 1 if way == "one" else 2))
+        assert sum(report.made for report in reports) == 15
+        assert [id(lane) for lane in given] == sorted(
+            (id(report.ready) for report in reports if report.ready is not None),
+            key=[id(x) for x in given].index,
+        )
+    for number, lane in enumerate(given):
+        assert lane.total.tolist() == [6.0 * number] * 3
+        assert len(lane.processes) == 6
+        assert (os.getpid() in lane.processes) == (way != "processes")
+    assert torch.get_num_threads() == threads
+
+
+@needs_copies
+def test_an_error_in_a_process_is_raised_here() -> None:
+    with pytest.raises(SettingError, match="the rate is 3 too high"):
+        list(train_lanes(lanes(None, SettingError("the rate is 3 too high")), None, 2))
+    with pytest.raises(MemoryError, match="no more"):
+        list(train_lanes(lanes(MemoryError("no more"), None), None, 2))
+    with pytest.raises(RuntimeError, match=r"(?s)IndexError: row 7.*test_side_by_side\.py"):
+        list(train_lanes(lanes(IndexError("row 7"), None), None, 2))
+
+
+@needs_copies
+def test_a_process_that_is_ended_from_outside_is_said() -> None:
+    with pytest.raises(MemoryError, match=r"trained 1 networks was ended from outside \(signal 9\)"):
+        list(train_lanes(lanes(None, int(signal.SIGKILL)), None, 2))
+
+
+@needs_copies
+def test_closing_ends_the_processes() -> None:
+    given = lanes(None, None)
+    reports = train_lanes(given, 10**9, 2)
+    assert next(reports).made == 1
+    children = _children()
+    assert len(children) == 2
+    reports.close()
+    assert not _children() & children
+
+
+def _children() -> set[int]:
+    return {int(one) for one in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()}

@@ -50,7 +50,7 @@ fuzz: $(VENV)/.developing
 	$(BIN)/python -m fuzz.run $(addprefix --format ,$(FORMAT)) --seconds $(SECONDS) --jobs 2
 
 kills: $(VENV)/.developing
-	$(BIN)/python scripts/kills.py
+	$(BIN)/python -m scripts.kills
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .rows build src/*.egg-info

@@ -1,6 +1,7 @@
 """Kill a training run with SIGKILL at moments spread over its wall time, resume it, and compare the bits.
 
-Command:  python scripts/kills.py [--kills 30] [--data iris] [--model mlp] [--plan auto]
+Command:  python -m scripts.kills [--kills 30] [--data iris] [--model mlp] [--plan auto] [--record]
+          python -m scripts.kills --kills 20 --members 12 --ensemble bagging --settings hidden=64
 The network is large for its data, so that most of the time goes into checkpoints, which are written after every
 update. Every run starts afresh, is killed once (every fifth one twice) and is resumed to its end. Its weights, optimizer
 state, losses and history must equal those of the undisturbed run bit for bit; times do not count. Every third kill
@@ -12,6 +13,7 @@ Expected: every run equal; at least 5 kills inside a write
 from __future__ import annotations
 
 import argparse
+import json
 import signal
 import subprocess
 import sys
@@ -19,9 +21,11 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from benchmarks.harness import record
 from chainrule.train.checkpoint import load_checkpoint
 
 FIT = [sys.executable, "-m", "chainrule", "fit"]
@@ -37,11 +41,14 @@ class Work:
     checkpoint_seconds: float
     folder: Path
     plan: str = "auto"
+    ensemble: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
 
     def start(self, name: str) -> subprocess.Popen[bytes]:
         command = [
-            *FIT, self.data, "--model", self.model, "--epochs", str(self.epochs), "--patience", str(self.epochs), "--plan", self.plan,
-            "--set", "hidden=1024,256", "--runs", str(self.folder), "--name", name, "--checkpoint-seconds", str(self.checkpoint_seconds), "--quiet",
+            *FIT, self.data, "--model", self.model, "--epochs", str(self.epochs), "--plan", self.plan,
+            *(self.ensemble or ("--patience", str(self.epochs))),
+            *(word for setting in self.settings for word in ("--set", setting)), "--runs", str(self.folder), "--name", name, "--checkpoint-seconds", str(self.checkpoint_seconds), "--quiet",
         ]  # fmt: skip
         return subprocess.Popen(command)
 
@@ -75,8 +82,10 @@ def differences(one: Path, other: Path) -> list[str]:
         n for n in sorted(a.keys() | b.keys()) if n not in a or n not in b or not torch.equal(a[n], b[n])
     ]
     for state in (state_a, state_b):
-        for row in state["history"]:
+        of_members = [member["history"] for member in (state.get("members") or {}).values()]
+        for row in (row for history in (state["history"], *of_members) for row in history):
             row.pop("seconds")
+    found += ["plan"] if plan_of(one) != plan_of(other) else []
     return found + [k for k in sorted(state_a.keys() | state_b.keys()) if state_a.get(k) != state_b.get(k)]
 
 
@@ -88,16 +97,33 @@ def main() -> int:
     parser.add_argument("--plan", default="auto")
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--checkpoint-seconds", type=float, default=0.0)
+    parser.add_argument("--members")
+    parser.add_argument("--ensemble", default="deep")
+    parser.add_argument("--settings", nargs="*", default=["hidden=1024,256"])
+    parser.add_argument("--record", action="store_true", help="append to benchmarks/records/kills.jsonl")
     options = parser.parse_args()
+    ensemble = ("--members", options.members, "--ensemble", options.ensemble) if options.members else ()
     with tempfile.TemporaryDirectory() as name:
         work = Work(
-            options.data, options.model, options.epochs, options.checkpoint_seconds, Path(name), options.plan
-        )
-        return run(work, options.kills)
+            options.data, options.model, options.epochs, options.checkpoint_seconds, Path(name), options.plan, ensemble,
+            tuple(options.settings),
+        )  # fmt: skip
+        found = run(work, options.kills)
+    if options.record:
+        asked = {name: getattr(options, name) for name in ("data", "model", "epochs", "members", "settings")}
+        record("kills", {**asked, "ensemble": options.ensemble if options.members else None, **found})
+    wanted = 0 if options.members else min(5, options.kills)
+    return int(found["equal"] < found["kills"] or found["inside a write"] < wanted)
 
 
-def run(work: Work, kills: int) -> int:
-    """Do all kills and print what came of each."""
+def plan_of(run: Path) -> dict[str, Any]:
+    """Return the plan that stands in a recipe."""
+    plan: dict[str, Any] = json.loads((run / "recipe.json").read_text())["plan"]
+    return plan
+
+
+def run(work: Work, kills: int) -> dict[str, Any]:
+    """Do all kills, print what came of each, and return how many there were and what plan the runs had."""
     assert (
         work.start("warm-up").wait() == 0
     )  # what is read for the first time takes longer, and would stretch the moments
@@ -132,7 +158,8 @@ def run(work: Work, kills: int) -> int:
             flush=True,
         )
     print(f"{kills} kills, {inside} inside a write, {kills - unequal} equal bit for bit")
-    return int(unequal > 0 or inside < min(5, kills))
+    plan = plan_of(work.folder / "undisturbed")
+    return {"kills": kills, "inside a write": inside, "equal": kills - unequal, "plan": plan}
 
 
 if __name__ == "__main__":

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from chainrule.jobs import tune
+from chainrule.jobs.folder import RunFolder
 from chainrule.jobs.request import Request
+from chainrule.jobs.search_folder import SearchFolder
 from chainrule.jobs.search_store import SearchStore
 from chainrule.jobs.tune import SearchRequest, run_tune
 from chainrule.train.settings import Settings
@@ -57,7 +59,7 @@ def search(request: SearchRequest) -> None:
         pass
 
 
-@pytest.mark.parametrize(("method", "space"), list(zip(["halving", "random"], SPACES, strict=True)))
+@pytest.mark.parametrize(("method", "space"), [*zip(["halving", "random"], SPACES, strict=True)])
 def test_a_search_goes_on_after_any_write(
     tmp_path: Path, writes: list[tuple[str, list[Any]]], method: str, space: str
 ) -> None:
@@ -80,7 +82,7 @@ def test_a_search_goes_on_after_any_write(
         folder = tmp_path / f"cut-{cut}" / "search"
         folder.mkdir(parents=True)
         (folder / "search.json").write_bytes((whole / "search.json").read_bytes())
-        with closing(SearchStore(folder / "search.sqlite")) as store:
+        with closing(SearchFolder(RunFolder(folder.parent)).open_store()) as store:
             for name, rows in made[:cut]:
                 for row in rows if name == "add_trials" else []:
                     row.networks.clear()

@@ -19,9 +19,10 @@ import chainrule as cr
 from chainrule.core.errors import LockedError, RunError, SettingError
 from chainrule.jobs import search as search_module
 from chainrule.jobs.events import Event, SearchFinished, TrialEnded
+from chainrule.jobs.folder import RunFolder
 from chainrule.jobs.population import PopulationRun
 from chainrule.jobs.request import Request
-from chainrule.jobs.search_store import SearchStore
+from chainrule.jobs.search_folder import SearchFolder
 from chainrule.jobs.tune import SearchRequest, Tuned, run_tune
 from chainrule.train.settings import Settings
 
@@ -212,9 +213,7 @@ def test_a_search_that_is_killed_goes_on(tmp_path: Path, method: str) -> None:
     process.wait()
     process.stdout.close()
     assert process.returncode == -signal.SIGKILL
-    store = SearchStore(tmp_path / "killed" / "search" / "search.sqlite")
-    kept = sum(len(trial.networks) for trial in store.trials(3))
-    store.close()
+    kept = sum(len(trial.networks) for trial in SearchFolder(RunFolder(tmp_path / "killed")).trials())
     assert kept >= 5
     with pytest.raises(
         RunError, match="is a search that has not come to its end; go on with: chainrule tune --resume"
@@ -256,11 +255,26 @@ def test_a_locked_store_is_said(tmp_path: Path) -> None:
 def test_damage_is_said(tmp_path: Path) -> None:
     found = tune(runs=tmp_path)
     folder = found.run.path / "search"
-    asked = json.loads((folder / "search.json").read_text())
+    whole = (folder / "search.json").read_bytes()
+    asked = json.loads(whole)
     (folder / "search.json").write_text(json.dumps({**asked, "format": 99}))
     with pytest.raises(RunError, match=r"search\.json has format 99"):
         cr.tune(resume=found.run.path, quiet=True)
-    (folder / "search.json").write_text(json.dumps(asked))
+    for change, said in (
+        ({"method": "guess"}, "there is no method 'guess'"),
+        ({"trials": -1}, "-1 trials of 3 folds"),
+        ({"budget_seconds": -2.0}, "budget_seconds should be above 0"),
+        ({"folds": 4}, r"search\.sqlite holds the trials of another search than the one that search\.json"),
+    ):
+        (folder / "search.json").write_text(json.dumps({**asked, **change}))
+        with pytest.raises(RunError, match=said):
+            cr.tune(resume=found.run.path, quiet=True)
+    (folder / "search.json").write_bytes(whole)
+    with sqlite3.connect(folder / "search.sqlite") as store:
+        store.execute("UPDATE trials SET settings = replace(settings, '0.003', '0.5')")
+    store.close()
+    with pytest.raises(RunError, match=r"trial 2 tried .*0\.5.*, which is not in the space of the search"):
+        cr.tune(resume=found.run.path, quiet=True)
     (folder / "search.sqlite").write_bytes(b"not a database" * 100)
     with pytest.raises(RunError, match=r"search\.sqlite is damaged"):
         cr.tune(resume=found.run.path, quiet=True)

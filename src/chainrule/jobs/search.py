@@ -9,7 +9,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Protocol
 
-from chainrule.core.errors import SettingError
+from chainrule.core.errors import RunError, SettingError
+from chainrule.core.text import visible
 from chainrule.core.units import show_seconds
 from chainrule.jobs.cluster import Cluster
 from chainrule.jobs.cluster_run import ClusterRun
@@ -84,11 +85,21 @@ class Search:
         self.metric = metric
         self.store = store
         self.trials = store.trials(candidates.folds)
+        self._check_known()
         self._recipes: dict[int, Recipe] = {}
         self._began = time.perf_counter()
         self._made = 0
         self._told_at = 0.0
         self._leader: Trial | None = next(iter(self.ranking), None)
+
+    def _check_known(self) -> None:
+        """See that trials that were kept are of this space. Raises: RunError"""
+        for trial in self.trials:
+            if not self.way.space.holds(trial.values):
+                raise RunError(
+                    f"{visible(self.store.path)} is damaged: trial {trial.number} tried "
+                    f"{visible(repr(trial.values), 100)}, which is not in the space of the search"
+                )
 
     @property
     def ranking(self) -> list[Trial]:
@@ -295,6 +306,8 @@ class Search:
                     "its outputs are not finite" if row is None else f"its {self.metric.name} is not defined"
                 )
             loss = None if row is None or failure else row["loss"]
+            if loss is not None and not math.isfinite(loss):
+                failure, loss = f"its loss is {loss}", None
             found.append(
                 Network(
                     trial=number, fold=fold, epochs=epochs, rung=rung, score=None if failure else score, loss=loss,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import math
+import zlib
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,13 +18,14 @@ from chainrule.core.typed_json import typed
 from chainrule.jobs.folder import SEARCH, RunFolder, find, read_json
 from chainrule.jobs.search_store import SearchStore
 from chainrule.jobs.search_trials import Trial
+from chainrule.train.proposals import METHODS, MOST_TRIALS
 from chainrule.train.recipe import Recipe
 from chainrule.train.settings import Settings
 
 if TYPE_CHECKING:
     from chainrule.jobs.search import Search
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,9 +69,14 @@ class SearchFolder:
         make_folder(self.path)
         write_json(self.asked, asked.to_json())
 
+    def open_store(self) -> SearchStore:
+        """Open the file of trials, which is that of this very search.json. Raises: as `SearchStore`"""
+        seal = zlib.crc32(self.asked.read_bytes()) & 0x7FFFFFFF
+        return SearchStore(self.store, seal)
+
     def trials(self) -> list[Trial]:
         """Return the trials that were kept."""
-        with closing(SearchStore(self.store)) as store:
+        with closing(self.open_store()) as store:
             return store.trials(read_asked(self).folds)
 
     def write_trials(self, made: Search) -> None:
@@ -139,6 +147,14 @@ class _Rest:
     folds: int
     budget_seconds: float | None
     is_deterministic: bool
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise ValueError(f"there is no method {visible(self.method, 40)!r}")
+        if not (1 <= self.trials <= MOST_TRIALS and self.folds >= 1):
+            raise ValueError(f"{self.trials} trials of {self.folds} folds")
+        if self.budget_seconds is not None and not 0 < self.budget_seconds < math.inf:
+            raise ValueError(f"budget_seconds should be above 0; got {self.budget_seconds}")
 
 
 def _cell(value: Any) -> str:

@@ -1,41 +1,83 @@
-"""What a search keeps in its run folder: what was asked, and in SQLite every trial and network as it comes."""
+"""What a search keeps in its run folder as it comes: every trial and network, in SQLite.
+
+The file may have come from anybody. SQLite does what a schema says (views that never end, triggers), so that a file with
+any other than the two tables is refused before it is asked for a row; and a rollback journal may name any file to delete,
+so that none is opened beside one: the file is made whole, in the mode that has no such journal.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import math
 import sqlite3
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any
 
 from chainrule.core.errors import ChainruleError, LockedError, RunError, StorageError
+from chainrule.core.files import write_atomic
 from chainrule.core.text import visible
 from chainrule.core.typed_json import typed
 from chainrule.jobs.search_trials import Network, Trial
 
 WAIT_SECONDS = 2.0  # for another process that writes
+MOST_BYTES = 1_000_000  # of a row: the values of a trial take some hundred
 _TABLES = """
-CREATE TABLE IF NOT EXISTS trials (number INTEGER PRIMARY KEY, settings TEXT NOT NULL, refused TEXT);
-CREATE TABLE IF NOT EXISTS networks (
+CREATE TABLE trials (number INTEGER PRIMARY KEY, settings TEXT NOT NULL, refused TEXT);
+CREATE TABLE networks (
     trial INTEGER NOT NULL, fold INTEGER NOT NULL, epochs INTEGER NOT NULL, rung INTEGER NOT NULL,
     score REAL, loss REAL, failure TEXT, PRIMARY KEY (trial, fold, rung)
 );
 """
+_SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY name"
 _KINDS = (int, int, int, int, float | None, float | None, str | None)
 
 
 class SearchStore:
     """Trials on disk. Every method is one transaction: what it has written is there after a crash at any later moment."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, seal: int = 0) -> None:
+        """Open the file of a search, or make it. `seal` says which search it is; a file with another is refused.
+
+        Raises: RunError for a file that is no store, damaged, or another search's; LockedError, StorageError
+        """
         self.path = path
+        journal = path.with_name(f"{path.name}-journal")
+        if journal.exists():
+            raise RunError(
+                f"{visible(journal)} stands beside the store of a search, and no search writes such a file; move it away"
+            )
+        if not path.exists():
+            write_atomic(path, _empty(seal))
         with self._told():
             self._connection = sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None)
-            self._connection.execute("PRAGMA journal_mode=WAL")
-            self._connection.execute("PRAGMA synchronous=NORMAL")
-            self._connection.executescript(_TABLES)
+        try:
+            with self._told():
+                self._connection.text_factory = bytes.decode  # raises ValueError where it is no text
+                self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MOST_BYTES)
+                self._check(seal)
+                self._connection.execute("PRAGMA journal_mode=WAL")
+                self._connection.execute("PRAGMA synchronous=NORMAL")
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _check(self, seal: int) -> None:
+        """See that the file holds the tables of this search and nothing else. Raises: RunError"""
+        with closing(sqlite3.connect(":memory:")) as wanted:
+            wanted.executescript(_TABLES)
+            if self._connection.execute(_SCHEMA).fetchall() != wanted.execute(_SCHEMA).fetchall():
+                raise RunError(
+                    f"{visible(self.path)} does not hold the tables of a search; without the file the search begins anew"
+                )
+        if self._connection.execute("PRAGMA user_version").fetchone()[0] != seal:
+            raise RunError(
+                f"{visible(self.path)} holds the trials of another search than the one that search.json beside it asks for: "
+                "one of the two was changed or replaced; put the old one back, or begin a new search"
+            )
 
     def close(self) -> None:
         """Close the file."""
@@ -55,41 +97,25 @@ class SearchStore:
     def trials(self, folds: int) -> list[Trial]:
         """Return the trials so far, in their order. Raises: RunError for a file that holds something else"""
         with self._told():
-            kept = self._connection.execute(
-                "SELECT number, settings, refused FROM trials ORDER BY number"
-            ).fetchall()
-            of_networks = self._connection.execute(
-                "SELECT * FROM networks ORDER BY trial, fold, rung"
-            ).fetchall()
-        try:
-            trials = [
-                Trial(
-                    number=typed(int, number),
-                    values=_values(json.loads(settings)),
-                    folds=folds,
-                    refused=typed(str | None, refused),
-                )
-                for number, settings, refused in kept
-            ]
-            if [one.number for one in trials] != list(range(len(trials))):
-                raise ValueError("a trial is missing")
-            for row in of_networks:
-                found = zip(fields(Network), _KINDS, row, strict=True)
-                network = Network(**{item.name: typed(kind, value, item.name) for item, kind, value in found})
-                if not 0 <= network.fold < folds:
-                    raise ValueError(f"fold {network.fold} of {folds}")
-                trials[network.trial].add(network)
-        except (ValueError, TypeError, LookupError, RecursionError) as error:
-            raise RunError(f"{visible(self.path)} is damaged: {visible(error)}") from error
+            kept = self._connection.execute("SELECT number, settings, refused FROM trials ORDER BY number")
+            try:
+                trials = [_trial(place, row, folds) for place, row in enumerate(kept)]
+                for row in self._connection.execute("SELECT * FROM networks ORDER BY trial, fold, rung"):
+                    network = _network(row)
+                    if not (0 <= network.trial < len(trials) and 0 <= network.fold < folds):
+                        raise ValueError(
+                            f"fold {network.fold + 1} of {folds} of trial {network.trial} of {len(trials)}"
+                        )
+                    trials[network.trial].add(network)
+            except (ValueError, TypeError, RecursionError) as error:
+                raise RunError(f"{visible(self.path)} is damaged: {visible(error)}") from error
         return trials
 
     def of_rung(self, rung: int) -> dict[tuple[int, int], Network]:
         """Return what networks showed at a rung, by trial and fold."""
         with self._told():
             rows = self._connection.execute("SELECT * FROM networks WHERE rung = ?", (rung,)).fetchall()
-        names = [item.name for item in fields(Network)]
-        found = [Network(**dict(zip(names, row, strict=True))) for row in rows]
-        return {(one.trial, one.fold): one for one in found}
+        return {(one.trial, one.fold): one for one in map(_network, rows)}
 
     def _write(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
         if not rows:
@@ -120,6 +146,39 @@ class SearchStore:
                 "reads the file), then go on with --resume"
             )
         return StorageError(f"{visible(self.path)} cannot be written: {visible(error)}")
+
+
+def _empty(seal: int) -> bytes:
+    """Return the content of a store without trials."""
+    with closing(sqlite3.connect(":memory:")) as made:
+        made.executescript(f"{_TABLES} PRAGMA user_version = {seal};")
+        content = bytearray(made.serialize())
+    content[18:20] = (
+        b"\2\2"  # write-ahead logging (sqlite.org/fileformat.html, 1.3.3): SQLite would switch by a journal
+    )
+    return bytes(content)
+
+
+def _trial(place: int, row: tuple[Any, ...], folds: int) -> Trial:
+    """Return a trial as it was kept. Raises: ValueError"""
+    number, settings, refused = row
+    if number != place:
+        raise ValueError(f"trial {place} is missing")
+    return Trial(
+        number=number, values=_values(json.loads(settings)), folds=folds, refused=typed(str | None, refused)
+    )
+
+
+def _network(row: tuple[Any, ...]) -> Network:
+    """Return a network as it was kept. Raises: ValueError"""
+    found = zip(fields(Network), _KINDS, row, strict=True)
+    network = Network(**{item.name: typed(kind, value, item.name) for item, kind, value in found})
+    figures = [value for value in (network.score, network.loss) if value is not None and math.isfinite(value)]
+    if len(figures) != (2 if network.failure is None else 0):
+        raise ValueError(f"trial {network.trial} has score {network.score} and loss {network.loss}")
+    if network.rung < 0 or network.epochs < 0:
+        raise ValueError(f"trial {network.trial} is at rung {network.rung} after {network.epochs} epochs")
+    return network
 
 
 def _values(found: Any) -> dict[str, Any]:

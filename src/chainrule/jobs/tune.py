@@ -27,7 +27,6 @@ from chainrule.jobs.run import Run
 from chainrule.jobs.search import Search, Way
 from chainrule.jobs.search_candidates import VALIDATION, Candidates
 from chainrule.jobs.search_folder import Asked, SearchFolder, find_search, read_asked
-from chainrule.jobs.search_store import SearchStore
 from chainrule.jobs.search_trials import Trial
 from chainrule.jobs.show import Terminal
 from chainrule.jobs.winner import how_to_resume, refit
@@ -298,7 +297,7 @@ def _search(
         is_deterministic=asked.is_deterministic,
         most=search.most,
     )
-    with closing(SearchStore(folder.store)) as store, signals.held_back() as stop:
+    with closing(folder.open_store()) as store, signals.held_back() as stop:
         made = Search(way, candidates, metric, store, cluster)
         yield SearchOpened(
             run=folder.run.path,

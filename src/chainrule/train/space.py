@@ -34,6 +34,10 @@ class Choices:
         """Return the value that lies at a share, from 0 to below 1, of all of them."""
         return self.values[int(share * len(self.values))]
 
+    def holds(self, value: Any) -> bool:
+        """Whether this is one of the values."""
+        return value in self.values
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Range:
@@ -64,6 +68,10 @@ class Range:
         if self.is_whole and not self.is_log:
             return int(self.low) + int(share * (self.high - self.low + 1))
         return self._number(share)
+
+    def holds(self, value: Any) -> bool:
+        """Whether this is a number of the range."""
+        return isinstance(value, int if self.is_whole else float) and self.low <= value <= self.high
 
     def _number(self, share: float) -> Any:
         if self.is_log:
@@ -105,6 +113,12 @@ class Space:
         return {
             name: part.at(share) for (name, part), share in zip(self.settings.items(), shares, strict=True)
         }
+
+    def holds(self, values: Values) -> bool:
+        """Whether this is a combination of the space."""
+        return values.keys() == self.settings.keys() and all(
+            part.holds(values[name]) for name, part in self.settings.items()
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the space as it is written in a file."""

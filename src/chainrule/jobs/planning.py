@@ -105,47 +105,61 @@ def _plan_of(settings: Settings, runs: Path) -> Plan:
 
 def _measured(recipe: Recipe, training: Training, plain: Plan, *, is_moved: bool = False) -> Planned:
     objective, updates = training.step.objective, training.schedule.steps
-    settings = recipe.settings
-    about = {
-        name: getattr(settings, name)
-        for name in (
-            "optimizer", "l1", "weight_decay", "penalty", "clip_norm", "clip_value", "decay_with_loss", "device",
-        )
-    }  # fmt: skip
-    key = plan_cache.key_of(objective, training.batches, about, recipe.versions["chainrule"])
-    of_length = f"{key}/{updates} updates"  # where a longer run would have tried more
-    for name in (key, of_length):
+    key = _key(recipe, training)
+    for name in (key, _of_length(key, updates)):
         kept = plan_cache.find(name)
         if kept is not None and (not is_moved or kept.step == plain.step):
             planned = Planned(plan=replace(kept, reason="measured in an earlier run"), key=name)
             return _kept_compiled(planned, updates) or _with_prospect(planned, training)
     ways = [way for way in candidates(objective, plain) if not is_moved or way.step == plain.step]
-    threads = other_threads(plain, _work(training))
-    if len(ways) + len(threads) == 1 or updates < LEAST_UPDATES:
-        return Planned(
-            plan=replace(plain, reason=f"{plain.reason}; {updates:,} updates are too few to try others")
+    if len(ways) == 1 and not other_threads(plain, _work(training)):
+        return Planned(plan=replace(plain, reason=f"{plain.reason}; no other way applies here"))
+    if updates < LEAST_UPDATES:
+        reason = f"{plain.reason}; {updates:,} updates are too few to try others"
+        return Planned(plan=replace(plain, reason=reason))
+    return _with_prospect(_chosen(recipe, training, ways, key), training)
+
+
+def _key(recipe: Recipe, training: Training) -> str:
+    """Return the name under which the plan of a job is kept."""
+    about = {
+        name: getattr(recipe.settings, name)
+        for name in (
+            "optimizer", "l1", "weight_decay", "penalty", "clip_norm", "clip_value", "decay_with_loss", "device",
         )
-    with plain.applied():  # for whatever is computed around trials too
+    }  # fmt: skip
+    return plan_cache.key_of(training.step.objective, training.batches, about, recipe.versions["chainrule"])
+
+
+def _of_length(key: str, updates: int) -> str:
+    """Return the name for runs of one length: a longer run has time for more ways."""
+    return f"{key}/{updates} updates"
+
+
+def _chosen(recipe: Recipe, training: Training, ways: list[Plan], key: str) -> Planned:
+    """Try ways, of which the first is plain execution, and keep the plan that is chosen, unless nothing was measured."""
+    updates = training.schedule.steps
+    with ways[0].applied():  # for whatever is computed around trials too
         choice = choose(
-            objective,
+            training.step.objective,
             ways,
             lambda plan, copy: make_step(replace(recipe, plan=plan), copy),
             _some(training.batches),
             updates,
-            threads,
+            _work(training),
         )
-    name = key if choice.tried == len(choice.trials) else of_length if choice.tried > 1 else ""
+    is_whole, tried = choice.tried == len(choice.trials), choice.tried
+    name = key if is_whole else _of_length(key, updates) if tried > 1 else ""
     failed = plan_cache.keep(name, choice.plan) if name else ""
-    planned = Planned(
+    return Planned(
         plan=choice.plan,
         key=name,
         details=(
-            f"tried {choice.tried} of {len(choice.trials)} ways to run in {choice.seconds:.2f} s:",
+            f"tried {tried} of {len(choice.trials)} ways to run in {choice.seconds:.2f} s:",
             *(f"  {trial}" for trial in choice.trials),
             *([failed] if failed else []),
         ),
     )
-    return _with_prospect(planned, training)
 
 
 def _kept_compiled(planned: Planned, updates: int) -> Planned | None:

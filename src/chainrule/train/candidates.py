@@ -13,6 +13,7 @@ from chainrule.train.plan import ONE_THREAD_BELOW, PROCESSORS, Plan
 
 WORTH_THREADS = ONE_THREAD_BELOW // 2
 ALL_THREADS_FROM = 2 * ONE_THREAD_BELOW  # multiply-adds a batch for each core: with more, all of them win
+SURE_BELOW = 250_000  # multiply-adds a batch; an MLP of 64 and 32 units on a small table has 130,000
 PROMISING = (
     "dense",
     "bfloat16,channels-last",
@@ -37,6 +38,15 @@ def candidates(objective: Objective, plain: Plan) -> list[Plan]:
     layouts = ("standard", *["channels-last"] * _convolves(objective.model))
     ways = [(each, layout) for each in ("float32", *["bfloat16"] * lower) for layout in layouts]
     return found + [replace(plain, precision=each, layout=layout) for each, layout in ways[1:]]
+
+
+def is_sure(plan: Plan, multiply_adds: int) -> bool:
+    """Whether a plan was faster than plain execution in every job that was measured, so that a short run may take it untimed.
+
+    Explicit backprop with little to multiply: 1.7 to 9.6 times in all such jobs of benchmarks/never_slower.py. With more, an
+    update no longer is mostly overhead: with 500,000, softmax regression of MNIST, it took 0.95 to 1.1 times as long.
+    """
+    return plan.way == "dense" and multiply_adds < SURE_BELOW
 
 
 def promise(plan: Plan) -> int:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from chainrule.data.batches import Batch
 from chainrule.train.agreement import Agreement, Slope
-from chainrule.train.candidates import promise
+from chainrule.train.candidates import is_sure, other_threads, promise
 from chainrule.train.objective import Objective
 from chainrule.train.plan import Plan
 from chainrule.train.trials import (
@@ -32,9 +32,6 @@ from chainrule.train.trials import (
 )
 
 FIRST_UPDATES = 2  # of plain execution, which tell how much time there is
-SURE = (
-    "dense"  # 1.7 to 9.6 times plain execution in all jobs of benchmarks/never_slower.py that it applies to
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +50,15 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
-    """What trials are made on: copies of a network, the step that a plan names, and batches."""
+    """What trials are made on: copies of a network, the step that a plan names, and batches.
+
+    `multiply_adds` is the work of one forward pass over a batch.
+    """
 
     objective: Objective
     make_step: MakeStep
     batches: Sequence[Batch]
+    multiply_adds: int
 
     def open(self, trial: Trial) -> None:
         """Bind the step of a trial to a copy of the network."""
@@ -87,18 +88,19 @@ def choose(
     make_step: MakeStep,
     batches: Sequence[Batch],
     updates: int,
-    threads: Sequence[int] = (),
+    multiply_adds: int = 0,
 ) -> Choice:
     """Try plans, of which the first is plain execution, and return the fastest that agrees with it.
 
     `updates` are those that the run will make: trials take at most a twentieth of what these would under plain execution.
-    The fastest is then tried with the other numbers of `threads`, if there is time.
+    The fastest is then tried with another number of threads, where `multiply_adds`, the work of one forward pass over a
+    batch, leave open which is better, and if there is time.
     A way that fails, that gives other numbers or a value that is not finite is left out and says why.
     """
     began = time.perf_counter()
-    ground = Ground(objective=objective, make_step=make_step, batches=batches)
+    ground = Ground(objective=objective, make_step=make_step, batches=batches, multiply_adds=multiply_adds)
     trials = [Trial(plan=plan) for plan in plans]
-    plain = trials[0]
+    plain, threads = trials[0], other_threads(plans[0], multiply_adds)
     reference, allowance = _begin(plain, ground, updates)
     if not plain.refused:  # a model that fails: the run itself will say how
         _try_ways(trials, ground, reference, allowance, kept=allowance.takes(*_needs(threads)))
@@ -155,8 +157,8 @@ def _try_threads(best: Trial, ground: Ground, allowance: Allowance, threads: Seq
 
 def _admit_sure(trials: Sequence[Trial], ground: Ground, reference: Sequence[Slope]) -> None:
     """Look whether the sure way computes the same, where there was no time to try anything."""
-    for trial in trials:
-        if trial.plan.way == SURE and not _tried(trials):
+    for trial in trials[1:]:
+        if is_sure(trial.plan, ground.multiply_adds) and not _tried(trials):
             ground.open(trial)
             admit(trial, reference, ground.batches)
 
@@ -188,10 +190,10 @@ def _plan_of(choice: Choice) -> Plan:
 
 
 def _untimed_plan(plain: Trial, others: Sequence[Trial]) -> Plan:
-    """Return the sure plan, if it was admitted, and else plain execution."""
+    """Return the plan that was admitted without being timed, if there is one, and else plain execution."""
     said = "to try others would take more than a twentieth of the run"
     for trial in others:
-        if trial.plan.way == SURE and trial.agreement is not None:
+        if trial.agreement is not None and not trial.plan.is_plain:
             reason = f"faster than plain wherever it was measured; {said}"
             return replace(trial.plan, loss_difference=trial.agreement.loss_difference, reason=reason)
     return replace(plain.plan, update_seconds=plain.median, reason=f"{plain.plan.reason}; {said}")

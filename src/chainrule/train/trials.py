@@ -103,7 +103,9 @@ def take_turns(trials: Sequence[Trial], batches: Sequence[Batch], update_seconds
     Three turns each, and no more once another round would end later than `ends`. `update_seconds` are those of an update.
     """
     share = (ends - time.perf_counter()) / (LEAST_TURNS * len(trials))
-    count = max(1, round(min(TURN_SECONDS, share) / update_seconds) - 1)
+    room = int(share / update_seconds)
+    untimed = int(room > 1)  # threads start, and the cache holds another's tensors
+    count = max(1, min(room - untimed, round(TURN_SECONDS / update_seconds)))
     endless = itertools.cycle(batches)
     round_seconds = 0.0
     for turn in range(MOST_TURNS):
@@ -113,7 +115,7 @@ def take_turns(trials: Sequence[Trial], batches: Sequence[Batch], update_seconds
         limit = _slowest_allowed(trials, turn)
         for trial in trials:
             if trial is trials[0] or not trial.seconds or min(trial.seconds) < limit:
-                take_turn(trial, endless, count if turn else 1)
+                take_turn(trial, endless, count, untimed)
         round_seconds = time.perf_counter() - began
 
 
@@ -126,16 +128,17 @@ def _slowest_allowed(trials: Sequence[Trial], turn: int) -> float:
     return BEHIND * min((trial.median for trial in usable(trials)), default=math.inf)
 
 
-def take_turn(trial: Trial, batches: Iterator[Batch], count: int) -> None:
+def take_turn(trial: Trial, batches: Iterator[Batch], count: int, untimed: int = 0) -> None:
+    """Make so many updates, and take the time of `count`; a failure is held as a refusal."""
     if trial.refused:
         return
     with held(trial), trial.plan.applied():
         assert trial.step is not None
-        some = list(itertools.islice(batches, count))
-        if count > 1:
-            _update(trial.step, some[0])  # untimed: threads start, and the cache holds another's tensors
+        some = list(itertools.islice(batches, untimed + count))
+        for batch in some[:untimed]:
+            _update(trial.step, batch)
         began = time.perf_counter()
-        for batch in some:
+        for batch in some[untimed:]:
             _update(trial.step, batch)
         _synchronise(trial.plan)
         trial.seconds.append((time.perf_counter() - began) / count)

@@ -1,5 +1,5 @@
 # make demo    install into .venv and train a network on handwritten digits
-# make test    install the development extras and run the whole suite
+# make test    install the development extras and run the whole suite (WORKERS=2 processes)
 # make check   formatting, lint, types, room contract
 # make rows    which rows of docs/curriculum.md are proven by tests that ran and passed
 # make breaks  break sixty features on purpose; the tests marked with their rows must notice
@@ -12,6 +12,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 .PHONY: demo test check rows breaks bench table fuzz kills clean
 
@@ -19,7 +21,7 @@ demo: $(VENV)/.installed
 	$(BIN)/chainrule fit digits
 
 test: $(VENV)/.developing
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 check: $(VENV)/.developing
 	$(BIN)/ruff format --check src tests benchmarks scripts fuzz docs
@@ -29,7 +31,7 @@ check: $(VENV)/.developing
 	$(BIN)/python -m pytest -q --no-header tests/test_house.py
 
 rows: $(VENV)/.developing
-	$(BIN)/python -m pytest -q
+	$(PYTEST) -q
 	$(BIN)/python scripts/rows.py
 
 breaks: $(VENV)/.developing

@@ -22,6 +22,11 @@ import rows as curriculum
 hypothesis.settings.register_profile("suite", deadline=None, derandomize=True, max_examples=60)
 hypothesis.settings.load_profile("suite")
 
+if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
+    # Workers of pytest-xdist share the cores: threads that wait for each other's cores take many times as long.
+    cores = (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores)))
+
 PROPERTY = "curriculum"
 OUTCOMES = pytest.StashKey[dict[str, dict[str, str]]]()
 TESTS = pytest.StashKey[set[str]]()

@@ -123,8 +123,6 @@ def test_a_proof_counts_where_no_code_is_asked_for() -> None:
 
 @pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["one process", "workers"])
 def test_session_records_what_passed(tmp_path: Path, workers: list[str]) -> None:
-    if workers:
-        pytest.importorskip("xdist")
     folder = project(tmp_path, TESTS.format(passes=False))
     ended = run(folder, "-m", "pytest", "-q", *workers)
     assert ended.returncode == 1, ended.stdout + ended.stderr

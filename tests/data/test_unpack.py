@@ -32,6 +32,7 @@ def zipped(**members: bytes) -> bytes:
         ("t.csv.zip", zipped(t_csv=TABLE)),
         ("t.zip", zipped(README_md=b"hello", data__t_csv=TABLE)),
     ],
+    ids=["csv.gz", "tsv.gz", "csv.zip", "zip"],  # the bytes hold the time
 )
 def test_a_packed_table_is_that_table(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)

@@ -142,11 +142,6 @@ def test_nesting_without_end() -> None:
         read_estimator(rewritten(estimator_bytes(SVC().fit(X, Y)), change), "model.skops", 3)
 
 
-def _with(estimator: Any, change: Callable[[Any], None]) -> bytes:
-    change(estimator)
-    return estimator_bytes(estimator)
-
-
 def _tree_state(forest: RandomForestClassifier, field: str, value: int) -> None:
     tree = forest.estimators_[0].tree_
     state = tree.__getstate__()
@@ -154,37 +149,44 @@ def _tree_state(forest: RandomForestClassifier, field: str, value: int) -> None:
     tree.__setstate__(state)
 
 
-def _node(boosted: HistGradientBoostingClassifier, field: str, value: int) -> None:
-    boosted._predictors[0][0].nodes[field][0] = value
+def _refused(estimator: Any) -> None:
+    with pytest.raises(RunError, match=r"model\.skops is damaged or of another version: ValueError"):
+        read_estimator(estimator_bytes(estimator), "model.skops", 3)
 
 
 @pytest.mark.parametrize(
-    "content",
-    [
-        _with(
-            RandomForestClassifier(2, random_state=0).fit(X, Y),
-            lambda f, field=field, value=value: _tree_state(f, field, value),
-        )
-        for field, value in (("left_child", 10**9), ("right_child", 0), ("feature", 3), ("feature", -5))
-    ]
-    + [
-        _with(
-            HistGradientBoostingClassifier(max_iter=2).fit(X, Y),
-            lambda b, field=field, value=value: _node(b, field, value),
-        )
-        for field, value in (("left", 10**6), ("right", 0), ("feature_idx", 7), ("is_categorical", 1))
-    ]
-    + [
-        _with(SVC().fit(X, Y), lambda m: setattr(m, "_n_support", np.array([10**6, 1], np.int32))),
-        _with(SVC().fit(X, Y), lambda m: setattr(m, "_dual_coef_", m._dual_coef_[:, :2])),
-        _with(SVC().fit(X, Y), lambda m: setattr(m, "support_vectors_", m.support_vectors_[:, :1])),
-        _with(SVC().fit(X, Y), lambda m: setattr(m, "_intercept_", np.zeros(0))),
-    ],
-    ids=lambda content: "",
+    ("field", "value"), [("left_child", 10**9), ("right_child", 0), ("feature", 3), ("feature", -5)]
 )
-def test_numbers_that_lead_compiled_code_astray_are_refused(content: bytes) -> None:
-    with pytest.raises(RunError, match=r"model\.skops is damaged or of another version: ValueError"):
-        read_estimator(content, "model.skops", 3)
+def test_a_forest_that_leads_compiled_code_astray_is_refused(field: str, value: int) -> None:
+    forest = RandomForestClassifier(2, random_state=0).fit(X, Y)
+    _tree_state(forest, field, value)
+    _refused(forest)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("left", 10**6), ("right", 0), ("feature_idx", 7), ("is_categorical", 1)]
+)
+def test_boosted_trees_that_lead_compiled_code_astray_are_refused(field: str, value: int) -> None:
+    boosted = HistGradientBoostingClassifier(max_iter=2).fit(X, Y)
+    boosted._predictors[0][0].nodes[field][0] = value
+    _refused(boosted)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("_n_support", lambda _: np.array([10**6, 1], np.int32)),
+        ("_dual_coef_", lambda weights: weights[:, :2]),
+        ("support_vectors_", lambda rows: rows[:, :1]),
+        ("_intercept_", lambda _: np.zeros(0)),
+    ],
+)
+def test_a_machine_that_leads_compiled_code_astray_is_refused(
+    name: str, change: Callable[[Any], Any]
+) -> None:
+    machine = SVC().fit(X, Y)
+    setattr(machine, name, change(getattr(machine, name)))
+    _refused(machine)
 
 
 def test_a_tree_of_more_inputs_than_rows_have() -> None:

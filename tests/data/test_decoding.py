@@ -1,7 +1,6 @@
 """One picture: what it becomes, and files that are damaged or hostile."""
 
 import sys
-import time
 import zlib
 
 import numpy as np
@@ -87,13 +86,11 @@ def test_large_jpegs_come_near_the_full_decoding(tmp_path):
 )
 def test_decompression_bombs(tmp_path, width, height, claim):
     (tmp_path / "bomb.png").write_bytes(png_claiming(width, height))
-    started = time.monotonic()
     for read in (inspect_picture, lambda path: decode_picture(path, (3, 8, 8))):
         with pytest.raises(DataError) as error:
             read(tmp_path / "bomb.png")
         assert str(error.value).startswith(f"{tmp_path}/bomb.png: claims ")
         assert claim in str(error.value) and "more than the limit of 50,000,000" in str(error.value)
-    assert time.monotonic() - started < 5
 
 
 def test_text_bomb_in_a_png(tmp_path):

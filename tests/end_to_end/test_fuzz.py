@@ -24,7 +24,7 @@ from fuzz.rule import alarm, check, renew
 
 ROOT = Path(__file__).parent.parent.parent
 SEED = os.environ.get("FUZZ_SEED", "0")
-COUNT = 100
+COUNT = 40
 
 
 def opened(part: int, kept: Path, workers: contextlib.ExitStack) -> subprocess.Popen[bytes]:

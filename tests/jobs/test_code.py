@@ -13,10 +13,10 @@ import torch
 from chainrule.catalog import ACTIVATIONS, INITIALS, NORMALISATIONS, OPTIMIZERS, SCHEDULES
 from chainrule.core.errors import RunError
 from chainrule.jobs.code_judging import metric_of_classes
-from chainrule.jobs.code_text import Part, import_lines
+from chainrule.jobs.code_text import Part, Source, import_lines, join
 from chainrule.train.metrics import measure
 from chainrule.train.task import build_task
-from tests.jobs.scripts import check, houses, train
+from tests.jobs.scripts import check, check_layout, houses, train
 
 
 @pytest.fixture
@@ -349,3 +349,19 @@ def test_a_model_of_ones_own_is_imported(
     model = {"model": "nets_of_mine:Normed", "model_settings": {"width": 5}, "epochs": 3}
     script = check(train(table, tmp_path, target="price", **model), capsys)
     assert "from nets_of_mine import Normed" in script and "Normed(inputs=" in script
+
+
+@pytest.mark.parametrize("length", [60, 83, 84, 85, 92, 93, 94, 100, 101, 200])
+def test_long_paths_are_laid_out_too(length: int) -> None:
+    path = Path("/" + "d" * (length - 1))
+    part = Part().uses("pathlib:Path")
+    part.setting("DATA", path)
+    part.setting("FILES", [path, path / "other"])
+    part.setting("PARTS", {path: "train", Source(f'Path("{path}/other")'): "validation"})
+    part.function(
+        """
+        def main():
+            print(DATA, FILES, PARTS)
+        """
+    )
+    check_layout(join("Paths.", [part]))

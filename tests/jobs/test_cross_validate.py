@@ -113,7 +113,7 @@ def test_the_command_prints_a_page_and_one_object(tmp_path: Path, monkeypatch: p
     )
     page = (tmp_path / "cross-validate-iris-mlp.html").read_text("utf-8")
     assert (
-        "V" in CliRunner().invoke(app, asked).stdout
+        "V T T" in CliRunner().invoke(app, asked).stdout
         and "Nadeau" in page
         and "chainrule cross-validate iris" not in page
     )

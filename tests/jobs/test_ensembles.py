@@ -248,7 +248,11 @@ def test_what_is_about_one_network_refuses_an_ensemble(tmp_path: Path) -> None:
 def test_few_rows_are_judged_by_ensembles(tmp_path: Path) -> None:
     x, y = rings(30)
     run = cr.fit((x, y), **SMALL, members=2, settings={"folds": 3}, quiet=True, runs=tmp_path)
-    assert 0 <= run.metrics["test"]["accuracy"] <= 1
+    judging, right = run.record["judging"], run.metrics["test"]["accuracy"] * 30
+    assert judging["networks"] == 3 * judging["rounds"] and "never saw" in judging["said"]
+    judged = right * judging["rounds"]
+    assert judged == pytest.approx(round(judged)), "every row is judged once a round"
+    assert len(run.model.members) == 2
 
 
 def test_the_report_sets_members_beside_the_ensemble(tmp_path: Path) -> None:

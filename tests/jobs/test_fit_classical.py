@@ -274,5 +274,5 @@ def test_a_recipe_with_settings_that_no_model_has(tmp_path: Path) -> None:
     recipe = json.loads((run.path / "recipe.json").read_text())
     recipe["model_settings"]["depht"] = 3
     (run.path / "recipe.json").write_text(json.dumps(recipe))
-    with pytest.raises((RunError, UnknownNameError)):
+    with pytest.raises((RunError, UnknownNameError), match="depht"):
         cr.load(run.path).evaluate()

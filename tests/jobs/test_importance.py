@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 import torch
@@ -65,11 +63,9 @@ def test_columns_that_became_several_inputs_are_shuffled_together() -> None:
 def test_no_time_leaves_columns_out() -> None:
     inputs = torch.randn(50, 2)
     objective = weighted([2.0, 1.0])
-    began = time.perf_counter()
     assert (
         measure_importance(objective, places(2), inputs, objective.model(inputs).detach(), "r2", -1.0) == []
     )
-    assert time.perf_counter() - began < 1
 
 
 def test_inputs_of_each_column() -> None:

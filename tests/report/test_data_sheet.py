@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
 from xml.etree import ElementTree
 
 import numpy as np
@@ -108,12 +107,10 @@ def test_dates_have_years() -> None:
     }
 
 
-def test_many_classes_share_a_bar_and_take_little_time() -> None:
-    began = time.perf_counter()
+def test_many_classes_share_a_bar() -> None:
     many = Panel(name="kind", cells=np.arange(5000) % 1000.0, names=tuple(f"class {i}" for i in range(1000)))
     texts = svg_texts(Panel(name="a", cells=np.arange(5000.0)), target=many)
-    assert "992 others" in texts and "class 0" in texts
-    assert time.perf_counter() - began < 20
+    assert "992 others" in texts and "class 0" in texts and "class 8" not in texts
 
 
 def test_a_class_without_rows_draws() -> None:

@@ -129,5 +129,5 @@ def test_steps_that_waited_do_not_count() -> None:
 
 def test_what_a_look_costs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(layer_times, "now", machine.now)
-    assert 0 <= cost_of_look(CPU) < 1e-4
+    assert 0 <= cost_of_look(CPU) < 1e-2
     assert layer_times.faster_half([4, 1, 3, 2], key=float) == [1, 2]

@@ -26,7 +26,7 @@ def test_every_figure_is_measured() -> None:
     found = measure_machine(CPU)
     figures = (found.float32, found.bfloat16, found.bandwidth, found.call_seconds)
     assert all(0 < figure < math.inf for figure in figures)
-    assert found.call_seconds < 1e-3 and found.float32 > 1e6 and found.bandwidth > 1e6
+    assert found.call_seconds < 0.1 and found.float32 > 1e6 and found.bandwidth > 1e6
     assert found.peak("bfloat16") == found.bfloat16 and found.peak("float32") == found.float32
     assert found.threads == torch.get_num_threads() and found.cores >= 1 and found.name
     assert found.values()["float32"] == found.float32

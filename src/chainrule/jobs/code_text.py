@@ -104,17 +104,33 @@ def literal(value: Any) -> str:
 def assign(name: str, value: Any) -> str:
     """Return `name = value`, over several lines where it is long."""
     text = f"{name} = {literal(value)}"
-    if len(text) <= WIDTH or not isinstance(value, list | tuple | dict):
+    if len(text) <= WIDTH:
+        return text
+    if isinstance(value, PurePath):
+        return f"{name} = {_opened(literal(value), '')}"
+    if not isinstance(value, list | tuple | dict):
         return text
     items = (
-        [f"{literal(k)}: {literal(v)}" for k, v in value.items()]
+        [(literal(k), f": {literal(v)}") for k, v in value.items()]
         if isinstance(value, dict)
-        else [*map(literal, value)]
+        else [(literal(item), "") for item in value]
     )
     opening, closing = {list: ("[", "]"), tuple: ("(", ")"), dict: ("{", "}")}[type(value)]
     if len(items) <= MOST_LINES:
-        return f"{name} = {opening}\n" + "".join(f"    {item},\n" for item in items) + closing
-    return f"{name} = {opening}\n{_filled(items)}\n{closing}  # fmt: skip"
+        return f"{name} = {opening}\n" + "".join(f"    {_line(*item)},\n" for item in items) + closing
+    return f"{name} = {opening}\n{_filled([first + then for first, then in items])}\n{closing}  # fmt: skip"
+
+
+def _line(first: str, then: str) -> str:
+    """Return an item of a constant; a path that is too long for its line gets one of its own."""
+    fits = len(f"    {first}{then},") <= WIDTH or not first.startswith("Path(")
+    return f"{first if fits else _opened(first, '    ')}{then}"
+
+
+def _opened(call: str, indent: str) -> str:
+    """Return a call with its argument on a line of its own."""
+    function, _, argument = call.removesuffix(")").partition("(")
+    return f"{function}(\n{indent}    {argument}\n{indent})"
 
 
 MOST_LINES = 12  # of a constant with one item a line; longer ones are filled line by line

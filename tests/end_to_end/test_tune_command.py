@@ -79,7 +79,10 @@ def test_people_read_the_best_and_what_the_test_showed(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("iris", "--space", "bad.json", "--model", "mlp"), "bad.json: no setting is called 'learning_rates'"),
+        (
+            ("iris", "--space", "bad.json", "--model", "mlp"),
+            "bad.json: no setting is called 'learning_rates'",
+        ),
         (("iris", "--space", "absent.toml"), "there is no file absent.toml"),
         (("iris", "--method", "gird"), "no method is called 'gird'"),
         (("iris", "--folds", "70", "--model", "mlp"), "--folds 70 needs 70 different rows of every class"),

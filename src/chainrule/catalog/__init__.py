@@ -21,7 +21,7 @@ from chainrule.catalog.entries import (
     Entry,
     Kind,
 )
-from chainrule.catalog.loading import ENTRY_POINTS, load, names, outside_target, parametrised
+from chainrule.catalog.loading import ENTRY_POINTS, check_name, load, names, outside_target, parametrised
 
 __all__ = [
     "ACTIVATIONS",
@@ -44,6 +44,7 @@ __all__ = [
     "VALUES",
     "Entry",
     "Kind",
+    "check_name",
     "load",
     "names",
     "outside_target",

@@ -39,6 +39,12 @@ def load(kind: str, name: str) -> Any:
     raise unknown_name(kind, name, entries)
 
 
+def check_name(kind: str, name: str) -> None:
+    """Refuse a name that is none of its kind, importing nothing. Raises: UnknownNameError with the nearest names"""
+    if name not in (entries := KINDS[kind].entries):
+        raise unknown_name(kind, name, entries)
+
+
 def parametrised(kind: str, text: str) -> tuple[Any, float | None]:
     """Read NAME or NAME:NUMBER; return what the name means, and the number or None.
 

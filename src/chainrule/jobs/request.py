@@ -9,18 +9,16 @@ from typing import Any
 
 from torch import nn
 
-from chainrule.catalog import CLASSICAL, MODELS
-from chainrule.catalog import load as load_named
+from chainrule.catalog import CLASSICAL, MODELS, load
 from chainrule.core.errors import SettingError
 from chainrule.core.text import visible
-from chainrule.data.augmentation import check_augmentation
 from chainrule.data.division import parse_split
 from chainrule.data.reading import Divided
 from chainrule.jobs.workshop import hyperparameters
 from chainrule.models.classical import build_classical
 from chainrule.nn.initial import find_initial
-from chainrule.nn.losses import loss
 from chainrule.optim.rules import check_hyperparameters
+from chainrule.train.named import wrong_names
 from chainrule.train.plan import make_plan, names_a_way
 from chainrule.train.settings import OF_ANY_MODEL, Settings, flag_of, with_named
 from chainrule.train.task import LossFunction
@@ -138,21 +136,13 @@ def check_classical(settings: Settings) -> None:
 
 def check_names(settings: Settings) -> None:
     """Refuse unknown names before any data is read."""
-    for kind, name in (
-        ("optimizer", settings.optimizer),
-        ("schedule", settings.schedule),
-        ("model", settings.model),
-        ("metric", settings.metric),
-    ):
-        if name is not None and name in CLASSICAL and kind == "model":
-            check_classical(settings)
-        elif name is not None:
-            load_named(kind, name)
-            if kind == "model":
-                check_trainable(name)
-    if settings.loss is not None:
-        loss(settings.loss)
-    check_augmentation(settings.augment)
+    for error in wrong_names(settings).values():
+        raise error
+    if settings.model in CLASSICAL:
+        check_classical(settings)
+    elif settings.model is not None:
+        load("model", settings.model)
+        check_trainable(settings.model)
     if settings.optimizer is not None:
         check_hyperparameters(settings.optimizer, hyperparameters(settings))
     if names_a_way(settings.plan):

@@ -5,19 +5,16 @@ from __future__ import annotations
 import functools
 import math
 import platform
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
-from chainrule.catalog import CLASSICAL, KINDS
-from chainrule.core.errors import ChainruleError, RunError
+from chainrule.catalog import CLASSICAL
+from chainrule.core.errors import RunError
 from chainrule.core.text import visible
 from chainrule.core.typed_json import typed
-from chainrule.data.augmentation import check_augmentation
 from chainrule.data.schema import Schema
-from chainrule.nn.initial import find_initial
-from chainrule.nn.losses import loss as loss_named
+from chainrule.train.named import wrong_names
 from chainrule.train.plan import Plan
 from chainrule.train.settings import Settings
 
@@ -107,32 +104,14 @@ class Recipe:
                 raise ValueError(
                     f"settings.batch_size is left open ({visible(recipe.settings.batch_size, 60)!r})"
                 )
-            _check_names(recipe.settings)
+            for setting, error in wrong_names(recipe.settings).items():
+                raise ValueError(f"settings.{setting}: {error}")
             if recipe.size < 1:
                 raise ValueError(f"inputs should be positive; got {recipe.inputs}")
         except ValueError as error:
             raise RunError(f"{where} is damaged or of another version: {error}") from error
         lists = {k: tuple(v) for k, v in recipe.model_settings.items() if isinstance(v, list)}
         return replace(recipe, model_settings={**recipe.model_settings, **lists})
-
-
-def _check_names(settings: Settings) -> None:
-    """See that what is named is known; models may come from outside. Raises: ValueError."""
-    for kind in ("optimizer", "schedule", "metric"):
-        name = getattr(settings, kind)
-        if name is not None and name not in KINDS[kind].entries:
-            raise ValueError(f"settings.{kind} is {visible(name, 60)!r}, which this version does not know")
-    checks: dict[str, Callable[[Any], Any]] = {
-        "initial": find_initial,
-        "augment": check_augmentation,
-        "loss": loss_named,
-    }
-    for field, check in checks.items():
-        if said := getattr(settings, field):
-            try:
-                check(said)
-            except ChainruleError as error:
-                raise ValueError(f"settings.{field}: {error}") from error
 
 
 def _check_origin(data: dict[str, Any], name: str = "data", needed: tuple[str, ...] = _NEEDED) -> None:

@@ -6,14 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from chainrule.catalog import load, parametrised
+from chainrule.catalog import parametrised
 from chainrule.core.errors import ChainruleError, SettingError, UnknownNameError
 from chainrule.core.kinds import in_words, is_of, options_of
 from chainrule.core.text import visible
-from chainrule.data.augmentation import check_augmentation
 from chainrule.nn.activations import activation
-from chainrule.nn.initial import find_initial
-from chainrule.nn.losses import loss
+from chainrule.train.named import NAMED
 from chainrule.train.settings import DECLARED, SEARCHED, check_setting, kinds, unknown_setting
 
 LAYERS = {"layers": int, "units": int}  # of models with hidden layers: so many, each with so many units
@@ -61,9 +59,9 @@ class Searched:
         if self.name in LAYERS and value < 1:
             raise SettingError(f"{self.name} must be at least 1; got {value}")
         self.check(self.name, value)
-        if value is not None and self.name in _NAMED and value not in ((), ""):
+        if value is not None and self.name in _NAMES and value not in ((), ""):
             for one in value if isinstance(value, tuple) and self.name == "activation" else [value]:
-                _NAMED[self.name](one)
+                _NAMES[self.name](one)
 
 
 def find_searched(of_model: Mapping[str, Any], check: Check) -> dict[str, Searched]:
@@ -90,12 +88,8 @@ def unknown(name: str, known: Mapping[str, Searched], where: str) -> ChainruleEr
     return UnknownNameError(f"{where}{unknown_setting(name, known)}")
 
 
-_NAMED: dict[str, Callable[[Any], Any]] = {
-    "optimizer": lambda name: load("optimizer", name),
-    "schedule": lambda name: load("schedule", name),
-    "loss": loss,
-    "initial": find_initial,
+_NAMES: Mapping[str, Callable[[Any], Any]] = {
+    **NAMED,
     "normalisation": lambda name: parametrised("normalisation", name),
-    "augment": check_augmentation,
     "activation": activation,
 }

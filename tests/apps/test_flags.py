@@ -167,6 +167,7 @@ def test_nothing_stands_beside_resume() -> None:
 def test_help_fits_the_terminal_and_names_no_types_of_python(command: str, width: int) -> None:
     shown = help_of(command, width)
     assert max(map(len, shown.splitlines())) <= width
+    assert "--no-" not in shown.partition("Examples")[0]
     assert not re.search(r"<(bool|str|int|float|path|list.*?)>", shown)
     panels = [panel for panel in re.findall(r"╭─ (.+?) ─", shown) if panel not in ("Arguments", "Options")]
     assert panels == [panel for panel in PANELS if panel in panels]

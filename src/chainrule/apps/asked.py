@@ -75,7 +75,7 @@ class Asked:
 
 
 def takes_settings(**texts: str) -> Callable[[Command], Command]:
-    """Spread a command's parameter `asked` into --target, the flags of the settings that it shows, and --set.
+    """Spread a command's parameter `asked`, where it stands, into --target, the flags of the settings that it shows, and --set.
 
     `texts` are what --help says of settings that mean something else to this command.
     """
@@ -90,27 +90,29 @@ def takes_settings(**texts: str) -> Callable[[Command], Command]:
             said = {name: value for name, value in flags.items() if value not in (None, [])}
             command(asked=Asked(target=target, flags=said, pairs=set_ or []), **given)
 
-        own = [
-            one
-            for one in inspect.signature(command, eval_str=True).parameters.values()
-            if one.name != "asked"
-        ]
-        flags = [
-            _parameter(name, Annotated[type_of(name) | None, option_of(name, texts.get(name))])
-            for name in names
-        ]
-        parameters = [_parameter("target", TARGET), *flags, *own, _parameter("set_", SET)]
+        parameters: list[Parameter] = []
+        for own in inspect.signature(command, eval_str=True).parameters.values():
+            parameters += (
+                _flags(names, texts) if own.name == "asked" else [own.replace(kind=Parameter.KEYWORD_ONLY)]
+            )
         spread_out.__annotations__ = {one.name: one.annotation for one in parameters}
-        vars(spread_out)["__signature__"] = Signature(
-            [one.replace(kind=Parameter.KEYWORD_ONLY) for one in parameters]
-        )
+        vars(spread_out)["__signature__"] = Signature(parameters)
         return spread_out
 
     return spread
 
 
-def _parameter(name: str, annotation: Any) -> Parameter:
-    return Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+def _flags(names: Sequence[str], texts: Mapping[str, str]) -> list[Parameter]:
+    """Return --target, the flags of settings and --set as parameters."""
+    annotations = {
+        "target": TARGET,
+        **{name: Annotated[type_of(name) | None, option_of(name, texts.get(name))] for name in names},
+        "set_": SET,
+    }
+    return [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=one)
+        for name, one in annotations.items()
+    ]
 
 
 def _words(name: str, given: Any) -> list[str]:

@@ -25,16 +25,16 @@ EXAMPLES = {
 
 @takes_settings()
 def bench(
-    asked: Asked,
     data: Annotated[
         list[str] | None,
         typer.Option(
-            help="Data as fit takes it; repeat it for several tables.",
+            help="Data as fit takes it, without it digits; repeat it for several tables.",
             metavar="DATA",
-            show_default="digits",
             rich_help_panel=DATA,
         ),
     ] = None,
+    *,
+    asked: Asked,
     plan: Annotated[
         list[str] | None,
         typer.Option(

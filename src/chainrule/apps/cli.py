@@ -27,7 +27,47 @@ from chainrule.apps.flags import FOLDING, OUTPUT, SEARCH
 from chainrule.core.errors import ChainruleError, Interrupted
 from chainrule.train.declared import DATA, ENSEMBLE, JUDGING, RUN, TRAINING
 
+PANELS = (DATA, SEARCH, FOLDING, JUDGING, TRAINING, ENSEMBLE, RUN, OUTPUT)  # in --help, in this order
+
+
+def _in_words(params: list[Any]) -> list[Any]:
+    """Return arguments and flags without the types that Python has for them, which --help would show."""
+    for param in params:
+        is_argument = isinstance(param, typer.core.TyperArgument)
+        if is_argument:
+            param.metavar = param.metavar or str(param.name).upper()
+        if is_argument or getattr(param, "is_flag", False):
+            vars(param)["display_type_rich"] = lambda ctx: None
+    return params
+
+
+class _Command(typer.core.TyperCommand):
+    """A command whose --help has the panels of all commands in one order."""
+
+    def get_params(self, context: Any) -> list[Any]:
+        params = _in_words(super().get_params(context))
+        return sorted(params, key=lambda one: PANELS.index(getattr(one, "rich_help_panel", None) or DATA))
+
+    def get_help_option(self, context: Any) -> Any:
+        option = super().get_help_option(context)
+        if isinstance(option, typer.core.TyperOption):
+            option.rich_help_panel = OUTPUT
+        return option
+
+    def format_help(self, context: Any, formatter: Any) -> None:
+        for param in self.params:
+            if param.secondary_opts:  # which would have a column of their own, empty for all others
+                param.opts, param.secondary_opts = [f"--[no-]{param.opts[0][2:]}"], []
+        super().format_help(context, formatter)
+
+
+class _Commands(typer.core.TyperGroup):
+    def get_params(self, context: Any) -> list[Any]:
+        return _in_words(super().get_params(context))
+
+
 app = typer.Typer(
+    cls=_Commands,
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode="rich",
@@ -36,29 +76,6 @@ app = typer.Typer(
     help="Point it at your data; get a trained network, how good it is, and where it fails.",
     epilog="First steps: [bold]chainrule fit digits[/bold] · [bold]chainrule fit your.csv --target COLUMN[/bold]",
 )
-
-
-PANELS = (DATA, SEARCH, FOLDING, JUDGING, TRAINING, ENSEMBLE, RUN, OUTPUT)  # in --help, in this order
-
-
-class _Command(typer.core.TyperCommand):
-    """A command whose --help has the panels of all commands in one order, and no types that Python has."""
-
-    def get_params(self, context: Any) -> list[Any]:
-        params = super().get_params(context)
-        for param in params:
-            is_argument = isinstance(param, typer.core.TyperArgument)
-            if is_argument:
-                param.metavar = param.metavar or str(param.name).upper()
-            if is_argument or getattr(param, "is_flag", False):
-                vars(param)["display_type_rich"] = lambda ctx: None
-        return sorted(params, key=lambda one: PANELS.index(getattr(one, "rich_help_panel", None) or DATA))
-
-    def get_help_option(self, context: Any) -> Any:
-        option = super().get_help_option(context)
-        if isinstance(option, typer.core.TyperOption):
-            option.rich_help_panel = OUTPUT
-        return option
 
 
 def _add(command: Callable[..., None], examples: Sequence[str], name: str | None = None) -> None:

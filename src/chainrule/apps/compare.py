@@ -28,7 +28,6 @@ EXAMPLES = {
 
 @takes_settings(test=IN_NO_FOLD)
 def compare(
-    asked: Asked,
     data: Annotated[
         list[str],
         typer.Argument(
@@ -43,6 +42,8 @@ def compare(
             rich_help_panel=TRAINING,
         ),
     ] = None,
+    *,
+    asked: Asked,
     metric: Annotated[
         str | None,
         typer.Option(

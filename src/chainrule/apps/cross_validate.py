@@ -31,8 +31,9 @@ EXAMPLES = {
 
 @takes_settings(test=IN_NO_FOLD)
 def cross_validate(
-    asked: Asked,
     data: DATA_NEEDED,
+    *,
+    asked: Asked,
     folds: FOLDS = 5,
     repeats: REPEATS = 1,
     output_file: TO_PAGE = None,

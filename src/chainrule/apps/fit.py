@@ -29,7 +29,6 @@ EXAMPLES = {
 
 @takes_settings()
 def fit(
-    asked: Asked,
     data: Annotated[
         list[str] | None,
         typer.Argument(
@@ -37,6 +36,8 @@ def fit(
             "with the same columns are read as one, also by a quoted pattern: 'sales/*.csv'."
         ),
     ] = None,
+    *,
+    asked: Asked,
     validation_data: VALIDATION_DATA = None,
     test_data: TEST_DATA = None,
     runs: RUNS = Path("runs"),

@@ -9,7 +9,7 @@ import typer
 
 from chainrule.apps import output
 from chainrule.apps.asked import Asked, takes_settings
-from chainrule.apps.flags import DATA_NEEDED, JSON, RUNS, to_file
+from chainrule.apps.flags import DATA_NEEDED, JSON, RUNS, SEARCH, to_file
 from chainrule.core.files import output_ending
 
 EXAMPLES = {
@@ -23,11 +23,18 @@ EXAMPLES = {
 
 @takes_settings()
 def lr_range(
-    asked: Asked,
     data: DATA_NEEDED,
-    lowest: Annotated[float, typer.Option(help="Rate to begin with.", metavar="X")] = 1e-6,
-    highest: Annotated[float, typer.Option(help="Rate to end with, at the latest.", metavar="X")] = 10.0,
-    steps: Annotated[int, typer.Option(help="Updates from one to the other.", metavar="N")] = 300,
+    *,
+    asked: Asked,
+    lowest: Annotated[
+        float, typer.Option(help="Rate to begin with.", metavar="X", rich_help_panel=SEARCH)
+    ] = 1e-6,
+    highest: Annotated[
+        float, typer.Option(help="Rate to end with, at the latest.", metavar="X", rich_help_panel=SEARCH)
+    ] = 10.0,
+    steps: Annotated[
+        int, typer.Option(help="Updates from one to the other.", metavar="N", rich_help_panel=SEARCH)
+    ] = 300,
     output_file: Annotated[
         Path | None,
         to_file("File to write: .html a page, .png or .svg a picture, .json the values."),

@@ -28,8 +28,9 @@ EXAMPLES = {
     metric="score that trials are compared by: auc, f1, log-loss, mae, …; without it accuracy or R²"
 )
 def tune(
-    asked: Asked,
     data: DATA_OR_NONE = None,
+    *,
+    asked: Asked,
     validation_data: VALIDATION_DATA = None,
     test_data: TEST_DATA = None,
     space: Annotated[

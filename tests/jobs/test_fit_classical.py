@@ -234,9 +234,9 @@ def test_a_folder_that_nothing_was_kept_in_is_taken_away(tmp_path: Path) -> None
     assert not list((tmp_path / "runs").glob("digits-*"))
 
 
-def test_a_network_script_is_not_written(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="its model decision-tree is a classical one"):
-        fit(tmp_path).code()
+def test_its_script_is_of_scikit_learn(tmp_path: Path) -> None:
+    script = fit(tmp_path).code()
+    assert "from sklearn.tree import DecisionTreeClassifier" in script and "chainrule." not in script
 
 
 def test_build_says_that_it_builds_networks() -> None:

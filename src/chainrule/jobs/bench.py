@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -15,7 +14,6 @@ from torch import nn
 
 from chainrule.core.device import choose_device
 from chainrule.core.errors import ChainruleError, SettingError
-from chainrule.core.files import output_ending, write_atomic
 from chainrule.core.text import visible
 from chainrule.data.read import read
 from chainrule.explanations.costs import ModelCosts, explain_costs
@@ -26,6 +24,7 @@ from chainrule.jobs.preparation import prepare_run
 from chainrule.jobs.request import Request, called, check_names, make_request
 from chainrule.jobs.workshop import make_training
 from chainrule.report.bench_text import PlanTime, about_machine, table_of_parts, table_of_plans
+from chainrule.report.result_file import ANY_FORM, write_result
 from chainrule.train.layer_times import LayerWatch
 from chainrule.train.machine import Machine, machine_of, measurements
 from chainrule.train.plan import make_plan
@@ -37,7 +36,7 @@ from chainrule.train.task import LossFunction
 from chainrule.train.training import Training
 
 DATA = "digits"
-ENDINGS = (".html", ".png", ".svg", ".json")
+ENDINGS = ANY_FORM
 SECONDS = 3.0  # for the steps, of all plans together
 FEW_ROWS = 2  # of a step that pays for calls alone; normalisation over a batch needs two
 PLAIN = "plain"
@@ -102,20 +101,15 @@ class Bench:
         """Write it: .html a page, .png or .svg a picture, .json the values. Raises: SettingError."""
         from chainrule.report.bench_page import page, picture
 
-        path = Path(path)
-        ending = output_ending(path, ENDINGS)
-        if ending == ".html":
-            made = page(
+        return write_result(
+            path,
+            page=lambda: page(
                 self.step, self.machine, self.plans, title=self.title, about=self.about, sentence=self.sentence(),
                 left_out=self._said_of_left_out(),
-            )  # fmt: skip
-            content = made.render().encode()
-        elif ending == ".json":
-            content = (json.dumps(self.values(), indent=1) + "\n").encode()
-        else:
-            content = picture(self.step, self.machine, self.title, ending)
-        write_atomic(path, content)
-        return path
+            ),
+            values=self.values,
+            picture=lambda ending: picture(self.step, self.machine, self.title, ending),
+        )  # fmt: skip
 
     def _said_of_left_out(self) -> list[str]:
         return [f"{name} does not apply: {why}" for name, why in self.left_out.items()]

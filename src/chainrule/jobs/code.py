@@ -1,4 +1,4 @@
-"""`code`: a run as one script of plain PyTorch that reads, trains and judges as the run did, to the same bits.
+"""`code`: a run as one script of plain PyTorch, or scikit-learn, that reads, trains and judges as the run did.
 
 A script is put together from parts, each with what this run needs and nothing else. Before it is handed out, its reading
 and preparing is done once and compared with what the run was trained on; settings that no part knows are refused.
@@ -22,7 +22,9 @@ from chainrule.catalog import MODELS
 from chainrule.core.errors import ChainruleError, RunError
 from chainrule.core.files import output_ending, write_atomic
 from chainrule.core.text import visible
+from chainrule.jobs.classical import make_fitting
 from chainrule.jobs.code_augmentation import augmentation_part
+from chainrule.jobs.code_classical import classical_parts, describe_classical
 from chainrule.jobs.code_judging import check_metric, judging_part
 from chainrule.jobs.code_network import describe, network_part, noisy_layers, other_than_in_training
 from chainrule.jobs.code_prepare import prepare_part
@@ -98,7 +100,8 @@ def write_script(recipe: Recipe, folder: Any) -> str:
         material = make_material(source, recipe.schema.encode(source), recipe.schema, recipe.settings)
         if not isinstance(material.inputs, torch.Tensor):
             raise RunError("its data was kept on disk (--memory), and a script holds all of it in memory")
-        check_metric(recipe, material)
+        if not recipe.is_classical:
+            check_metric(recipe, material)
         read = reading_code(recipe, material)
         script = join(_title(recipe), _parts(recipe, material, read))
     except RunError as error:
@@ -108,6 +111,8 @@ def write_script(recipe: Recipe, folder: Any) -> str:
 
 
 def _title(recipe: Recipe) -> str:
+    if recipe.is_classical:
+        return describe_classical(recipe)
     ours, torch_version = (_plain_version(recipe.versions.get(name, "")) for name in ("chainrule", "torch"))
     whose = "the same weights" if recipe.plan.is_plain else "the weights of --plan plain"
     went = (
@@ -128,8 +133,6 @@ def _plain_version(text: str) -> str:
 
 def _check_settings(recipe: Recipe) -> None:
     """Refuse what no part of a script knows."""
-    if recipe.is_classical:
-        raise RunError(f"its model {recipe.settings.model} is a classical one, and scripts are of networks")
     for given in recipe.given:
         raise RunError(f"its {given} was handed over as an object, whose code the run does not hold")
     if recipe.plan.device != "cpu":
@@ -142,6 +145,26 @@ def _check_settings(recipe: Recipe) -> None:
 
 
 def _parts(recipe: Recipe, material: Material, read: ReadCode) -> Iterator[Part]:
+    """Give the parts of a script: the data, then the network or the classical model."""
+    split, division = split_part(material, read.marks)
+    prepare, arguments = prepare_part(material, recipe.settings.scaling)
+    seed = Part()
+    seed.setting("SEED", recipe.settings.seed)
+    yield read.part
+    yield seed
+    yield split
+    yield prepare
+    if recipe.is_classical:
+        yield from classical_parts(recipe, material, read, division, arguments)
+        if any("mix(" in text for text in split.functions):
+            yield Part().uses("zlib:crc32").with_function(MIX)
+    else:
+        yield from _network_parts(recipe, material, read, division, arguments)
+
+
+def _network_parts(
+    recipe: Recipe, material: Material, read: ReadCode, division: str, arguments: str
+) -> Iterator[Part]:
     settings = recipe.settings
     units = empty_task(recipe).units
     model = make_model(recipe, units, None)
@@ -164,14 +187,6 @@ def _parts(recipe: Recipe, material: Material, read: ReadCode) -> Iterator[Part]
         smooths=smooths,
         has_units=material.kind == "regression",
     )
-    split, division = split_part(material, read.marks)
-    yield read.part
-    seed = Part()
-    seed.setting("SEED", settings.seed)
-    yield seed
-    yield split
-    prepare, arguments = prepare_part(material, settings.scaling)
-    yield prepare
     yield _load_part(material, read, division, arguments)
     yield network
     task = make_task(recipe, material, None)
@@ -265,14 +280,19 @@ def _check_script(script: str, recipe: Recipe, material: Material, path: Path) -
 def _compare(
     recipe: Recipe,
     material: Material,
-    inputs: torch.Tensor,
-    targets: torch.Tensor,
-    rows: Sequence[torch.Tensor],
+    inputs: Any,
+    targets: Any,
+    rows: Sequence[Any],
 ) -> Iterator[tuple[str, bool]]:
     assert material.examples.targets is not None
     wanted = [material.rows(n) for n in PARTS if len(material.rows(n))]
     yield "the rows of the parts", len(wanted) == len(rows) and all(map(np.array_equal, wanted, rows))
     assert isinstance(material.inputs, torch.Tensor)
+    if recipe.is_classical:
+        fitting = make_fitting(recipe, material)
+        yield "the inputs", np.array_equal(inputs, fitting.matrix(np.arange(len(inputs))))
+        yield "the targets", np.array_equal(targets, fitting.wanted(np.arange(len(inputs))))
+        return
     # Another layout in memory has other kernels and so other bits.
     is_alike = inputs.stride() == material.inputs.stride()
     yield "the inputs", is_alike and torch.equal(inputs, material.inputs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -13,7 +12,6 @@ from torch import nn
 
 from chainrule.core.device import choose_device
 from chainrule.core.errors import SettingError
-from chainrule.core.files import output_ending, write_atomic
 from chainrule.core.text import visible
 from chainrule.core.units import rounded, show_number, show_tick
 from chainrule.data.read import read
@@ -22,6 +20,7 @@ from chainrule.jobs.planning import unmeasured_plan
 from chainrule.jobs.preparation import prepare_run
 from chainrule.jobs.request import Request, called, check_names, make_request
 from chainrule.jobs.workshop import make_training
+from chainrule.report.result_file import ANY_FORM, write_result
 from chainrule.train.rate_range import Measured, RateRange, marks, sweep
 from chainrule.train.recipe import Recipe
 from chainrule.train.settings import with_named
@@ -30,7 +29,7 @@ from chainrule.train.training import Training
 
 LOWEST, HIGHEST, STEPS = 1e-6, 10.0, 300
 FEWEST_STEPS = 50
-ENDINGS = (".html", ".png", ".svg", ".json")
+ENDINGS = ANY_FORM
 BAR = 24  # columns of the longest bar
 _NO_SCHEDULE = {
     "schedule": "constant", "warmup_epochs": None, "drop_epochs": None, "drop_factor": None, "decay_rate": None,
@@ -96,23 +95,18 @@ class LearningRateRange:
         """Write it: .html a page, .png or .svg a picture, .json the values. Raises: SettingError."""
         from chainrule.report.rate_range_page import page, picture
 
-        path = Path(path)
-        ending = output_ending(path, ENDINGS)
-        if ending == ".html":
-            made = page(
+        return write_result(
+            path,
+            page=lambda: page(
                 self.found,
                 title=self.title,
                 about=self.about,
                 sentences=self.sentences(),
                 command=self.next(),
-            )
-            content = made.render().encode()
-        elif ending == ".json":
-            content = (json.dumps(self.values(), indent=1) + "\n").encode()
-        else:
-            content = picture(self.found, self.title, ending)
-        write_atomic(path, content)
-        return path
+            ),
+            values=self.values,
+            picture=lambda ending: picture(self.found, self.title, ending),
+        )
 
 
 def lr_range(

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chainrule.core.files import output_ending, write_atomic
 from chainrule.core.text import visible
 from chainrule.core.units import show_figure, show_interval, show_seconds
 from chainrule.report.canvas import say
 from chainrule.report.forest import Mark, draw_forest
 from chainrule.report.html import Column, Markup, Page, aligned, code, facts, figure, paragraph, table
-from chainrule.report.summary import LARGEST_CLASS_ALONE, MEAN_ALONE
+from chainrule.report.result_file import ANY_FORM, write_result
+from chainrule.report.standing import without_inputs
 from chainrule.report.svg import COLOURS, inline_svg, picture_bytes
 from chainrule.train.metrics import metrics_for
 from chainrule.train.significance import Spread
 
-ENDINGS = (".html", ".png", ".svg", ".json")
+ENDINGS = ANY_FORM
 MOST_DRAWN = 10  # folds whose places are drawn as letters
 HOW = (
     "The interval is Student's, with the variance of the mean corrected for training rows that folds share (Nadeau and Bengio "
@@ -134,16 +133,11 @@ class CrossValidation:
     def headline(self) -> str:
         """Say the mean with spread, interval and base rate."""
         low, high = self.interval
-        base = "" if self.base is None else f"; {self.base_name} {show_figure(self.base)}"
+        base = "" if self.base is None else f"; {without_inputs(self.metric)} {show_figure(self.base)}"
         return (
             f"{self.metric} {show_figure(self.mean)} ± {show_figure(self.deviation, 2)} from fold to fold (95 % interval of the mean "
             f"{show_interval(low, high)}{base})"
         )
-
-    @property
-    def base_name(self) -> str:
-        """What the score without inputs is called."""
-        return MEAN_ALONE if self.metric in metrics_for("regression") else LARGEST_CLASS_ALONE
 
     def shown(self) -> list[str]:
         """Return the metrics of the table of folds: the first, and one that sees how sure answers are."""
@@ -203,21 +197,18 @@ class CrossValidation:
         low, high = self.interval
         mark = Mark(self.model, self.mean, low, high, tuple(self.scores()), is_marked=True)
         return draw_forest(
-            [mark], self.metric, base=None if self.base is None else (self.base_name, self.base), paper=paper
+            [mark],
+            self.metric,
+            base=None if self.base is None else (without_inputs(self.metric), self.base),
+            paper=paper,
         )
 
     def save(self, path: str | Path) -> Path:
         """Write it: .html a page, .png or .svg a picture, .json the values. Raises: SettingError"""
-        path = Path(path)
-        ending = output_ending(path, ENDINGS)
-        if ending == ".html":
-            content = self.page().render().encode()
-        elif ending == ".json":
-            content = (json.dumps(self.values(), indent=1) + "\n").encode()
-        else:
-            content = picture_bytes(self.plot(COLOURS["paper"]), ending)
-        write_atomic(path, content)
-        return path
+        return write_result(path, page=self.page, values=self.values, picture=self._picture)
+
+    def _picture(self, ending: str) -> bytes:
+        return picture_bytes(self.plot(COLOURS["paper"]), ending)
 
     def _fold_table(self) -> Markup:
         names = self.shown()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.files import output_ending, write_atomic
 from chainrule.core.text import visible
 from chainrule.core.units import show_figure, show_number, signed
 from chainrule.explanations.apart import Difference
@@ -18,8 +16,9 @@ from chainrule.explanations.components import Components
 from chainrule.explanations.density import Density
 from chainrule.explanations.grouping import Grouping
 from chainrule.models.unsupervised import Method
+from chainrule.report.result_file import VALUES_OR_PAGE, write_result
 
-ENDINGS = (".html", ".json")
+ENDINGS = VALUES_OR_PAGE
 LINES = 12  # clusters that are told one by one
 SHOWN = 3  # components, columns of each, and unusual rows in the text
 
@@ -212,10 +211,4 @@ class Exploration:
         """Write it: .html a page, .json the values. Raises: SettingError."""
         from chainrule.report.explore_page import page
 
-        path = Path(path)
-        if output_ending(path, ENDINGS) == ".html":
-            content = page(self).render().encode()
-        else:
-            content = (json.dumps(self.values(), indent=1) + "\n").encode()
-        write_atomic(path, content)
-        return path
+        return write_result(path, page=lambda: page(self), values=self.values)

@@ -2,44 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from chainrule.core.files import output_ending, write_atomic
 from chainrule.core.text import visible
 from chainrule.core.units import show_figure, show_interval, show_seconds
-from chainrule.report.forest import Mark, draw_forest
-from chainrule.report.html import (
-    Cell,
-    Column,
-    Markup,
-    Page,
-    aligned,
-    bullets,
-    code,
-    details,
-    figure,
-    paragraph,
-    table,
-)
-from chainrule.report.standing import larger_is_better
-from chainrule.report.summary import LARGEST_CLASS_ALONE, MEAN_ALONE
-from chainrule.report.svg import COLOURS, inline_svg, picture_bytes
-from chainrule.train.metrics import metrics_for
+from chainrule.report.html import Page, aligned
+from chainrule.report.result_file import ANY_FORM, write_result
+from chainrule.report.standing import without_inputs
 from chainrule.train.significance import Spread
 
-ENDINGS = (".html", ".png", ".svg", ".json")
+ENDINGS = ANY_FORM
 RARE = 0.05  # a difference less probable than this, where there is none, counts as one
 MANY_REPEATS = 10
 MOST_NAMED = 5
-TEST = (
-    "Pairs are compared by the corrected resampled t-test on the scores of the same folds (Nadeau and Bengio 2003), and all "
-    "p-values are corrected together (Holm 1979), so that of all pairs with no difference one is found different in at most "
-    "5 of 100 comparisons like this one."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,17 +160,12 @@ class ModelComparison:
             f"settings, and for no other data; where {self.best.name} leads, what it assumes fits this data."
         )
 
-    @property
-    def base_name(self) -> str:
-        """What the score without inputs is called."""
-        return MEAN_ALONE if self.metric in metrics_for("regression") else LARGEST_CLASS_ALONE
-
     def against_best(self, name: str) -> tuple[str, str]:
         """Say how a model stands to the best, and the p-value of their difference among all pairs."""
         if name == self.best.name:
             return "best mean", ""
         pair = self.pair(self.best.name, name)
-        return "behind" if pair.is_significant else "not told apart", _shown(pair.corrected)
+        return "behind" if pair.is_significant else "not told apart", show_p(pair.corrected)
 
     def _ranking(self) -> list[str]:
         base = [] if self.base is None else [self.base]
@@ -203,7 +176,7 @@ class ModelComparison:
             for place, (one, score) in enumerate(zip(self.models, scores, strict=False), 1)
         ]  # fmt: skip
         if base:
-            rows.append(("", self.base_name, scores[-1], "", "", "", ""))
+            rows.append(("", without_inputs(self.metric), scores[-1], "", "", "", ""))
         head = ("#", "model", self.metric, "95 % interval", "time", "beside the best", "p")
         widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
         lefts = {1, 5}
@@ -217,114 +190,33 @@ class ModelComparison:
 
     def plot(self, paper: str = "none") -> Any:
         """Return every model's mean with its interval and folds as a matplotlib figure."""
-        ties = {self.best.name, *self.ties()}
-        marks = [
-            Mark(one.name, one.spread.mean, one.spread.low, one.spread.high, one.scores, one.name in ties)
-            for one in self.models
-        ]
-        return draw_forest(
-            marks, self.metric, base=None if self.base is None else (self.base_name, self.base), paper=paper
-        )
+        from chainrule.report.comparison_page import draw
+
+        return draw(self, paper)
 
     def page(self) -> Page:
         """Return the page: ranking, intervals, pairs, what may be concluded, what was left out."""
-        made = Page(title=f"Models on {self.data}", kicker="Comparison")
-        said = self.sentences()
-        made.head += [paragraph(text, role="lead" if place == 0 else "") for place, text in enumerate(said)]
-        made.head.append(paragraph(self.about() + "."))
-        better = "to the right" if larger_is_better(self.metric) else "to the left"
-        made.section(
-            "Ranking",
-            figure(
-                "",
-                inline_svg(self.plot(), "intervals", " ".join([self.about(), *said])),
-                f"Squares are means over the folds, lines their 95 % intervals, dots the folds; better is {better}. In colour: "
-                f"{self.best.name} and what is not told apart from it.",
-            ),
-            self._ranking_table(),
-            paragraph(
-                "Time is that of training on all folds. Intervals count in that folds share training rows; two that overlap may "
-                "still differ, since models meet the same folds.",
-                role="muted",
-            ),
-        )
-        if self.pairs:
-            made.section("What differs", *self._pair_blocks())
-        made.section("What this allows to conclude", paragraph(self.conclusion()))
-        if self.left_out:
-            made.section("Left out", bullets([f"{one.name}: {one.why}" for one in self.left_out]))
-        if self.command:
-            made.section("How", code(self.command))
-        return made
+        from chainrule.report.comparison_page import page
+
+        return page(self)
 
     def save(self, path: str | Path) -> Path:
         """Write it: .html a page, .png or .svg a picture, .json the values. Raises: SettingError"""
-        path = Path(path)
-        ending = output_ending(path, ENDINGS)
-        if ending == ".html":
-            content = self.page().render().encode()
-        elif ending == ".json":
-            content = (json.dumps(self.values(), indent=1) + "\n").encode()
-        else:
-            content = picture_bytes(self.plot(COLOURS["paper"]), ending)
-        write_atomic(path, content)
-        return path
+        from chainrule.report.comparison_page import picture
 
-    def _ranking_table(self) -> Markup:
-        rows: list[list[Cell]] = [
-            [place, one.name, one.family, show_figure(one.spread.mean), show_interval(one.spread.low, one.spread.high),
-             show_seconds(one.seconds), *self.against_best(one.name)]
-            for place, one in enumerate(self.models, 1)
-        ]  # fmt: skip
-        numeric = [Column(self.metric), Column("95 % interval"), Column("time")]
-        return table([Column("#"), "model", "family", *numeric, "beside the best", Column("p")], rows)
-
-    def _pair_blocks(self) -> list[Markup]:
-        differing = [pair for pair in self.pairs if pair.is_significant]
-        blocks = [paragraph(TEST)]
-        if differing:
-            blocks.append(_pair_table(differing))
-        else:
-            blocks.append(
-                paragraph("No pair differs significantly: these rows do not say which model is best.")
-            )
-        blocks.append(details(f"All {len(self.pairs)} pairs", _pair_table(self.pairs)))
-        return blocks
+        return write_result(
+            path, page=self.page, values=self.values, picture=lambda ending: picture(self, ending)
+        )
 
 
 def _joined(names: Sequence[str]) -> str:
     return " and ".join([*filter(None, [", ".join(names[:-1])]), names[-1]])
 
 
-def _pair_table(pairs: Sequence[Pair]) -> Markup:
-    rows: list[list[Cell]] = [
-        [
-            pair.one,
-            pair.other,
-            show_figure(pair.difference, 2),
-            _shown(pair.p),
-            _shown(pair.corrected),
-            "yes" if pair.is_significant else "no",
-        ]
-        for pair in pairs
-    ]
-    return table(
-        [
-            "better mean",
-            "other",
-            Column("difference"),
-            Column("p alone"),
-            Column("p among all"),
-            "significant",
-        ],
-        rows,
-    )
-
-
-def _shown(p: float) -> str:
+def show_p(p: float) -> str:
     """Write a p-value.
 
-    >>> _shown(0.0321), _shown(0.00002), _shown(1.0)
+    >>> show_p(0.0321), show_p(0.00002), show_p(1.0)
     ('0.032', '< 0.001', '1')
     """
     return "< 0.001" if p < 0.001 else show_figure(p, 2)

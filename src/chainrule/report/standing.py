@@ -9,8 +9,8 @@ from chainrule.catalog import METRICS
 from chainrule.core.text import visible
 from chainrule.core.units import show_figure, show_interval
 from chainrule.report.canvas import say
-from chainrule.report.summary import RunSummary
-from chainrule.train.metrics import metric_named
+from chainrule.report.summary import LARGEST_CLASS_ALONE, MEAN_ALONE, RunSummary
+from chainrule.train.metrics import metric_named, metrics_for
 
 SPLITS = ("train", "validation", "test")
 
@@ -45,6 +45,11 @@ def beats(metric: str, score: float, other: float) -> bool:
 def larger_is_better(metric: str) -> bool:
     """Return whether more of a metric is better; of a loss, less is."""
     return metric_named(metric).larger_is_better if metric in METRICS else metric != "loss"
+
+
+def without_inputs(metric: str) -> str:
+    """Return what the score of answering all rows alike is called."""
+    return MEAN_ALONE if metric in metrics_for("regression") else LARGEST_CLASS_ALONE
 
 
 def best_of(metric: str, scores: Mapping[str, float]) -> str:

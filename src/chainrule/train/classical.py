@@ -140,9 +140,16 @@ class Fitting:
 
     def reports(self) -> Generator[None, None, None]:
         """Fit the model; there is nothing to report on the way. Raises: DataError"""
-        x = _rows_of(self.inputs, self.rows, self.model.name)
-        self.model.fit_(x, _wanted(self.objective.task, self.targets[self.rows]))
+        self.model.fit_(self.matrix(self.rows), self.wanted(self.rows))
         yield from ()
+
+    def matrix(self, rows: np.ndarray) -> np.ndarray:
+        """Return inputs as the estimator takes them. Shapes: -> (N, features). Raises: DataError for too many rows"""
+        return _rows_of(self.inputs, rows, self.model.name)
+
+    def wanted(self, rows: np.ndarray) -> np.ndarray:
+        """Return targets as the estimator takes them. Shapes: -> (N,) or (N, values)"""
+        return _wanted(self.objective.task, self.targets[rows])
 
 
 def make_classical(

@@ -1,6 +1,6 @@
 """Kill a search with SIGKILL, resume it, and compare the rankings and the winners.
 
-Command:  python -m scripts.search_kills [--kills 20] [--data wine] [--trials 24] [--seed 0] [--record]
+Command:  python -m scripts.search_kills [--kills 20] [--data iris] [--trials 18] [--seed 0] [--record]
           [--methods grid random bayes halving]
 Every search starts afresh, is killed once and is resumed to its end; methods take turns. Kills come in turn at a moment
 drawn evenly from its wall time, inside a write of its store (the file of the write-ahead log has just grown), while the
@@ -14,19 +14,22 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing.context import ForkProcess as Process
 from pathlib import Path
 
 import torch
 
 from benchmarks.harness import record
+from chainrule.apps import cli
+from chainrule.jobs import tune as _imported  # noqa: F401 - by the command, if not here
 from chainrule.train.checkpoint import load_checkpoint
 
 RANGE = {"low": 1e-4, "high": 1e-1, "log": True}
@@ -36,7 +39,16 @@ SPACES = {
     "bayes": {"learning_rate": RANGE, "dropout": {"low": 0.0, "high": 0.5}},
     "halving": {"learning_rate": RANGE, "activation": ["relu", "tanh"], "epsilon": [1e-8, 1e-6]},
 }  # fmt: skip
+FORK = multiprocessing.get_context(
+    "fork"
+)  # what is imported here is there at once, so that kills hit searches
 MOMENTS = ("wall time", "write of the store", "training of the winner", "judging of the winner")
+
+
+def _command(*words: str) -> None:
+    """Run a command of the command line, in a process of its own."""
+    sys.argv = ["chainrule", *words]
+    sys.exit(cli.run())
 
 
 @dataclass(frozen=True)
@@ -47,7 +59,7 @@ class Work:
     data: str
     trials: int
 
-    def start(self, method: str, name: str) -> subprocess.Popen[bytes]:
+    def start(self, method: str, name: str) -> Process:
         """Begin a search, or go on with the one of that name."""
         if (self.folder / name / "search" / "search.json").exists():
             words = ["--resume", str(self.folder / name)]
@@ -55,23 +67,21 @@ class Work:
             space = self.folder / f"{method}.json"
             space.write_text(json.dumps(SPACES[method]))
             count = [] if method == "grid" else ["--trials", str(self.trials)]
-            words = [self.data, "--model", "mlp", "--space", str(space), "--method", method, *count, "--folds", "3", "--epochs", "40",
+            words = [self.data, "--model", "mlp", "--space", str(space), "--method", method, *count, "--folds", "3", "--epochs", "32",
                      "--deterministic", "--runs", str(self.folder), "--name", name]  # fmt: skip
-        return subprocess.Popen([sys.executable, "-m", "chainrule", "tune", *words, "--quiet"])
+        process = FORK.Process(target=_command, args=("tune", *words, "--quiet"))
+        process.start()
+        return process
 
-    def kill(
-        self, process: subprocess.Popen[bytes], name: str, moment: str, share: float, wall: float
-    ) -> bool:
+    def kill(self, process: Process, name: str, moment: str, share: float, wall: float) -> bool:
         """Wait for a moment and end the process there; return whether it was still running."""
         end = time.perf_counter() + share * wall
         has_come = self._seen(name, moment, share, lambda: time.perf_counter() >= end)
-        while process.poll() is None and not has_come():
+        while process.is_alive() and not has_come():
             time.sleep(0.0002)
-        if process.poll() is not None:
-            return False
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        return True
+        process.kill()
+        process.join()
+        return process.exitcode == -signal.SIGKILL
 
     def _seen(self, name: str, moment: str, share: float, is_over: Callable[[], bool]) -> Callable[[], bool]:
         """Return what says that a moment has come, by the files that are there."""
@@ -82,15 +92,16 @@ class Work:
             return (run / "model.safetensors").exists
         log = run / "search" / "search.sqlite-wal"
         if moment == "write of the store":
-            largest = share * 60_000  # bytes: a page is 4,096, and a write takes one or more
+            largest = share * 40_000  # bytes: a page is 4,096, and a write takes one or more
             return lambda: log.exists() and log.stat().st_size > largest
         return is_over
 
 
-def finish(process: subprocess.Popen[bytes]) -> None:
+def finish(process: Process) -> None:
     """Wait for a search to end well."""
-    if process.wait():
-        raise SystemExit(f"a search ended with {process.returncode}")
+    process.join()
+    if process.exitcode:
+        raise SystemExit(f"a search ended with {process.exitcode}")
 
 
 def differences(one: Path, other: Path) -> list[str]:
@@ -109,8 +120,8 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--data", default="wine")
-    parser.add_argument("--trials", type=int, default=24)
+    parser.add_argument("--data", default="iris")
+    parser.add_argument("--trials", type=int, default=18)
     parser.add_argument("--methods", nargs="+", choices=SPACES, default=list(SPACES))
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument(

@@ -11,6 +11,7 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
+import torch
 
 import chainrule as cr
 from chainrule.apps import cli
@@ -19,15 +20,21 @@ from chainrule.data.pictures import read_picture_inputs
 from chainrule.data.read import read
 from chainrule.data.reading import Reading
 from chainrule.data.source import Source
+from chainrule.jobs.classical import ESTIMATOR, open_classical
 from chainrule.jobs.compare import compare_runs
-from chainrule.jobs.events import Opened
+from chainrule.jobs.events import Opened, SearchOpened
 from chainrule.jobs.fit import run_fit
+from chainrule.jobs.folder import RunFolder
 from chainrule.jobs.predict import evaluate_on, predict_file
 from chainrule.jobs.preparation import load_model_settings, prepare_run
 from chainrule.jobs.request import Request
-from chainrule.jobs.workshop import make_training
+from chainrule.jobs.search_folder import SearchFolder
+from chainrule.jobs.search_trials import ranked
+from chainrule.jobs.tune import SearchRequest, run_tune
+from chainrule.jobs.workshop import empty_task, make_training
 from chainrule.train.settings import Settings
 from chainrule.train.settings_text import parse_settings
+from fuzz import seeds
 
 
 def _prepare(source: Source, settings: Settings | None = None, **model_settings: Any) -> None:
@@ -121,6 +128,32 @@ def _resume(path: Path) -> None:
         if isinstance(event, Opened):
             break
     events.close()
+
+
+def open_search(folder: Path) -> None:
+    """`Tuned.trials` and `chainrule tune --resume`, as far as its first training."""
+    found = SearchFolder(RunFolder(folder / "runs/run"))
+    _each(
+        lambda: [trial.to_json() for trial in ranked(found.trials(), larger_is_better=True)],
+        lambda: _resume_search(found.run.path),
+    )
+
+
+def _resume_search(path: Path) -> None:
+    events = run_tune(SearchRequest(fit=Request(resume=path)))
+    for event in events:
+        if isinstance(event, SearchOpened):
+            break
+    events.close()
+
+
+def open_estimator(folder: Path) -> None:
+    """What `predict` does with the estimator in the checkpoint of a run."""
+    content = torch.from_numpy(np.frombuffer((folder / "model.skops").read_bytes(), np.uint8).copy())
+    for recipe, _ in seeds.fitted().values():
+        with contextlib.suppress(ChainruleError):
+            model = open_classical(recipe, empty_task(recipe), {ESTIMATOR: content}, "model.skops")
+            model.outputs(np.ones((3, recipe.size)))
 
 
 def _command(*arguments: str) -> None:

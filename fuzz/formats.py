@@ -117,6 +117,18 @@ def _of_run(name: str, mutate: Mutator) -> Format:
     )
 
 
+def _of_search(name: str, file: str, mutate: Mutator) -> Format:
+    return Format(
+        name=name,
+        write=lambda content, folder: seeds.write_search_file(file, content, folder),
+        open=doors.open_search,
+        seeds=lambda: seeds.of_search(file),
+        set_up=seeds.place_search,
+        mutate=mutate,
+        replaces="runs/run/search",
+    )
+
+
 _ALL = (
     Format(name="csv", write=into("rows.csv"), open=doors.fit_table, seeds=seeds.csv_tables, tokens=TABLE_TOKENS),
     Format(name="tsv", write=into("rows.tsv"), open=doors.fit_table, seeds=seeds.tsv_tables, tokens=TABLE_TOKENS),
@@ -178,6 +190,9 @@ _ALL = (
     Format(name="settings", write=into("settings.txt"), open=doors.use_settings, seeds=seeds.settings_texts, tokens=SETTING_TOKENS),
     _of_run("recipe.json", mutators.inside(mutators.json_value)),
     _of_run("metrics.json", mutators.inside(mutators.json_value)),
+    _of_search("search", "search.json", mutators.inside(mutators.json_value)),
+    _of_search("search-store", "search.sqlite", mutators.inside(mutators.search_rows)),
+    Format(name="estimator", write=into("model.skops"), open=doors.open_estimator, seeds=seeds.estimators, mutate=mutators.inside(mutators.zipped, mutators.skops_schema)),
     _of_run("checkpoint.safetensors", mutators.inside(mutators.sealed_checkpoint, mutators.sealed_checkpoint, mutators.tensors_header)),
 )  # fmt: skip
 

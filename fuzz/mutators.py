@@ -6,9 +6,11 @@ coverage-guided one of libFuzzer in a campaign. What no longer has the structure
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import json
+import sqlite3
 import struct
 import warnings
 import zipfile
@@ -123,6 +125,23 @@ def zipped(content: bytes, random: Random, change: Change) -> bytes:
     return file.getvalue()
 
 
+def skops_schema(content: bytes, random: Random, change: Change) -> bytes:
+    """Change one value of the list of parts of a .skops file, or numbers of an array, and write the archive anew."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        members = {info.filename: archive.read(info) for info in archive.infolist()}
+    arrays = [name for name in members if name.endswith(".npy")]
+    if arrays and random.random() < 0.5:
+        name = random.choice(arrays)
+        members[name] = members[name][:128] + change(members[name][128:])
+    else:
+        members["schema.json"] = json_value(members["schema.json"], random, change)
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, inner in members.items():
+            archive.writestr(zipfile.ZipInfo(name), inner)
+    return file.getvalue()
+
+
 def gzipped(content: bytes, random: Random, change: Change) -> bytes:
     """Change what is inside a gzip file."""
     return gzip.compress(change(gzip.decompress(content)), 1, mtime=0)
@@ -196,6 +215,28 @@ def tensors_header(content: bytes, random: Random, change: Change) -> bytes:
     else:
         header = changed_value(header, random, change)
     return join_tensors(header, body)
+
+
+def search_rows(content: bytes, random: Random, change: Change) -> bytes:
+    """Change some rows or the tables of the store of a search."""
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as store:
+        store.deserialize(content[:18] + b"\1\1" + content[20:])  # one in memory has no write-ahead log
+        table, columns = random.choice((
+            ("trials", ("number", "settings", "refused")),
+            ("networks", ("trial", "fold", "epochs", "rung", "score", "loss", "failure")),
+        ))  # fmt: skip
+        rows = store.execute(f"SELECT rowid FROM {table}").fetchall()
+        column, (row,) = random.choice(columns), random.choice(rows)
+        value = random.choice([one for one in VALUES if not isinstance(one, list | dict)])
+        if column == "settings" and random.random() < 0.8:
+            (text,) = store.execute("SELECT settings FROM trials WHERE rowid = ?", (row,)).fetchone()
+            value = json.dumps(changed_value(json.loads(text), random, change))
+        if random.random() < 0.1:
+            store.execute(f"DELETE FROM {table} WHERE rowid = ?", (row,))
+        else:
+            store.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (value, row))
+        changed = store.serialize()
+    return changed[:18] + b"\2\2" + changed[20:]
 
 
 def split_tensors(content: bytes) -> tuple[Any, bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gzip
 import hashlib
@@ -12,6 +13,7 @@ import struct
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -328,6 +330,99 @@ def place_run(folder: Path) -> None:
     path.mkdir(parents=True)
     for name, content in _run_files().items():
         (path / name).write_bytes(at_home(content, folder))
+
+
+@functools.cache
+def _search_files() -> dict[str, bytes]:
+    """Make a small search and return the files that it is taken up from."""
+    from chainrule.jobs.folder import RunFolder
+    from chainrule.jobs.request import Request
+    from chainrule.jobs.search_folder import SearchFolder
+    from chainrule.jobs.tune import SearchRequest, run_tune
+    from chainrule.train.settings import Settings
+
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made).resolve()
+        (folder / "rows.csv").write_text(TABLE, "utf-8")
+        asked = Request(
+            data=folder / "rows.csv", target="kind", settings=Settings(model="mlp", epochs=1), model_settings={"hidden": (4,)},
+            runs=folder / "runs", name="run",
+        )  # fmt: skip
+        space = {"learning_rate": [0.01, 0.001], "optimizer": ["adam", "sgd"]}
+        with contextlib.closing(
+            run_tune(SearchRequest(fit=asked, space=space, method="grid", folds=2))
+        ) as events:
+            for event in events:
+                if getattr(event, "text", "").startswith("training the best"):  # all trials are made
+                    break
+        found = SearchFolder(RunFolder(folder / "runs/run"))
+        files = {path.name: path.read_bytes() for path in (found.asked, found.store)}
+        return {name: content.replace(os.fsencode(folder), HOME) for name, content in files.items()}
+
+
+def of_search(name: str) -> list[bytes]:
+    """Return a file of the folder of a search."""
+    return [_search_files()[name]]
+
+
+def place_search(folder: Path) -> None:
+    """Put a search and its data into a folder."""
+    (folder / "rows.csv").write_text(TABLE, "utf-8")
+    write_search(_search_files(), folder)
+
+
+def write_search(files: dict[str, bytes], folder: Path) -> None:
+    """Write what was asked and the trials, which carry its seal, as a stranger who meant it would give them."""
+    path = folder / "runs" / "run" / "search"
+    path.mkdir(parents=True, exist_ok=True)
+    asked, store = at_home(files["search.json"], folder), bytearray(files["search.sqlite"])
+    if len(store) >= 64:
+        store[60:64] = (zlib.crc32(asked) & 0x7FFFFFFF).to_bytes(4, "big")
+    (path / "search.json").write_bytes(asked)
+    (path / "search.sqlite").write_bytes(store)
+
+
+def write_search_file(name: str, content: bytes, folder: Path) -> None:
+    """Write one of the two files of a search, beside the other as it was."""
+    write_search({**_search_files(), name: content}, folder)
+
+
+ESTIMATORS: dict[str, dict[str, Any]] = {
+    "decision-tree": {},
+    "kernel-svm": {},
+    "gradient-boosting": {"trees": 3},
+    "nearest-neighbours": {},
+}
+
+
+@functools.cache
+def fitted() -> dict[str, tuple[Any, bytes]]:
+    """Fit some classical models; return the recipe of each and the .skops file of its estimator."""
+    from chainrule.data.read import read
+    from chainrule.data.reading import Reading
+    from chainrule.jobs.classical import make_fitting
+    from chainrule.jobs.preparation import prepare_run
+    from chainrule.jobs.request import Request
+    from chainrule.train.estimator_file import estimator_bytes
+    from chainrule.train.settings import Settings
+
+    found = {}
+    with tempfile.TemporaryDirectory() as made:
+        path = Path(made) / "rows.csv"
+        path.write_text(TABLE, "utf-8")
+        for name, own in ESTIMATORS.items():
+            asked = Request(data=path, target="kind", settings=Settings(model=name), model_settings=own)
+            recipe, material = prepare_run(asked, read(path, Reading(target="kind")))
+            fitting = make_fitting(recipe, material)
+            for _ in fitting.reports():
+                pass
+            found[name] = recipe, estimator_bytes(fitting.model.estimator)
+    return found
+
+
+def estimators() -> list[bytes]:
+    """Return the .skops files of some classical models."""
+    return [content for _, content in fitted().values()]
 
 
 WORKBOOK_TOKENS = (

@@ -15,15 +15,19 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.catalog import CLASSICAL
 from chainrule.core.errors import LockedError, RunError, SettingError
 from chainrule.jobs import search as search_module
 from chainrule.jobs.events import Event, SearchFinished, TrialEnded
 from chainrule.jobs.folder import RunFolder
 from chainrule.jobs.population import PopulationRun
+from chainrule.jobs.preparation import load_model_settings, searched_of
 from chainrule.jobs.request import Request
 from chainrule.jobs.search_folder import SearchFolder
 from chainrule.jobs.tune import SearchRequest, Tuned, run_tune
+from chainrule.train.search_defaults import default_space
 from chainrule.train.settings import Settings
+from chainrule.train.space import parse_space
 
 SPACE = {"learning_rate": [0.03, 0.003, 0.0003], "weight_decay": [0.0, 0.01]}
 
@@ -290,7 +294,30 @@ def test_damage_is_said(tmp_path: Path) -> None:
         ({"test": 0.0}, "--test 0 leaves no rows that the search does not see"),
         ({"budget_seconds": 0}, "--budget-seconds must be above 0"),
         ({"settings": {"learning_rate": 0.1}}, "learning_rate is in the space and given as --learning-rate"),
-        ({"model": "random-forest", "epochs": None}, "is a classical model, and tune trains networks"),
+        (
+            {"model": "random-forest", "epochs": None},
+            "learning_rate is a setting of how networks are trained, and this model",
+        ),
+        (
+            {"model": "random-forest", "space": {"trees": [5]}},
+            "is a classical model, fitted in one go, and --epochs is of networks",
+        ),
+        (
+            {"model": "random-forest", "epochs": None, "space": {"trees": [5]}, "method": "halving"},
+            "halving trains a little first, and random-forest is fitted in one go",
+        ),
+        (
+            {"model": "random-forest", "epochs": None, "space": {"trees": [0]}},
+            "space: trees: trees takes a whole number of at least 1; got 0",
+        ),
+        (
+            {"model": "random-forest", "epochs": None, "space": {"tree": [1]}},
+            "no setting is called 'tree'; did you mean 'trees'",
+        ),
+        (
+            {"model": "naive-bayes", "epochs": None, "space": "defaults"},
+            "naive-bayes has no settings to search",
+        ),
         ({"method": "halving", "space": {"epochs": [1, 2]}, "epochs": None}, "epochs cannot be searched"),
         ({"name": "a/b"}, "--name must be a plain folder name"),
     ],
@@ -309,6 +336,31 @@ def test_one_part_held_out_and_fewer_folds_for_rare_classes(tmp_path: Path) -> N
     table.write_text("a,b,kind\n" + "\n".join(rows) + "\n")
     found = tune(str(table), {"learning_rate": [0.01]}, folds=None, target="kind", runs=tmp_path)
     assert found.trials[0].folds == 3
+
+
+def test_a_classical_model_is_searched(tmp_path: Path) -> None:
+    """By the same folds, and the winner is an ordinary run of that model."""
+    space = {"smallest_leaf": [1, 40], "depth": ["none", 1]}
+    found = tune(space=space, model="decision-tree", epochs=None, runs=tmp_path)
+    assert found.networks == 12 and all(trial.failure is None for trial in found.trials)
+    assert found.best["settings"] == {"smallest_leaf": 1, "depth": None}
+    worst = min(found.trials, key=lambda trial: trial.score or 0.0)
+    assert worst.values["depth"] == 1 and (worst.score or 0.0) < 0.7 < found.best["score"]
+    assert found.run.recipe.model_settings["smallest_leaf"] == 1 and found.metrics["test"]["accuracy"] > 0.85
+    assert cr.verify(found.run.path).outcome == "equal bits"
+    again = list(run_tune(SearchRequest(fit=Request(resume=found.run.path))))
+    assert isinstance(again[-1], SearchFinished) and again[-1].best == found.best
+    page = (found.run.path / "search" / "report.html").read_text()
+    assert "the mean of 3 models" in page
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, entry in CLASSICAL.items() if "statsmodels" not in entry.summary]
+)
+def test_defaults_of_classical_models_are_spaces(name: str) -> None:
+    said = default_space(name, (), load_model_settings(name))
+    assert bool(said) == (name != "naive-bayes")
+    assert not said or (parse_space(said, lambda: searched_of(name)).size or 0) > 1
 
 
 @pytest.mark.curriculum("HPO-03")

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 from chainrule.catalog import MODELS
 from chainrule.core.errors import ChainruleError, DataError, SettingError, UnknownNameError
-from chainrule.jobs.preparation import load_model_settings
+from chainrule.jobs.preparation import load_model_settings, searched_of
 from chainrule.train.search_defaults import default_space
+from chainrule.train.searched import Searched
 from chainrule.train.space import Choices, Range, parse_space, read_space
 
 
-def hints() -> dict[str, Any]:
-    return load_model_settings("mlp")
+def hints() -> dict[str, Searched]:
+    return searched_of("mlp")
 
 
 def space_of(said: Any) -> Any:
@@ -143,6 +144,6 @@ def test_anything_is_understood_or_refused(said: Any, key: str) -> None:
 @pytest.mark.parametrize("model", sorted(name for name, entry in MODELS.items() if entry.is_trainable))
 def test_defaults_are_spaces(model: str) -> None:
     said = default_space(model, (), load_model_settings(model))
-    space = parse_space(said, lambda: load_model_settings(model))
+    space = parse_space(said, lambda: searched_of(model))
     assert space.size is not None and space.size > 5
     assert "learning_rate" not in default_space(model, ["learning_rate"], load_model_settings(model))

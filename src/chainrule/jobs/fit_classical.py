@@ -45,7 +45,7 @@ def fit_classical_run(recipe: Recipe, material: Material, folder: RunFolder, beg
         except DataError:
             folder.discard()
             raise
-        _save(folder, fitting, material)
+        save_classical_run(folder, fitting, material)
         seconds = time.perf_counter() - began
         yield from (Warned(text=text) for text in fitting.model.notes)
         for event in finish(folder, recipe, material, fitting, seconds, make_fitting):
@@ -58,7 +58,8 @@ def fit_classical_run(recipe: Recipe, material: Material, folder: RunFolder, beg
                 )
 
 
-def _save(folder: RunFolder, fitting: Fitting, material: Material) -> None:
+def save_classical_run(folder: RunFolder, fitting: Fitting, material: Material) -> None:
+    """Write checkpoint and estimator of a model that is fitted. Raises: StorageError"""
     content = estimator_bytes(fitting.model.estimator)
     tensors = {
         ESTIMATOR: torch.from_numpy(np.frombuffer(content, np.uint8).copy()),

@@ -142,18 +142,18 @@ def _train_in_turn(
         nonlocal judging
         for number, (recipe, material) in enumerate(zip(recipes, materials, strict=True)):
             try:
-                objective = (_fitted if is_classical else _ensemble)(recipe, material)
+                objective = (fit_on_fold if is_classical else _ensemble)(recipe, material)
             except (DataError, TrainingFailed) as error:
                 rows.append(None)
                 failures.append(f"fold {number + 1}: {error}")
             else:
                 fitted_at = time.perf_counter()
                 notes.update(getattr(objective.model, "notes", ()))
-                rows.append(_judged(objective, material))
+                rows.append(judge_fold(objective, material))
                 judging += time.perf_counter() - fitted_at
             yield number
 
-    with _threads(materials[0]):
+    with few_threads(materials[0]):
         if is_classical and most_seconds < math.inf:
             _rehearse(recipes[0], materials[0], len(recipes), most_seconds)
         began = time.perf_counter()
@@ -166,7 +166,8 @@ def _train_in_turn(
     )
 
 
-def _fitted(recipe: Recipe, material: Material) -> Objective:
+def fit_on_fold(recipe: Recipe, material: Material) -> Objective:
+    """Fit a classical model to the training rows of a fold."""
     fitting = make_fitting(recipe, material)
     estimator = fitting.model.estimator
     if _is_small(material) and "n_jobs" in estimator.get_params():
@@ -190,14 +191,15 @@ def _is_small(material: Material) -> bool:
     return len(material.split.train) * material.inputs[0].numel() < MANY_NUMBERS
 
 
-def _threads(material: Material) -> AbstractContextManager[Any]:
+def few_threads(material: Material) -> AbstractContextManager[Any]:
     """Compute on one thread inside the block where rows are few."""
     from threadpoolctl import threadpool_limits
 
     return threadpool_limits(1) if _is_small(material) else nullcontext()
 
 
-def _judged(objective: Objective, material: Material) -> Row | None:
+def judge_fold(objective: Objective, material: Material) -> Row | None:
+    """Return loss and metrics on the rows held out, None where its answers are not finite."""
     outputs = outputs_of(objective.model, material.inputs, torch.from_numpy(material.split.test))
     if not bool(torch.isfinite(outputs).all()):
         return None
@@ -218,7 +220,7 @@ def _rehearse(recipe: Recipe, material: Material, fits: int, most_seconds: float
         few = replace(material.split, train=np.sort(order[: len(train) // part]))
         began = time.perf_counter()
         try:
-            _fitted(recipe, replace(material, split=few))
+            fit_on_fold(recipe, replace(material, split=few))
         except ChainruleError:
             return
         taken.append(time.perf_counter() - began)

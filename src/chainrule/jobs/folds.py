@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 from torch import Tensor
 
+from chainrule.catalog import CLASSICAL
 from chainrule.core.device import memory_bytes
 from chainrule.core.errors import SettingError
 from chainrule.core.seeds import mix
@@ -69,6 +70,8 @@ def fold_materials(
 
 def needs_validation(settings: Settings) -> bool:
     """Whether training looks at validation rows: to stop, to lower the rate, or to choose the best epoch."""
+    if settings.model in CLASSICAL:
+        return False
     return settings.patience is not None or settings.schedule == "plateau" or settings.metric is not None
 
 

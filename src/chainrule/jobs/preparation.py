@@ -6,6 +6,7 @@ import inspect
 import typing
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -30,6 +31,7 @@ from chainrule.models.classical import KIND, build_classical, classical_settings
 from chainrule.nn.activations import Activate
 from chainrule.optim.rules import check_hyperparameters
 from chainrule.train.recipe import Recipe, versions_here
+from chainrule.train.searched import Searched, find_searched
 from chainrule.train.settings import Settings
 from chainrule.train.suggestions import Question, suggest, suggest_model
 from chainrule.train.task import Task, build_task
@@ -221,12 +223,17 @@ def load_model_settings(name: str) -> dict[str, Any]:
     return {k: hints.get(k, str) for k in settings(name)}
 
 
-def check_model_setting(name: str, key: str, value: Any) -> None:
-    """Refuse a value that a setting of a model cannot have, whatever the data. Raises: ChainruleError"""
-    if name in CLASSICAL:
+def searched_of(name: str) -> dict[str, Searched]:
+    """Return every setting that can be searched with a model: its own, and of a network those of its training."""
+    own = load_model_settings(name)
+    if name not in CLASSICAL:
+        return find_searched(own, partial(check_setting, name))
+
+    def check(key: str, value: Any) -> None:
         build_classical(name, {key: value}, question=CLASSICAL[name].questions[0])
-    else:
-        check_setting(name, key, value)
+
+    weighs = "class_weight" in inspect.signature(load_named(KIND, name)).parameters
+    return find_searched(own, check, ("class_weight",) * weighs)
 
 
 def _annotated(builder: Any) -> Any:

@@ -9,9 +9,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Protocol
 
+from chainrule.catalog import CLASSICAL
 from chainrule.core.errors import RunError, SettingError
 from chainrule.core.text import visible
 from chainrule.core.units import show_seconds
+from chainrule.jobs.classical_run import ClassicalRun
 from chainrule.jobs.cluster import Cluster
 from chainrule.jobs.cluster_run import ClusterRun
 from chainrule.jobs.entries import Entry
@@ -49,7 +51,8 @@ class Way:
 
 
 class Networks(Protocol):
-    """Networks that are trained together: on this machine a `PopulationRun`, on a cluster a `ClusterRun`."""
+    """Networks that are trained together: on this machine a `PopulationRun`, on a cluster a `ClusterRun`; classical
+    models in a `ClassicalRun`."""
 
     entries: list[Entry]
     ready: set[int]
@@ -244,6 +247,8 @@ class Search:
             if number not in of_trial:
                 of_trial[number] = self.candidates.entries(self.recipe_of(self.trials[number]))
             entries.append(of_trial[number][fold])
+        if self.candidates.recipe.settings.model in CLASSICAL:
+            return ClassicalRun(entries)
         way = self.way
         varied = list(way.space.settings)
         if self.cluster is not None:
@@ -287,7 +292,7 @@ class Search:
         return None if self.cluster is None else self.cluster.workers
 
     def _left(self, run: Networks, place: int, epochs: int | None) -> int:
-        whole = run.entries[place].recipe.settings.epochs or 0
+        whole = run.entries[place].recipe.settings.epochs or 1  # a classical model is fitted in one go
         return whole if epochs is None else min(epochs, whole)
 
     def _take_up(
@@ -344,7 +349,7 @@ class Search:
             took = show_seconds(self.way.budget_seconds or 0.0)
             rate = self._made / max(1e-9, time.perf_counter() - self._began)
             trial = next(trial for trial in self.trials if not trial.is_done)
-            needed = trial.folds * (self.recipe_of(trial).settings.epochs or 0) / rate if rate else math.inf
+            needed = trial.folds * (self.recipe_of(trial).settings.epochs or 1) / rate if rate else math.inf
             about = f", which takes about {show_seconds(needed)}" if math.isfinite(needed) else ""
             return SettingError(
                 f"--budget-seconds {self.way.budget_seconds:g} is too short for one trial of {trial.folds} networks{about}: none "

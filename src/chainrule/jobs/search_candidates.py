@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.catalog import CLASSICAL
 from chainrule.core.errors import ChainruleError, SettingError
 from chainrule.data.splits import Split
+from chainrule.jobs.classical import settle_classical
 from chainrule.jobs.entries import Entry
 from chainrule.jobs.folds import fold_materials, in_fold, needs_validation, with_split
 from chainrule.jobs.material import Material, make_material
@@ -63,6 +65,9 @@ class Candidates:
         request = replace(self.request, settings=settings, model_settings=of_model)
         check_initial(request)
         check_question(request, self.recipe.schema)
+        if settings.model in CLASSICAL:
+            filled, of_model, _ = settle_classical(settings, of_model, self.recipe.schema.target.kind)
+            return replace(self.recipe, settings=filled, model_settings=of_model)
         filled, of_model = settle_network(request, settings, self.recipe.schema, self.material)
         recipe = replace(self.recipe, settings=filled, model_settings=of_model)
         self._check(recipe)

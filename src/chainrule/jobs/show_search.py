@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from chainrule.catalog import CLASSICAL
 from chainrule.core.units import show_figure, show_seconds, show_value
 from chainrule.jobs.events import Searched, SearchFinished, SearchOpened, TrialEnded
 from chainrule.train.metrics import metric_named
@@ -69,12 +70,15 @@ class SearchDisplay:
     def _finish(self, event: SearchFinished) -> None:
         self.stop()
         self.console.print(self._table(has_progress=False))
-        failed = sum(one.failure is not None for one in self.ended.values())
-        left = f", {failed} of them failed" if failed else ""
+        failed = [one for one in self.ended.values() if one.failure is not None]
+        left = f", {len(failed)} of them failed" if failed else ""
         self._line(
-            f"{event.trials} trials of {self.opened.folds} {'network' if self.opened.folds == 1 else 'networks'} in "
+            f"{event.trials} trials of {self.opened.folds} {what_of(self.opened, self.opened.folds)} in "
             f"{show_seconds(event.search_seconds)}{left}"
         )
+        if failed:
+            first = min(failed, key=lambda one: one.trial)
+            self._line(f"trial {first.trial} failed: {first.failure}")
         metric = self.opened.metric
         score = f"{metric} {show_figure(event.best['score'])}"
         how = f"mean of {self.opened.folds} folds" if self.opened.folds > 1 else "on the rows held out"
@@ -127,9 +131,10 @@ class SearchDisplay:
         seconds = time.perf_counter() - self.began
         left = f", about {show_seconds(seconds / share - seconds)} left" if 0.02 < share < 1 else ""
         done = len(self.ended) + self.opened.done
+        what = "models" if self.opened.model in CLASSICAL else "epochs"
         on = f" · {_workers(self.progress.workers)}"
         return (
-            f"{min(done, self.opened.trials)} of {self.opened.trials} trials, {100 * share:.0f} % of their epochs{left}"
+            f"{min(done, self.opened.trials)} of {self.opened.trials} trials, {100 * share:.0f} % of their {what}{left}"
             f"{on if self.progress.workers is not None else ''}"
         )
 
@@ -138,6 +143,11 @@ class SearchDisplay:
 
     def _line(self, text: str, style: str | None = None) -> None:
         self.console.print(text, style=style, markup=False)
+
+
+def what_of(opened: SearchOpened, count: int) -> str:
+    """Return what a trial trains."""
+    return f"{'model' if opened.model in CLASSICAL else 'network'}{'s' * (count != 1)}"
 
 
 def curve_of(values: Sequence[float], width: int = CURVE) -> str:
@@ -170,7 +180,7 @@ def _begin(opened: SearchOpened) -> str:
     on = "" if opened.workers is None else f" on {_workers(opened.workers)}"
     return (
         f"{opened.model}, {opened.method} search over {', '.join(opened.space)}: {opened.trials} trials{done}, {folds}, "
-        f"{networks:,} networks{on} · rows: {rows}"
+        f"{networks:,} {what_of(opened, networks)}{on} · rows: {rows}"
     )
 
 

@@ -21,7 +21,7 @@ from chainrule.jobs.events import Event, Said, SearchFinished, SearchOpened, War
 from chainrule.jobs.folds import needs_validation
 from chainrule.jobs.material import make_material, read_again, reading_of
 from chainrule.jobs.population import MOST
-from chainrule.jobs.preparation import check_model_setting, load_model_settings, prepare_run
+from chainrule.jobs.preparation import load_model_settings, prepare_run, searched_of
 from chainrule.jobs.request import Request, called, check_initial, check_names, divided, make_request
 from chainrule.jobs.run import Run
 from chainrule.jobs.search import Search, Way
@@ -34,7 +34,6 @@ from chainrule.jobs.workshop import empty_task
 from chainrule.train.metrics import metric_named
 from chainrule.train.proposals import check_method, count_trials, load_optuna
 from chainrule.train.search_defaults import default_space
-from chainrule.train.searched import Check
 from chainrule.train.settings import Settings, flag_of
 from chainrule.train.space import Space, parse_space, read_space
 
@@ -199,7 +198,7 @@ def _resume(search: SearchRequest, cluster: Cluster | None) -> Iterator[Event]:
         request = replace(given, settings=asked.settings, model_settings=asked.model_settings)
         candidates = Candidates(request, recipe, material, asked.folds)
         space = parse_space(
-            asked.space, _hints(recipe.settings.model), f"{folder.asked}: ", _check_of(recipe.settings.model)
+            asked.space, partial(searched_of, recipe.settings.model or ""), f"{folder.asked}: "
         )
         yield from _search(search, candidates, asked, space, folder, began, cluster)
 
@@ -218,9 +217,13 @@ def _check(search: SearchRequest) -> None:
     if search.budget_seconds is not None and not search.budget_seconds > 0:
         raise SettingError(f"--budget-seconds must be above 0; got {search.budget_seconds:g}")
     settings = search.fit.settings
-    if settings.model in CLASSICAL:
+    if settings.model in CLASSICAL and search.cluster is not None:
         raise SettingError(
-            f"{settings.model} is a classical model, and tune trains networks; chainrule compare sets both beside each other"
+            f"--cluster spreads networks, and {settings.model} is a classical model: leave it out"
+        )
+    if settings.model in CLASSICAL and search.method == "halving":
+        raise SettingError(
+            f"halving trains a little first, and {settings.model} is fitted in one go; take --method grid, random or bayes"
         )
     if settings.folds:
         raise SettingError("the setting folds is about judging few rows with fit; tune takes --folds")
@@ -241,23 +244,20 @@ def _held_back(search: SearchRequest) -> Request:
     return replace(search.fit, settings=held)
 
 
-def _hints(model: str | None) -> Any:
-    return lambda: load_model_settings(model or "mlp")
-
-
-def _check_of(model: str | None) -> Check:
-    return partial(check_model_setting, model or "mlp")
-
-
 def _space_of(search: SearchRequest, model: str) -> Space:
     """Read the space that was asked for, or take that of the model. Raises: SettingError for a setting said twice"""
     given = {*search.fit.model_settings, *_said(search.fit.settings)}
     if search.space == DEFAULTS:
-        return parse_space(default_space(model, given, load_model_settings(model)), _hints(model))
+        usual = default_space(model, given, load_model_settings(model))
+        if not usual:
+            raise SettingError(
+                f"{model} has no settings to search; chainrule cross-validate DATA --model {model} judges it"
+            )
+        return parse_space(usual, partial(searched_of, model))
     if isinstance(search.space, str | Path):
-        space = read_space(Path(search.space), _hints(model), _check_of(model))
+        space = read_space(Path(search.space), partial(searched_of, model))
     else:
-        space = parse_space(search.space, _hints(model), check=_check_of(model))
+        space = parse_space(search.space, partial(searched_of, model))
     both = [name for name in space.settings if name in given]
     if both:
         raise SettingError(

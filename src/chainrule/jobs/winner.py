@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
+from chainrule.catalog import CLASSICAL
 from chainrule.core import signals
-from chainrule.core.errors import Interrupted, TrainingFailed
+from chainrule.core.errors import DataError, Interrupted, TrainingFailed
+from chainrule.jobs.classical import make_fitting
 from chainrule.jobs.derived import finish, write_model
 from chainrule.jobs.entries import DENSE, Entry, alone, possible_ways
-from chainrule.jobs.events import Event, Finished, Said, SearchFinished
+from chainrule.jobs.events import Event, Finished, Said, SearchFinished, Warned
+from chainrule.jobs.fit_classical import save_classical_run
 from chainrule.jobs.fit_network import save_run
 from chainrule.jobs.material import Material
 from chainrule.jobs.planning import plan_for
@@ -25,6 +28,9 @@ from chainrule.jobs.workshop import draw_start_, make_training
 from chainrule.train.loop import judge, outputs_of
 from chainrule.train.recipe import Recipe
 from chainrule.train.training import Training
+
+Metrics = dict[str, dict[str, float]]  # part -> metric -> value
+Kept = tuple[Metrics, float]  # and the seconds from data in memory to the winner judged
 
 
 def how_to_resume(made: Search, folder: SearchFolder) -> str:
@@ -46,36 +52,17 @@ def refit(
     yield Said(
         text=f"training the best, trial {best.number}, on all {len(material.split.train):,} rows outside the test"
     )
-    recipe, training = _planned(recipe, material, runs)
-    with recipe.plan.applied() as device:
-        draw_start_(training.step.objective.model, recipe)
-        folder.run.write_recipe(recipe.to_json())
-        started = time.perf_counter()
-        try:
-            for _ in training.reports():
-                if stop:
-                    raise Interrupted(how_to_resume(made, folder), stop.number)
-        except TrainingFailed as failure:
-            raise TrainingFailed(
-                f"the best trial, {best.number}, trained on every fold but not on all rows: {failure} (search kept in "
-                f"{folder.run.path})"
-            ) from None
-        save_run(folder.run, training, material)
-        training.restore_best_()
-        write_model(folder.run, training.step.objective, material.prepare)
-        _judge(training, material)
-        search_seconds = time.perf_counter() - began
-        fit_seconds = time.perf_counter() - started
-        metrics: dict[str, dict[str, float]] = {}
-
-        def again(one: Recipe, rows: Material) -> Training:
-            return make_training(one, rows, device)
-
-        for event in finish(folder.run, recipe, material, training, fit_seconds, again):
-            if isinstance(event, Finished):
-                metrics = event.metrics
-            else:
-                yield event
+    try:
+        if recipe.settings.model in CLASSICAL:
+            metrics, search_seconds = yield from _fit(recipe, material, folder, began)
+        else:
+            recipe, training = _planned(recipe, material, runs)
+            metrics, search_seconds = yield from _train(recipe, material, training, made, folder, began, stop)
+    except (DataError, TrainingFailed) as failure:
+        raise type(failure)(
+            f"the best trial, {best.number}, trained on every fold but not on all rows: {failure} (search kept in "
+            f"{folder.run.path})"
+        ) from None
     write_search_report(folder, made, metrics.get("test", {}).get(made.metric.name), search_seconds)
     yield SearchFinished(
         run=folder.run.path,
@@ -85,6 +72,63 @@ def refit(
         search_seconds=search_seconds,
         metrics=metrics,
     )
+
+
+def _train(
+    recipe: Recipe,
+    material: Material,
+    training: Training,
+    made: Search,
+    folder: SearchFolder,
+    began: float,
+    stop: signals.Stop,
+) -> Generator[Event, None, Kept]:
+    """Train a network, keep it and judge it."""
+    with recipe.plan.applied() as device:
+        draw_start_(training.step.objective.model, recipe)
+        folder.run.write_recipe(recipe.to_json())
+        started = time.perf_counter()
+        for _ in training.reports():
+            if stop:
+                raise Interrupted(how_to_resume(made, folder), stop.number)
+        save_run(folder.run, training, material)
+        training.restore_best_()
+        write_model(folder.run, training.step.objective, material.prepare)
+        _judge(training, material)
+        ended = time.perf_counter()
+
+        def again(one: Recipe, rows: Material) -> Training:
+            return make_training(one, rows, device)
+
+        events = finish(folder.run, recipe, material, training, ended - started, again)
+        return (yield from _metrics_of(events)), ended - began
+
+
+def _fit(
+    recipe: Recipe, material: Material, folder: SearchFolder, began: float
+) -> Generator[Event, None, Kept]:
+    """Fit a classical model, keep it and judge it."""
+    folder.run.write_recipe(recipe.to_json())
+    started = time.perf_counter()
+    fitting = make_fitting(recipe, material)
+    for _ in fitting.reports():
+        pass
+    save_classical_run(folder.run, fitting, material)
+    ended = time.perf_counter()
+    yield from (Warned(text=text) for text in fitting.model.notes)
+    events = finish(folder.run, recipe, material, fitting, ended - started, make_fitting)
+    return (yield from _metrics_of(events)), ended - began
+
+
+def _metrics_of(events: Iterator[Event]) -> Generator[Event, None, Metrics]:
+    """Hand events on, but for the last, and return its metrics."""
+    metrics: Metrics = {}
+    for event in events:
+        if isinstance(event, Finished):
+            metrics = event.metrics
+        else:
+            yield event
+    return metrics
 
 
 def _planned(recipe: Recipe, material: Material, runs: Path) -> tuple[Recipe, Training]:

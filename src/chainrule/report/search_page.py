@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from chainrule.catalog import CLASSICAL
 from chainrule.core.text import visible
 from chainrule.core.units import show_figure, show_seconds, show_value
 from chainrule.report.canvas import say
@@ -128,15 +129,20 @@ def _tiles(summary: SearchSummary, best: ShownTrial) -> dict[str, Any]:
     tiles = {f"{say(summary.metric)}, {how}": f"{show_figure(best.score)}{spread}"}
     if summary.test_score is not None:
         tiles[f"{say(summary.metric)}, test"] = show_figure(summary.test_score)
-    networks = f"{summary.networks:,} in {show_seconds(summary.search_seconds)}"
-    return {**tiles, "trials": f"{len(summary.trials):,}, {summary.method}", "networks": networks}
+    made = f"{summary.networks:,} in {show_seconds(summary.search_seconds)}"
+    return {**tiles, "trials": f"{len(summary.trials):,}, {summary.method}", f"{_what(summary)}s": made}
+
+
+def _what(summary: SearchSummary) -> str:
+    """Return what a trial trains."""
+    return "model" if summary.model in CLASSICAL else "network"
 
 
 def _caution(summary: SearchSummary) -> str:
     judged = (
-        f"Every trial is the mean of {summary.folds} networks, each judged on the fold that it did not train on."
+        f"Every trial is the mean of {summary.folds} {_what(summary)}s, each judged on the fold that it did not train on."
         if summary.folds > 1
-        else "Every trial is one network, judged on rows that it did not train on."
+        else f"Every trial is one {_what(summary)}, judged on rows that it did not train on."
     )
     test = summary.rows.get("test", 0)
     return (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,14 +64,16 @@ class Searched:
                 _NAMES[self.name](one)
 
 
-def find_searched(of_model: Mapping[str, Any], check: Check) -> dict[str, Searched]:
+def find_searched(
+    of_model: Mapping[str, Any], check: Check, of_training: Collection[str] = SEARCHED
+) -> dict[str, Searched]:
     """Return every setting that can be searched, by name: of the training, and of the model, whose types are given."""
     layers = LAYERS if "hidden" in of_model else {}
     own = {name: Searched(name, kind, check) for name, kind in {**of_model, **layers}.items()}
-    return {
-        **own,
-        **{name: Searched(name, kind, unchecked) for name, kind in kinds().items() if name in SEARCHED},
+    training = {
+        name: Searched(name, kind, unchecked) for name, kind in kinds().items() if name in of_training
     }
+    return {**own, **training}
 
 
 def unchecked(name: str, value: Any) -> None:
@@ -80,6 +82,11 @@ def unchecked(name: str, value: Any) -> None:
 
 def unknown(name: str, known: Mapping[str, Searched], where: str) -> ChainruleError:
     """Return the error for a setting that cannot be searched, with the nearest that can."""
+    if name in SEARCHED:
+        return SettingError(
+            f"{where}{name} is a setting of how networks are trained, and this model is fitted in one go; its own: "
+            f"{', '.join(known)}"
+        )
     if name in DECLARED:
         return SettingError(
             f"{where}{name} is the same for the whole search and cannot be searched; give it as fit takes it, such as "

@@ -17,7 +17,7 @@ from typing import Any
 
 from chainrule.core.errors import DataError, SettingError, UnknownNameError, nearest
 from chainrule.core.text import visible
-from chainrule.train.searched import LAYERS, Check, Searched, find_searched, unchecked, unknown
+from chainrule.train.searched import LAYERS, Searched, unknown
 
 Values = dict[str, Any]
 MOST_VALUES = 10_000  # of one setting
@@ -125,8 +125,8 @@ class Space:
         return {name: _written(part) for name, part in self.settings.items()}
 
 
-def read_space(path: Path, model_hints: Callable[[], Mapping[str, Any]], check: Check = unchecked) -> Space:
-    """Read a space from a .json or .toml file; `check` refuses values that a setting of the model cannot have.
+def read_space(path: Path, known: Callable[[], Mapping[str, Searched]]) -> Space:
+    """Read a space from a .json or .toml file, for a model with these settings.
 
     Raises: DataError for a file that cannot be read; as `parse_space` for what it says
     """
@@ -148,12 +148,10 @@ def read_space(path: Path, model_hints: Callable[[], Mapping[str, Any]], check: 
             content = json.loads(text, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
         raise DataError(f"{shown} is no {path.suffix[1:].upper()}: {visible(error)}") from error
-    return parse_space(content, model_hints, f"{shown}: ", check)
+    return parse_space(content, known, f"{shown}: ")
 
 
-def parse_space(
-    said: Any, model_hints: Callable[[], Mapping[str, Any]], where: str = "space: ", check: Check = unchecked
-) -> Space:
+def parse_space(said: Any, known: Callable[[], Mapping[str, Searched]], where: str = "space: ") -> Space:
     """Check a space that was given by name. Messages begin with `where`.
 
     Raises: UnknownNameError for a setting that there is not, with the nearest; SettingError for a range that is empty,
@@ -164,15 +162,15 @@ def parse_space(
             f'{where}a space maps settings to values, such as {{"learning_rate": [0.001, 0.01]}}; got '
             f"{'nothing' if not said else visible(repr(said), 60)}"
         )
-    known = find_searched(model_hints(), check)
+    settings = known()
     found: dict[str, Choices | Range] = {}
     for key, value in said.items():
         name = str(key).strip().replace("-", "_")
-        if name not in known:
-            raise unknown(name, known, where)
+        if name not in settings:
+            raise unknown(name, settings, where)
         if name in found:
             raise SettingError(f"{where}{name} stands there twice")
-        found[name] = _part(known[name], value, f"{where}{name}: ")
+        found[name] = _part(settings[name], value, f"{where}{name}: ")
     if "hidden" in found and (both := [name for name in LAYERS if name in found]):
         raise SettingError(f"{where}hidden says what {' and '.join(both)} say; leave out one or the other")
     return Space(found)

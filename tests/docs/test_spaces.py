@@ -51,6 +51,9 @@ def test_the_convolutions_of_the_page_run(tmp_path: Path) -> None:
         ("`lenet`", "lenet"),
         ("`perceptron`", "perceptron"),
         ("any other network", "softmax-regression"),
+        ("`random-forest`", "random-forest"),
+        ("`gradient-boosting`, `lightgbm`", "lightgbm"),
+        ("`kernel-svm`", "kernel-svm"),
     ],
 )
 def test_the_table_names_what_is_searched(listed: str, model: str) -> None:

@@ -354,9 +354,7 @@ def test_a_classical_model_is_searched(tmp_path: Path) -> None:
     assert "the mean of 3 models" in page
 
 
-@pytest.mark.parametrize(
-    "name", [name for name, entry in CLASSICAL.items() if "statsmodels" not in entry.summary]
-)
+@pytest.mark.parametrize("name", CLASSICAL)
 def test_defaults_of_classical_models_are_spaces(name: str) -> None:
     said = default_space(name, (), load_model_settings(name))
     assert bool(said) == (name != "naive-bayes")

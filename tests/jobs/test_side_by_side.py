@@ -14,21 +14,23 @@ from torch import Tensor
 
 from chainrule.core.errors import SettingError
 from chainrule.jobs import side_by_side
+from chainrule.jobs.lanes import Lane
 from chainrule.jobs.side_by_side import can_copy, train_lanes
+from chainrule.train.course import Row
 
 needs_copies = pytest.mark.skipif(not can_copy(), reason="a process cannot be copied on this system")
 
 
-class Counting:
-    """A lane that adds its number in every epoch, and may fail at one."""
+class Counting(Lane):
+    """A lane that adds its number in every epoch, and may break at one."""
 
-    def __init__(self, number: int, failure: Exception | int | None = None) -> None:
-        self.numbers = [number]
+    def __init__(self, number: int, breaks_by: Exception | int | None = None) -> None:
+        super().__init__([number])
         self.total = torch.zeros(3)
         self.processes: list[int] = []
-        self.breaks_by = failure
+        self.breaks_by = breaks_by
 
-    def train(self, epochs: int | None = None) -> Iterator[int]:
+    def _train(self, epochs: int | None) -> Iterator[int]:
         for _ in range(epochs or 5):
             if isinstance(self.breaks_by, Exception):
                 raise self.breaks_by
@@ -38,22 +40,21 @@ class Counting:
             self.processes.append(os.getpid())
             yield 1
 
-    def tensors(self) -> dict[str, Tensor]:
+    def _outputs(self, rows: Tensor, among: Sequence[int]) -> dict[int, Tensor]:
+        return {number: self.total.sum() * rows for number in among}
+
+    def _tensors(self) -> dict[str, Tensor]:
         return {"total": self.total}
 
     def state(self) -> dict[str, Any]:
         return {"processes": self.processes}
 
-    def restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+    def _restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
         self.total = tensors["total"].clone()
         self.processes = state["processes"]
 
-    def leave(self, numbers: Sequence[int]) -> None: ...
-    def outputs(self, rows: Tensor, among: Sequence[int]) -> dict[int, Tensor]:
-        return {}
-
-    def history(self, number: int) -> list[dict[str, float]]:
-        return []
+    def history(self, number: int) -> list[Row]:
+        return [{"epoch": float(epoch)} for epoch, _ in enumerate(self.processes)]
 
     def best_epoch(self, number: int) -> int | None:
         return None
@@ -62,7 +63,10 @@ class Counting:
         return None
 
     def state_of(self, number: int) -> dict[str, Tensor]:
-        return {}
+        return {"total": self.total}
+
+    def leave(self, numbers: Sequence[int]) -> None:
+        raise NotImplementedError
 
 
 def lanes(*failures: Exception | int | None) -> list[Any]:
@@ -75,6 +79,9 @@ def test_every_lane_is_trained_and_reported_once(way: str, monkeypatch: pytest.M
         pytest.skip("a process cannot be copied on this system")
     monkeypatch.setattr(side_by_side, "can_copy", lambda: way == "processes")
     given = lanes(*[None] * 5)
+    judged = torch.tensor([1, 2])
+    for lane in given:
+        lane.judged = judged
     threads = torch.get_num_threads()
     for _ in range(2):  # the second time goes on from where the first ended
         reports = list(train_lanes(given, 3, 1 if way == "one" else 2))
@@ -86,6 +93,7 @@ def test_every_lane_is_trained_and_reported_once(way: str, monkeypatch: pytest.M
     for number, lane in enumerate(given):
         assert lane.total.tolist() == [6.0 * number] * 3
         assert len(lane.processes) == 6
+        assert lane.outputs(judged, [number])[number].tolist() == [18.0 * number, 36.0 * number]
         assert (os.getpid() in lane.processes) == (way != "processes")
     assert torch.get_num_threads() == threads
 

@@ -86,3 +86,10 @@ def key_of(entry: Entry) -> Any:
     of_model = {name: value for name, value in recipe.model_settings.items() if name != "dropout"}
     has_dropout = bool(recipe.model_settings.get("dropout"))  # without it the layer is not there
     return id(entry.material), shared, repr(of_model), has_dropout, len(entry.trains_on)
+
+
+def form_of(entry: Entry) -> Any:
+    """Return what the time of an update depends on: all that the networks of a stack share, but not which rows they are."""
+    _, *shared, _ = key_of(entry)
+    inputs = entry.material.inputs
+    return (*shared, inputs.shape[1:] if isinstance(inputs, Tensor) else None)

@@ -117,7 +117,8 @@ def _train_networks(
     name: str, recipes: Sequence[Recipe], materials: Sequence[Material], track: Track, most_seconds: float
 ) -> FoldScores:
     began = time.perf_counter()
-    run = PopulationRun([Entry(recipe=r, material=m) for r, m in zip(recipes, materials, strict=True)])
+    entries = [Entry(recipe=r, material=m) for r, m in zip(recipes, materials, strict=True)]
+    run = PopulationRun(entries, judged="test")
     epochs = sum(recipe.settings.epochs or 0 for recipe in recipes)
     with closing(run.train()) as training:
         ticks = _in_time((1 for made in training for _ in range(made)), epochs, began, most_seconds)

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from chainrule.jobs.entries import ALONE, DENSE, Entry, key_of, possible_ways
+from chainrule.jobs.entries import ALONE, DENSE, Entry, form_of, key_of, possible_ways
 from chainrule.jobs.entry_trainings import EntryTrainings
 from chainrule.jobs.lanes import AloneLane, Lane, StackLane
 from chainrule.jobs.side_by_side import one_thread, train_lanes
@@ -25,7 +25,7 @@ from chainrule.jobs.workshop import make_model
 from chainrule.train.course import Row
 from chainrule.train.loop import judge
 
-MOST = 32  # members of a stack: their weights and layers then stay in a core's own cache
+MOST = 16  # members of a stack: their weights and layers then stay in a core's own cache
 FEW = 4  # members, at the least, for which one more stack pays
 CORES = os.cpu_count() or 1
 
@@ -42,6 +42,7 @@ class PopulationRun:
         is_deterministic: bool = False,
         ways: Sequence[str] | None = None,
         varied: Collection[str] = (),
+        judged: str | None = None,
     ) -> None:
         """`most` is how many members a stack may have; `cores` how many lanes run side by side.
 
@@ -49,12 +50,15 @@ class PopulationRun:
         earlier population of the same networks: bits are the same then. `is_deterministic`: nothing is measured, and a
         network that stands alone goes the way of a stack too, where its bits do not depend on how many others there are.
         `varied` are settings that differ among these networks and others that are trained at another time.
+        `judged` names the part of the split on which each network is to be judged: where it is trained, it answers too.
         """
         self.entries = list(entries)
         self.cores = cores or CORES
+        self._judged = judged
         self._trainings = EntryTrainings(entries, varied)
         self.lanes: list[Lane] = []
         self._lane_of: dict[int, Lane] = {}
+        self._way_of_form: dict[Any, str] = {}
         self.ready: set[int] = set()  # networks whose lane has come to the end of the latest `train`
         self.notes: list[str] = []  # for whoever shows how it goes
         self.ways = [] if ways is None else list(ways)
@@ -64,6 +68,8 @@ class PopulationRun:
             way = self.ways[place]
             for numbers in self._parts(alike, 1 if way == ALONE else most):
                 lane = self._alone(numbers[0]) if way == ALONE else self._stack(numbers, way)
+                if judged is not None:
+                    lane.judged = self._rows(lane, judged)
                 self.lanes.append(lane)
                 self._lane_of |= dict.fromkeys(numbers, lane)
         self.lanes.sort(key=lambda lane: lane.numbers[0])  # those that were given first are ready first
@@ -112,7 +118,7 @@ class PopulationRun:
         """Give the outputs of every network that has not failed on a part of its split. Shapes: (n, units) each."""
         for lane in self.lanes:
             wanted = [k for k in lane.numbers if (among is None or k in among) and lane.failure(k) is None]
-            rows = torch.from_numpy(self.entries[lane.numbers[0]].material.rows(part))
+            rows = lane.judged if part == self._judged and lane.judged is not None else self._rows(lane, part)
             if not len(rows) or not wanted:
                 continue
             with one_thread():
@@ -148,6 +154,9 @@ class PopulationRun:
         """Return the weights that a network keeps, by the names that it has for them."""
         return self._lane_of[number].state_of(number)
 
+    def _rows(self, lane: Lane, part: str) -> Tensor:
+        return torch.from_numpy(self.entries[lane.numbers[0]].material.rows(part))
+
     # ---- lanes
 
     def _alike(self) -> list[list[int]]:
@@ -164,8 +173,11 @@ class PopulationRun:
             return DENSE if DENSE in possible else ALONE
         if len(possible) == 1 or len(numbers) == 1:
             return ALONE
-        with one_thread():
-            return self._trainings.fastest(numbers, possible)
+        form = form_of(self.entries[numbers[0]])
+        if form not in self._way_of_form:  # folds differ in their rows alone
+            with one_thread():
+                self._way_of_form[form] = self._trainings.fastest(numbers, possible)
+        return self._way_of_form[form]
 
     def _parts(self, numbers: list[int], most: int) -> list[list[int]]:
         """Return networks in stacks of nearly equal size: at most so many each, and as many stacks as there are cores."""

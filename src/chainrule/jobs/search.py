@@ -254,7 +254,9 @@ class Search:
         if self.cluster is not None:
             metrics = [self.metric.name]
             return ClusterRun(entries, self.cluster, metrics=metrics, most=way.most, varied=varied)
-        return PopulationRun(entries, most=way.most, is_deterministic=way.is_deterministic, varied=varied)
+        return PopulationRun(
+            entries, most=way.most, is_deterministic=way.is_deterministic, varied=varied, judged="test"
+        )
 
     def _train(
         self,

@@ -132,12 +132,13 @@ class StackTraining:
 
     def tensors(self) -> dict[str, Tensor]:
         """Return every tensor that the rest of the training, and what is asked of it then, depend on."""
-        found = {
-            **under("stack/", self.step.population.stack.state_dict()),
-            **under("optimizer/", self.step.optimizer.tensors()),
-        }
-        if self.step.running_losses is not None:
-            found["running_losses"] = self.step.running_losses
+        found: dict[str, Tensor] = {}
+        if self._numbers:
+            found |= under("stack/", self.step.population.stack.state_dict())
+        if self.going:
+            found |= under("optimizer/", self.step.optimizer.tensors())
+            if self.step.running_losses is not None:
+                found["running_losses"] = self.step.running_losses
         for name, kept in (("best", self._best), ("last", self._last)):
             for number, weights in kept.items():
                 found |= under(f"{name}/{number}/", weights)
@@ -148,22 +149,26 @@ class StackTraining:
         courses = [course.state() for course in self.courses]
         return {"epoch": self.epoch, "numbers": self._numbers, "courses": courses}
 
-    def restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
-        """Take up where another training of the same members stands."""
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up where another training of the same members stands; its tensors are to be loaded before it goes on."""
         for course, one in zip(self.courses, state["courses"], strict=True):
             course.restore(one)
         self.epoch = state["epoch"]
+        stay = state["numbers"]
+        if stay and stay != self._numbers:
+            self._compact(stay)
+        self._numbers = stay
+
+    def load_(self, tensors: dict[str, Tensor]) -> None:
+        """Put the tensors of another training of the same members in place of those here."""
         for name, kept in (("best", self._best), ("last", self._last)):
             kept.clear()
             of_all = part(tensors, f"{name}/")
             for number in sorted({int(key.split("/")[0]) for key in of_all}):
                 kept[number] = part(of_all, f"{number}/")
-        stay = state["numbers"]
-        if stay and stay != self._numbers:
-            self._compact(stay)
-        self._numbers = stay
-        if stay:
+        if self._numbers:
             self.step.population.stack.load_state_dict(part(tensors, "stack/"))
+        if self.going:
             self.step.optimizer.load_(part(tensors, "optimizer/"))
             self.step.running_losses = tensors.get("running_losses")
 

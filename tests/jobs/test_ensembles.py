@@ -128,6 +128,26 @@ def test_a_killed_ensemble_ends_with_the_same_bits(
     assert all(torch.equal(mine[name], other[name]) for name in mine)
 
 
+@pytest.mark.parametrize(
+    "options", [{"optimizer": "rmsprop", "clip_norm": 0.5}, {"clip_norm": 0.5, "l1": 1e-3}]
+)
+@pytest.mark.parametrize("ensemble", ["deep", "bagging"])
+def test_members_that_are_missing_have_the_bits_that_they_have_beside_others(
+    ensemble: str, options: dict[str, Any]
+) -> None:
+    recipe, material = prepared("diabetes", hidden=(16, 8), members=5, ensemble=ensemble, **options)
+    whole = trained(recipe, material)
+    state, tensors = whole.state(), whole.tensors()
+    for missing in ({4}, {0, 3}, {1, 2, 3, 4}):
+        kept = {number: one for number, one in state["members"].items() if int(number) not in missing}
+        resumed = EnsembleTraining(recipe, material)
+        resumed.restore(tensors, {**state, "members": kept, "is_finished": False})
+        for _ in resumed.reports():
+            pass
+        again = resumed.tensors()
+        assert all(torch.equal(again[name], tensor) for name, tensor in tensors.items()), missing
+
+
 @pytest.mark.curriculum("ENS-02")
 def test_a_bag_holds_63_percent_of_the_rows() -> None:
     recipe, material = prepared("digits", members=20, ensemble="bagging")

@@ -254,6 +254,19 @@ def test_a_locked_store_is_said(tmp_path: Path) -> None:
         holder.close()
 
 
+def test_two_processes_do_not_go_on_with_one_search(tmp_path: Path) -> None:
+    found = tune(runs=tmp_path)
+    files = {path: path.read_bytes() for path in found.run.path.rglob("*.sqlite*")}
+    first = run_tune(SearchRequest(fit=Request(resume=found.run.path)))
+    next(first)  # its reading is told when it is the one writer
+    with pytest.raises(
+        LockedError, match=f"is being written by another process .process {os.getpid()}.; wait"
+    ):
+        cr.tune(resume=found.run.path, quiet=True)
+    first.close()
+    assert files == {path: path.read_bytes() for path in found.run.path.rglob("*.sqlite*")}
+
+
 def test_damage_is_said(tmp_path: Path) -> None:
     found = tune(runs=tmp_path)
     folder = found.run.path / "search"

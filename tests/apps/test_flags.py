@@ -133,6 +133,8 @@ def test_a_flag_goes_before_a_pair_and_pairs_of_the_model_stay_apart() -> None:
 def test_what_a_flag_cannot_mean_is_refused_by_name() -> None:
     with pytest.raises(SettingError, match="--batch-size must be at least 1; got 0"):
         asked("--batch-size", "0").request(None, runs=Path("runs"), track=None)
+    with pytest.raises(SettingError, match="--epochs takes a whole number; got 'ten'"):
+        asked("--epochs", "ten").request(None, runs=Path("runs"), track=None)
     with pytest.raises(SettingError, match="--class-weight takes balanced; got 'even'"):
         asked("--class-weight", "even").request(None, runs=Path("runs"), track=None)
     with pytest.raises(UnknownNameError, match="did you mean 'momentum'"):

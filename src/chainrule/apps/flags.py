@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from chainrule.core.kinds import item_of, options_of
+from chainrule.core.kinds import is_of, options_of
 from chainrule.train.declared import DATA, JUDGING, RUN, TRAINING
 from chainrule.train.settings import DECLARED, FLAGS, flag_of, kinds
 from chainrule.train.settings_text import parse_value
@@ -109,11 +109,11 @@ def option_of(name: str, text: str | None = None) -> Any:
 
 
 def type_of(name: str) -> Any:
-    """Return the type that the command line reads for a setting: its own if it is a single one, else text."""
-    if FLAGS[name].name is not None:
+    """Return what the command line reads for a setting: text, of which `value_of` makes the value as --set does."""
+    flag = FLAGS[name]
+    if flag.name is not None:
         return list[str]
-    options = [one for one in options_of(kinds()[name]) if one is not type(None)]
-    return options[0] if len(options) == 1 and item_of(options[0]) is None else str
+    return bool if flag.value is None else str
 
 
 def value_of(name: str, given: Any) -> Any:
@@ -121,5 +121,4 @@ def value_of(name: str, given: Any) -> Any:
     if isinstance(given, list):
         return tuple(given)
     kind = kinds()[name]
-    is_text = type_of(name) is str and str not in options_of(kind)[:1]
-    return parse_value(name, given, kind) if is_text else given
+    return given if is_of(given, options_of(kind)[0]) else parse_value(flag_of(name), given, kind)

@@ -17,7 +17,7 @@ from chainrule.core.errors import DataError, SettingError, unknown_name
 from chainrule.core.text import listed
 from chainrule.data.target import Target
 from chainrule.jobs.array_training import Order, Trained, train_on_arrays
-from chainrule.train.settings import Settings
+from chainrule.train.settings import SEARCHED, Settings
 from chainrule.train.task import LossFunction, Predictions
 
 DIRECT = (
@@ -34,30 +34,13 @@ DIRECT = (
     "plan",
     "device",
 )
-FURTHER = (
-    "initial",
-    "pretrain",
-    "momentum",
-    "beta1",
-    "beta2",
-    "rho",
-    "epsilon",
-    "warmup_epochs",
-    "drop_epochs",
-    "drop_factor",
-    "decay_rate",
-    "schedule_patience",
-    "lowest_rate",
-    "l1",
-    "penalty",
-    "label_smoothing",
-    "decay_with_loss",
-    "clip_norm",
-    "clip_value",
-    "metric",
-    "stop_tolerance",
-    "stop_on_no_decrease",
-)
+ELSEWHERE = (
+    "loss",
+    "class_weight",
+    "shuffle",
+    "augment",
+)  # said otherwise here, or without a meaning for rows of numbers
+FURTHER = tuple(sorted((SEARCHED | {"metric"}) - {*DIRECT, *ELSEWHERE}))
 
 
 class NeuralEstimator(BaseEstimator):  # type: ignore[misc]

@@ -20,9 +20,9 @@ import pytest
 import chainrule as cr
 from chainrule.core.errors import MissingExtraError, SettingError
 from chainrule.jobs import cluster as cluster_module
-from chainrule.jobs.cluster import check_address, check_workers, connected, why_not_there
+from chainrule.jobs.cluster import check_address, check_workers, connected
 from chainrule.jobs.cluster_run import ClusterRun
-from chainrule.jobs.cluster_task import look_around
+from chainrule.jobs.cluster_task import look_around, why_not_there
 from chainrule.jobs.events import Said, SearchFinished, SearchOpened
 from chainrule.jobs.folder import RunFolder
 from chainrule.jobs.request import Request
@@ -218,18 +218,20 @@ def test_every_machine_is_asked_for_its_versions(address: str) -> None:
 def test_local_starts_workers_that_nothing_outside_reaches(tmp_path: Path) -> None:
     """In a process of its own, and an empty home: the token is made for it, and nobody else can read it."""
     script = (
-        "import socket, sys\n"
+        "from pathlib import Path\n"
         "from chainrule.jobs.cluster import connected\n"
         "with connected('local') as cluster:\n"
         "    host, port = cluster.ray.get_runtime_context().gcs_address.rsplit(':', 1)\n"
-        "    print(host, cluster.workers)\n"
+        "    mine = [p for p in Path('/tmp').glob('chainrule-*') if (p / 'session_latest').exists()]\n"
+        "    print(host, cluster.workers, *(f'{p}:{p.stat().st_mode & 0o777:o}' for p in mine))\n"
     )
     env = environment(HOME=str(tmp_path))
     del env["RAY_AUTH_TOKEN"], env["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"]
     done = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    host, workers = done.stdout.split()
+    host, workers, folder = done.stdout.split()
     assert host == "127.0.0.1" and int(workers) == os.cpu_count()
+    assert folder.endswith(":700") and not Path(folder.split(":")[0]).exists()
     token = tmp_path / ".ray" / "auth_token"
     assert token.stat().st_mode & 0o777 == 0o600 and len(token.read_text()) == 64
 

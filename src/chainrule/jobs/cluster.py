@@ -15,6 +15,7 @@ import secrets
 import signal
 import socket
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -22,14 +23,13 @@ from typing import Any
 
 from chainrule.core.errors import RunError, SettingError, StorageError, missing_extra
 from chainrule.core.text import visible
-from chainrule.jobs.cluster_task import COMPARED, look_around
+from chainrule.jobs.cluster_task import START, look_around, why_not_there
 
 LOCAL = "local"
 WAIT_SECONDS = 5.0  # for an address to answer
 CONNECTS = 3  # tries to connect; Ray's own twenty take minutes
 PROBE_SECONDS = 60.0  # for a machine to start its first worker
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-_START = "RAY_AUTH_MODE=token ray start --head"
 
 
 class Cluster:
@@ -70,14 +70,12 @@ def connected(address: str | None) -> Iterator[Cluster | None]:
         _knock(address)
     _prepare_token(address)
     ray = _import_ray(address)
-    with _handlers_kept():
-        _connect(ray, address)
-    try:
+    with contextlib.ExitStack() as stack:
+        with _handlers_kept():
+            _connect(ray, address, stack)
         cluster = Cluster(address, ray)
         check_workers(cluster, look_around())
         yield cluster
-    finally:
-        ray.shutdown()
 
 
 def _knock(address: str) -> None:
@@ -86,7 +84,7 @@ def _knock(address: str) -> None:
         socket.create_connection((_host(address), int(address.rpartition(":")[2])), WAIT_SECONDS).close()
     except (OSError, OverflowError) as error:
         raise SettingError(
-            f"no cluster answers at {address} ({error}); start one with: {_START}, or take --cluster {LOCAL}"
+            f"no cluster answers at {address} ({error}); start one with: {START}, or take --cluster {LOCAL}"
         ) from error
 
 
@@ -127,18 +125,25 @@ def _import_ray(address: str) -> Any:
     return ray
 
 
-def _connect(ray: Any, address: str) -> None:
-    quiet = {"log_to_driver": False, "configure_logging": False}
+def _connect(ray: Any, address: str, stack: contextlib.ExitStack) -> None:
+    """Connect, until the stack is left. Workers that are started here have sockets and logs in a folder of their user alone."""
+    options: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
+    if address == LOCAL:
+        place = (
+            "/tmp" if os.name == "posix" else None
+        )  # a socket's path may be no longer than a hundred letters
+        folder = tempfile.TemporaryDirectory(prefix="chainrule-", dir=place, ignore_cleanup_errors=True)
+        options |= {
+            "num_cpus": os.cpu_count(),
+            "include_dashboard": False,
+            "_temp_dir": stack.enter_context(folder),
+        }
+    stack.callback(ray.shutdown)
     try:
-        if address == LOCAL:
-            made = ray.init("local", num_cpus=os.cpu_count(), include_dashboard=False, **quiet)
-        else:
-            made = ray.init(address, **quiet)
+        made = ray.init(address, **options)
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-        ray.shutdown()
         raise SettingError(f"{_called(address)} cannot be used: {_said(error.__cause__ or error)}") from error
     if address == LOCAL and made.address_info["node_ip_address"] not in LOOPBACK:
-        ray.shutdown()
         raise SettingError(
             f"Ray would listen beyond this machine, at {made.address_info['node_ip_address']}; start chainrule in a process that "
             "has not imported Ray"
@@ -167,19 +172,6 @@ def check_workers(cluster: Cluster, here: Mapping[str, str]) -> None:
         refusal = why_not_there(there, here)
         if refusal:
             raise SettingError(f"{name} {refusal}")
-
-
-def why_not_there(there: Mapping[str, str], here: Mapping[str, str]) -> str | None:
-    """Return why a machine cannot train for this one, by what `look_around` says of both; None if it can."""
-    differ = [name for name in COMPARED if there[name] != here[name]]
-    if differ:
-        theirs, ours = (", ".join(f"{name} {one[name]}" for name in differ) for one in (there, here))
-        return (
-            f"has {theirs}, this one {ours}: networks would not have the same bits; install the same versions"
-        )
-    if there["authentication"].lower() != "token":
-        return f"runs Ray without a token: whoever reaches it can run programs on it; start it with: {_START}"
-    return None
 
 
 def _is_here(address: str) -> bool:

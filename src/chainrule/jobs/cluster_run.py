@@ -17,7 +17,7 @@ from torch import Tensor
 
 from chainrule.core.errors import RunError, SettingError
 from chainrule.jobs.cluster import Cluster, failed
-from chainrule.jobs.cluster_task import Shown, pack_rows, train_group
+from chainrule.jobs.cluster_task import Shown, look_around, pack_rows, train_group
 from chainrule.jobs.entries import DENSE, Entry, key_of, possible_ways, varied_among
 from chainrule.jobs.population import FEW, MOST
 from chainrule.train.course import Row
@@ -46,6 +46,7 @@ class ClusterRun:
         self._metrics = list(metrics)
         self._most = most
         self._varied = sorted({*varied, *varied_among(entries)})
+        self._here = look_around()
         self._epochs = 0  # that `train` was asked for so far
         self._shown: dict[int, Shown] = {}
         self._gone: set[int] = set()
@@ -128,7 +129,7 @@ class ClusterRun:
         """Ask for a group, and return the promise of what it shows."""
         recipes = [json.dumps(self.entries[number].recipe.to_json()) for number in group]
         rows = self._rows_of(self.entries[group[0]])
-        return self._train.remote(recipes, rows, epochs, self._metrics, self._varied)
+        return self._train.remote(recipes, rows, epochs, self._metrics, self._varied, self._here)
 
     def _rows_of(self, entry: Entry) -> Any:
         """Return rows as the cluster has them; they are sent once, and kept by each machine."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -16,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from chainrule.core.errors import SettingError
 from chainrule.data.splits import Split
 from chainrule.jobs.entries import Entry
 from chainrule.jobs.material import ReadyRows
@@ -24,6 +26,7 @@ from chainrule.train.course import Row
 from chainrule.train.recipe import Recipe
 
 PARTS = ("train", "validation", "test")
+START = "RAY_AUTH_MODE=token ray start --head"
 COMPARED = ("chainrule", "torch", "numpy")  # what the bits of a network depend on
 
 
@@ -74,11 +77,16 @@ def train_group(
     epochs: int | None,
     metrics: Sequence[str],
     varied: Sequence[str],
+    there: Mapping[str, str],
 ) -> list[tuple[Row | None, int, str | None]]:
     """Train networks of one shape on the same rows for so many epochs, or to their end, and judge them on the test rows.
 
-    The fields of `Shown` for each, in the order of the recipes.
+    The fields of `Shown` for each, in the order of the recipes. `there`: what `look_around` says where the search runs.
+    Raises: SettingError where this machine, which may have come later, differs from it
     """
+    refusal = why_not_there(look_around(), there)
+    if refusal:
+        raise SettingError(f"the machine {platform.node()} {refusal}")
     material = unpack_rows(arrays)
     read = [Recipe.from_json(json.loads(text), "the recipe of a network") for text in recipes]
     entries = [Entry(recipe=recipe, material=material) for recipe in read]
@@ -95,3 +103,16 @@ def look_around() -> dict[str, str]:
         **{name: version(name) for name in COMPARED},
         "authentication": os.environ.get("RAY_AUTH_MODE", ""),
     }
+
+
+def why_not_there(there: Mapping[str, str], here: Mapping[str, str]) -> str | None:
+    """Return why a machine cannot train for this one, by what `look_around` says of both; None if it can."""
+    differ = [name for name in COMPARED if there[name] != here[name]]
+    if differ:
+        theirs, ours = (", ".join(f"{name} {one[name]}" for name in differ) for one in (there, here))
+        return (
+            f"has {theirs}, this one {ours}: networks would not have the same bits; install the same versions"
+        )
+    if there["authentication"].lower() != "token":
+        return f"runs Ray without a token: whoever reaches it can run programs on it; start it with: {START}"
+    return None

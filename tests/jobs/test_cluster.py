@@ -20,9 +20,9 @@ import pytest
 import chainrule as cr
 from chainrule.core.errors import MissingExtraError, SettingError
 from chainrule.jobs import cluster as cluster_module
-from chainrule.jobs.cluster import check_address, check_workers, connected
+from chainrule.jobs.cluster import check_address
 from chainrule.jobs.cluster_run import ClusterRun
-from chainrule.jobs.cluster_task import look_around, why_not_there
+from chainrule.jobs.cluster_task import why_not_there
 from chainrule.jobs.events import Said, SearchFinished, SearchOpened
 from chainrule.jobs.folder import RunFolder
 from chainrule.jobs.request import Request
@@ -48,8 +48,8 @@ def environment(**more: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    """A Ray of two workers on this machine, in processes of its own."""
+def ray() -> Iterator[tuple[str, int]]:
+    """The address of a Ray of two workers on this machine, and the process at its head."""
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -70,7 +70,7 @@ def address() -> Iterator[str]:
                     break
             else:
                 raise AssertionError("".join(said))
-            yield f"127.0.0.1:{port}"
+            yield f"127.0.0.1:{port}", head.pid
         finally:
             head.terminate()
             head.wait(60)
@@ -97,74 +97,70 @@ def shown(found: SearchFolder) -> list[Any]:
     return [*rows, (found.run.path / "model.safetensors").read_bytes()]
 
 
-def processes() -> dict[int, str]:
-    """The worker processes of Ray that train a group, by the names that they give themselves."""
-    found = {}
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
+def workers_at_work(head: int) -> list[int]:
+    """The processes below the head of a Ray that train a group, by the name that they give themselves then."""
+    names: dict[int, str] = {}
+    parents: dict[int, int] = {}
+    for path in Path("/proc").glob("[0-9]*"):
         try:
-            name = path.read_bytes().decode(errors="replace").strip("\0 ")
+            names[int(path.name)] = (path / "cmdline").read_text(errors="replace")
+            parents[int(path.name)] = int((path / "stat").read_text().rpartition(")")[2].split()[1])
         except OSError:
             continue
-        if name.startswith("ray::train_group"):
-            found[int(path.parent.name)] = name
-    return found
+
+    def is_below(process: int) -> bool:
+        return process == head or (process in parents and is_below(parents[process]))
+
+    return [one for one, name in names.items() if name.startswith("ray::train_group") and is_below(one)]
 
 
 @needs_ray
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["grid", "halving"])
-def test_a_cluster_gives_the_bits_of_one_machine(tmp_path: Path, address: str, method: str) -> None:
-    """Networks in stacks and alone, with noise of their own; each once, and the winner with them."""
-    here = tune(tmp_path / "here", method=method, deterministic=True)
-    there = tune(tmp_path / "there", method=method, cluster=address)
-    assert shown(there.folder) == shown(here.folder)
-    assert there.best == here.best and there.networks == here.networks == 48
-    keys = [row[:2] for row in shown(there.folder)[:-1] if row[3] == 0]
-    assert len(keys) == len(set(keys)) == 48
-
-
-@needs_ray
-@pytest.mark.slow
-def test_the_networks_of_a_worker_that_is_killed_are_trained_again(
-    tmp_path: Path, address: str, monkeypatch: pytest.MonkeyPatch
+def test_a_cluster_gives_the_bits_of_one_machine_also_where_a_worker_is_killed(
+    tmp_path: Path, ray: tuple[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Networks in stacks and alone, with noise of their own; each is there once, and so is the winner."""
     killed: list[int] = []
     train = ClusterRun.train
 
     def spied(self: ClusterRun, epochs: int | None = None) -> Iterator[int]:
         for made in train(self, epochs):
-            if not killed:
-                for process in list(processes())[:1]:
-                    os.kill(process, signal.SIGKILL)
-                    killed.append(process)
+            for process in [] if killed else workers_at_work(ray[1])[:1]:
+                os.kill(process, signal.SIGKILL)
+                killed.append(process)
             yield made
 
     monkeypatch.setattr(ClusterRun, "train", spied)
-    options = {"epochs": 300, "space": {"learning_rate": [0.01, 0.001], "weight_decay": [0.0, 0.01]}}
-    request = Request(
-        data="iris", settings=Settings(model="mlp", epochs=300), runs=tmp_path / "there", name="killed"
-    )
-    search = SearchRequest(fit=request, space=options["space"], method="grid", folds=3, cluster=address)
+    request = Request(data="iris", settings=Settings(model="mlp", epochs=20), runs=tmp_path, name="there")
+    search = SearchRequest(fit=request, space=SPACE, method="grid", folds=3, cluster=ray[0])
     events = list(run_tune(search))
     assert killed
-    assert any(isinstance(one, Said) and "a worker was lost; the" in one.text for one in events)
+    assert any(isinstance(one, Said) and one.text.startswith("a worker was lost; the ") for one in events)
     assert next(one.workers for one in events if isinstance(one, SearchOpened)) == 2
-    here = tune(tmp_path / "here", deterministic=True, **options)
-    there = find_search(Path("killed"), tmp_path / "there")
-    assert shown(there) == shown(here.folder)
-    assert next(one.networks for one in events if isinstance(one, SearchFinished)) == 12
+    there = shown(find_search(Path("there"), tmp_path))
+    assert there == shown(tune(tmp_path, epochs=20, deterministic=True).folder)
+    assert len({row[:2] for row in there[:-1]}) == len(there[:-1]) == 48
+    assert next(one.networks for one in events if isinstance(one, SearchFinished)) == 48
 
 
 @needs_ray
 @pytest.mark.slow
-def test_a_search_whose_driver_is_killed_goes_on_by_its_folder(tmp_path: Path, address: str) -> None:
+def test_halving_on_a_cluster_goes_through_the_same_rungs(tmp_path: Path, ray: tuple[str, int]) -> None:
+    there = tune(tmp_path, method="halving", cluster=ray[0])
+    here = tune(tmp_path, method="halving", deterministic=True)
+    assert shown(there.folder) == shown(here.folder) and there.best == here.best
+
+
+@needs_ray
+@pytest.mark.slow
+def test_a_search_whose_driver_is_killed_goes_on_by_its_folder(tmp_path: Path, ray: tuple[str, int]) -> None:
     """On the cluster again, with the result of a search that nobody touched; also without the cluster."""
     space = tmp_path / "space.json"
     space.write_text('{"learning_rate": [0.01, 0.001], "hidden": [[8], [16], [32]], "batch_size": [8, 16]}')
     runs = tmp_path / "runs"
     command = [
         sys.executable, "-m", "chainrule", "tune", "iris", "--model", "mlp", "--space", str(space), "--method", "grid",
-        "--folds", "3", "--epochs", "40", "--runs", str(runs), "--name", "killed", "--quiet", "--cluster", address,
+        "--folds", "3", "--epochs", "40", "--runs", str(runs), "--name", "killed", "--quiet", "--cluster", ray[0],
     ]  # fmt: skip
     driver = subprocess.Popen(command, env=environment())
     folder = SearchFolder(RunFolder(runs / "killed"))
@@ -174,7 +170,7 @@ def test_a_search_whose_driver_is_killed_goes_on_by_its_folder(tmp_path: Path, a
     driver.wait()
     before = kept(folder)
     assert before and not (runs / "killed" / "recipe.json").exists()
-    found = cr.tune(resume=runs / "killed", runs=runs, cluster=address, quiet=True)
+    found = cr.tune(resume=runs / "killed", runs=runs, cluster=ray[0], quiet=True)
     whole = cr.tune(
         "iris", model="mlp", space=space, method="grid", folds=3, epochs=40, runs=runs, deterministic=True, quiet=True
     )  # fmt: skip
@@ -192,25 +188,13 @@ def kept(folder: SearchFolder) -> int:
 
 @needs_ray
 @pytest.mark.slow
-def test_a_wrong_token_is_refused_in_a_sentence(tmp_path: Path, address: str) -> None:
-    command = [sys.executable, "-m", "chainrule", "tune", "iris", "--model", "mlp", "--cluster", address]
+def test_a_wrong_token_is_refused_in_a_sentence(tmp_path: Path, ray: tuple[str, int]) -> None:
+    command = [sys.executable, "-m", "chainrule", "tune", "iris", "--model", "mlp", "--cluster", ray[0]]
     done = subprocess.run(
         command, env=environment(RAY_AUTH_TOKEN="another"), cwd=tmp_path, capture_output=True, text=True
     )
-    assert done.returncode == 2 and f"chainrule: the cluster at {address} cannot be used: " in done.stderr
+    assert done.returncode == 2 and f"chainrule: the cluster at {ray[0]} cannot be used: " in done.stderr
     assert "token" in done.stderr.splitlines()[-1] and "Traceback" not in done.stderr
-
-
-@needs_ray
-@pytest.mark.slow
-def test_every_machine_is_asked_for_its_versions(address: str) -> None:
-    with connected(address) as cluster:
-        assert cluster is not None and cluster.workers == 2
-        check_workers(cluster, look_around())
-        with pytest.raises(
-            SettingError, match=r"the machine .* has torch .*, this one torch 1\.0: .*same bits"
-        ):
-            check_workers(cluster, {**look_around(), "torch": "1.0"})
 
 
 @needs_ray

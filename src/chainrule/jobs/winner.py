@@ -36,9 +36,10 @@ Kept = tuple[Metrics, float]  # and the seconds from data in memory to the winne
 def how_to_resume(made: Search, folder: SearchFolder) -> str:
     """Say how far a search came, and how to go on with it."""
     done = sum(trial.is_done for trial in made.trials)
+    beside = "" if made.cluster is None else f" --cluster {made.cluster.address}"
     return (
         f"stopped with {done} of {made.way.trials} trials made; they are kept, go on with: chainrule tune --resume "
-        f"{folder.run.path}"
+        f"{folder.run.path}{beside}"
     )
 
 

@@ -206,7 +206,7 @@ def test_local_starts_workers_that_nothing_outside_reaches(tmp_path: Path) -> No
         "from chainrule.jobs.cluster import connected\n"
         "with connected('local') as cluster:\n"
         "    host, port = cluster.ray.get_runtime_context().gcs_address.rsplit(':', 1)\n"
-        "    mine = [p for p in Path('/tmp').glob('chainrule-*') if (p / 'session_latest').exists()]\n"
+        "    mine = [p for p in Path('/tmp').glob('chainrule-*') if (p / 'ray' / 'session_latest').exists()]\n"
         "    print(host, cluster.workers, *(f'{p}:{p.stat().st_mode & 0o777:o}' for p in mine))\n"
     )
     env = environment(HOME=str(tmp_path))

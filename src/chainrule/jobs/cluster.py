@@ -129,15 +129,8 @@ def _connect(ray: Any, address: str, stack: contextlib.ExitStack) -> None:
     """Connect, until the stack is left. Workers that are started here have sockets and logs in a folder of their user alone."""
     options: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
     if address == LOCAL:
-        place = (
-            "/tmp" if os.name == "posix" else None
-        )  # a socket's path may be no longer than a hundred letters
-        folder = tempfile.TemporaryDirectory(prefix="chainrule-", dir=place, ignore_cleanup_errors=True)
-        options |= {
-            "num_cpus": os.cpu_count(),
-            "include_dashboard": False,
-            "_temp_dir": stack.enter_context(folder),
-        }
+        around = stack.enter_context(_own_folder())
+        options |= {"num_cpus": os.cpu_count(), "include_dashboard": False, "_temp_dir": f"{around}/ray"}
     stack.callback(ray.shutdown)
     try:
         made = ray.init(address, **options)
@@ -148,6 +141,12 @@ def _connect(ray: Any, address: str, stack: contextlib.ExitStack) -> None:
             f"Ray would listen beyond this machine, at {made.address_info['node_ip_address']}; start chainrule in a process that "
             "has not imported Ray"
         )
+
+
+def _own_folder() -> tempfile.TemporaryDirectory[str]:
+    """Return a folder that only its user can enter. Ray opens its own to everybody, so that is one inside it."""
+    place = "/tmp" if os.name == "posix" else None  # a socket's path may be no longer than a hundred letters
+    return tempfile.TemporaryDirectory(prefix="chainrule-", dir=place, ignore_cleanup_errors=True)
 
 
 def check_workers(cluster: Cluster, here: Mapping[str, str]) -> None:

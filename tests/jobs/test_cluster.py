@@ -44,7 +44,8 @@ SPACE = {
 def environment(**more: str) -> dict[str, str]:
     """As a user has it who was given the token, on a machine that only listens to itself."""
     ours = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-    return {**os.environ, **ours, **more}
+    slow = {"RAY_DASHBOARD_STARTUP_TIMEOUT_S": "240"}  # it starts, small, even where none is asked for
+    return {**os.environ, **ours, **slow, **more}
 
 
 @pytest.fixture(scope="module")

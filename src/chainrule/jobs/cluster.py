@@ -134,7 +134,7 @@ def _connect(ray: Any, address: str, stack: contextlib.ExitStack) -> None:
     stack.callback(ray.shutdown)
     try:
         made = ray.init(address, **options)
-    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+    except Exception as error:  # Ray raises its own, those of Python, and bare ones
         raise SettingError(f"{_called(address)} cannot be used: {_said(error.__cause__ or error)}") from error
     if address == LOCAL and made.address_info["node_ip_address"] not in LOOPBACK:
         raise SettingError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from chainrule.core.errors import SettingError
+import chainrule as cr
+from chainrule.core.errors import DataError, SettingError
 from chainrule.data.read import read
 from chainrule.data.reading import Reading
 from chainrule.jobs.folds import fold_materials, in_fold
@@ -132,15 +134,101 @@ def test_folds_that_rows_cannot_fill_are_refused(
         fold_materials(recipe, material, folds=folds)
 
 
-def test_folds_by_time_and_of_too_few_groups_are_refused(tmp_path: Path) -> None:
-    data = table(tmp_path, 40, day=list(range(40)), shop=["n", "s", "e", "w"] * 10, target=["a", "b"] * 20)
-    for split, said in (
-        ("time:day", "folds would train on rows later than those they are judged on"),
-        ("group:shop", "--folds 5 needs as many groups; .* has 4 outside the test"),
-    ):
-        recipe, material = prepared(data, split=split, test=0.0, validation=0.0)
-        with pytest.raises(SettingError, match=said):
-            fold_materials(recipe, material, folds=5)
+def test_folds_of_too_few_groups_are_refused(tmp_path: Path) -> None:
+    data = table(tmp_path, 40, shop=["n", "s", "e", "w"] * 10, target=["a", "b"] * 20)
+    recipe, material = prepared(data, split="group:shop", test=0.0, validation=0.0)
+    with pytest.raises(SettingError, match=r"--folds 5 needs as many groups; .* has 4 outside the test"):
+        fold_materials(recipe, material, folds=5)
+
+
+# ---- by time
+
+
+def days(rows: int, seed: int = 0) -> np.ndarray:
+    """Days in no order, some with several rows."""
+    return np.random.default_rng(seed).integers(0, rows // 2, rows)
+
+
+@pytest.mark.parametrize("kind", ["date", "number"])
+@pytest.mark.parametrize("asked", [{}, {"patience": 3}, {"test": 0.2}])
+def test_by_time_nothing_trains_on_what_comes_later(tmp_path: Path, kind: str, asked: dict[str, Any]) -> None:
+    when = days(90)
+    cells = [str(np.datetime64("2024-01-01") + int(day)) for day in when] if kind == "date" else when
+    data = table(tmp_path, 90, day=cells, target=np.random.default_rng(1).normal(size=90).round(6))
+    recipe, material = prepared(data, split="time:day", **{"test": 0.0, "validation": 0.0, **asked})
+    found = fold_materials(recipe, material, folds=4)
+    assert len(found) == 4
+    for earlier, later in itertools.pairwise(found):
+        grown = [set(np.concatenate([one.split.train, one.split.validation])) for one in (earlier, later)]
+        assert grown[0] | set(earlier.split.test) == grown[1]  # the window expands by what was held out
+    for one in found:
+        parts = [when[rows] for rows in one.split.parts().values() if len(rows)]
+        assert all(before.max() < after.min() for before, after in itertools.pairwise(parts))
+        assert abs(len(one.split.test) - (90 - len(material.split.test)) / 5) <= 4
+        assert bool(len(one.split.validation)) == ("patience" in asked)
+        if len(material.split.test):
+            assert when[one.split.test].max() < when[material.split.test].min()
+        train = one.inputs[:][one.split.train]
+        assert abs(train.mean(0)[:2]).max() < 1e-5  # prepared by what was known then
+
+
+def test_a_row_with_a_copy_among_later_ones_does_not_train(tmp_path: Path) -> None:
+    size, age = (np.random.default_rng(k).normal(size=60).round(6) for k in (1, 2))
+    size[45], age[45] = size[3], age[3]
+    data = table(
+        tmp_path, 60, size=size, age=age, day=np.arange(60), target=np.where(np.arange(60) % 2, "a", "b")
+    )
+    recipe, material = prepared(data, split="time:day", test=0.0, validation=0.0)
+    assert material.copies[3] == material.copies[45]
+    held_out = [45 in one.split.test for one in fold_materials(recipe, material, folds=5)]
+    trains = [3 in one.split.train for one in fold_materials(recipe, material, folds=5)]
+    assert sum(held_out) == 1 and trains == [not held for held in held_out]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"folds": 5}, r"--folds 5 by time needs 6 different times, .* column 'day' of .* has 4 outside the test: take --folds 3"),
+        ({"folds": 3, "repeats": 2}, r"by the time in 'day' rows are divided in one way; leave out --repeats 2"),
+        ({"folds": 1}, "--folds takes 2 or more; got 1"),
+    ],
+)  # fmt: skip
+def test_folds_that_times_cannot_fill_are_refused(tmp_path: Path, asked: dict[str, Any], said: str) -> None:
+    data = table(tmp_path, 40, day=np.arange(40) // 10, target=["a", "b"] * 20)
+    recipe, material = prepared(data, split="time:day", test=0.0, validation=0.0)
+    with pytest.raises(SettingError, match=said):
+        fold_materials(recipe, material, **asked)
+
+
+def test_a_class_that_comes_late_is_named(tmp_path: Path) -> None:
+    data = table(tmp_path, 40, day=np.arange(40), target=["a", "b"] * 15 + ["a", "c"] * 5)
+    recipe, material = prepared(data, split="time:day", test=0.0, validation=0.0)
+    with pytest.raises(DataError, match=r"fold 1: no training rows of 'c' \(5 rows\)"):
+        fold_materials(recipe, material, folds=3)
+
+
+def drifting(path: Path, rows: int = 240) -> str:
+    """Rows in no order whose target follows the day: with days known on both sides it is guessed well, from before not."""
+    random = np.random.default_rng(5)
+    day = random.permutation(rows)
+    near = day + random.normal(scale=2.0, size=rows)
+    return table(path, rows, day=day, size=near.round(4), age=random.normal(size=rows).round(4), target=(np.sin(day / 12) + random.normal(scale=0.05, size=rows)).round(5))  # fmt: skip
+
+
+def test_cross_validate_compare_and_tune_take_data_by_time(tmp_path: Path) -> None:
+    """What a model is worth by time is less than by chance, where the target drifts."""
+    data, asked = drifting(tmp_path), {"target": "target", "quiet": True, "runs": tmp_path / "runs"}
+    by_time = cr.cross_validate(data, model="random-forest", folds=4, settings={"split": "time:day"}, **asked)
+    by_chance = cr.cross_validate(data, model="random-forest", folds=4, **asked)
+    assert [fold.held_out for fold in by_time.folds] == [48] * 4
+    assert [fold.train for fold in by_time.folds] == [48, 96, 144, 192]
+    assert by_time.spreads["r2"].mean < by_chance.spreads["r2"].mean - 0.3
+    ranked = cr.compare(
+        data, models=["ridge-regression", "decision-tree"], folds=4, settings={"split": "time:day"}, **asked
+    )
+    assert {one.name for one in ranked.models} == {"ridge-regression", "decision-tree"}
+    found = cr.tune(data, model="mlp", space={"learning_rate": [0.01, 0.001]}, method="grid", folds=3, epochs=2, split="time:day", **asked)  # fmt: skip
+    assert found.networks == 6 and all(trial.score is not None for trial in found.trials)
 
 
 def test_folds_that_memory_does_not_hold_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

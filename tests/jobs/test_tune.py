@@ -181,6 +181,8 @@ def test_a_budget_ends_the_search(tmp_path: Path) -> None:
         SettingError, match=r"--budget-seconds 0\.001 is too short for one trial of 3 networks"
     ):
         tune(space=space, method="random", budget_seconds=0.001, epochs=500, runs=tmp_path)
+    folders = [path.name for path in tmp_path.iterdir() if path.is_dir() and path.name[0] != "."]
+    assert folders == [found.run.path.name]
 
 
 KILLED = """

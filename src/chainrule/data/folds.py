@@ -1,4 +1,4 @@
-"""Few rows, held out in turn: every row is judged by networks that never saw it, and all rows train the one that is kept."""
+"""Rows held out in turn, each judged by networks that never saw it: drawn by chance, by groups, or by time."""
 
 from __future__ import annotations
 
@@ -84,6 +84,58 @@ def draw_folds(
             held_out, train = np.flatnonzero(place == number), np.flatnonzero(place != number)
             found.append(Fold(round=turn, number=len(found), train=train, held_out=held_out))
     return found
+
+
+def folds_by_time(times: np.ndarray, copies: np.ndarray, folds: int) -> list[Fold]:
+    """Cut rows into one stretch of time more than there are folds: each but the first is held out, and all before it trains.
+
+    Rows of one moment stay together, so that every training row is earlier than every row held out. A row that trains and
+    has a copy among those held out is left out.
+    Shapes: times, copies (N,)
+    Raises: SettingError for fewer moments than stretches
+    >>> found = folds_by_time(np.array([0, 1, 1, 2, 3, 3]), np.arange(6), 2)
+    >>> [(fold.train.tolist(), fold.held_out.tolist()) for fold in found]
+    [([0], [1, 2, 3]), ([0, 1, 2, 3], [4, 5])]
+    """
+    moment, of_moment = np.unique(times, return_inverse=True, return_counts=True)[1:]
+    stretches = folds + 1
+    if len(of_moment) < stretches:
+        raise SettingError(
+            f"{folds} folds by time need {stretches} different times, and there are {len(of_moment)}"
+        )
+    before = np.concatenate([[0], np.cumsum(of_moment)])
+    ends = [0]
+    for place in range(1, stretches):  # moments enough are left for the stretches behind
+        first, last = ends[-1] + 1, len(of_moment) - (stretches - place)
+        ends.append(first + int(np.abs(before[first : last + 1] - place * len(times) / stretches).argmin()))
+    stretch = np.searchsorted(ends, moment, side="right") - 1
+    found = []
+    for number in range(folds):
+        held_out = np.flatnonzero(stretch == number + 1)
+        train = np.flatnonzero(stretch <= number)
+        found.append(
+            Fold(
+                round=0,
+                number=number,
+                train=train[~np.isin(copies[train], copies[held_out])],
+                held_out=held_out,
+            )
+        )
+    return found
+
+
+def latest_rows(times: np.ndarray, copies: np.ndarray, share: float) -> Fold:
+    """Hold out about a share of the rows, the latest; rows of one moment stay together. Shapes: times, copies (N,)
+
+    Raises: SettingError for rows that are all of one moment
+    """
+    moments, counts = np.unique(times, return_counts=True)
+    if len(moments) == 1:
+        raise SettingError("all training rows are of one time, so that no later ones can validate")
+    after = len(times) - np.cumsum(counts)[:-1]
+    border = moments[int(np.abs(after - share * len(times)).argmin())]
+    held_out, train = np.flatnonzero(times > border), np.flatnonzero(times <= border)
+    return Fold(round=0, number=0, train=train[~np.isin(copies[train], copies[held_out])], held_out=held_out)
 
 
 def _evenly(units: np.ndarray, classes: np.ndarray | None, folds: int, order: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ showed on held-out rows can therefore choose between settings, and the test rows
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -17,9 +18,9 @@ from chainrule.core.errors import SettingError
 from chainrule.core.seeds import mix
 from chainrule.core.text import listed, visible
 from chainrule.core.units import show_bytes
-from chainrule.data.division import find_division, parse_split
+from chainrule.data.division import Division, find_division
 from chainrule.data.duplicates import join_groups
-from chainrule.data.folds import draw_folds
+from chainrule.data.folds import Fold, draw_folds, folds_by_time, latest_rows
 from chainrule.data.prepare import Prepare
 from chainrule.data.split_checks import refuse_untrained
 from chainrule.data.splits import Split
@@ -38,29 +39,20 @@ def fold_materials(
     """Return the material of every fold, round after round: the other folds train, the held-out one is the test.
 
     Classes are in every fold in proportion; copies of a row and rows of a group (`--split group:COLUMN`) are held out
-    together. A tenth of the training rows validates where patience, a plateau or a metric needs it, else none.
+    together. With `--split time:COLUMN` rows are cut into stretches of time, and each but the first is held out by what
+    trained on all before it. A tenth of the training rows (by time the latest) validates where patience, a plateau or a
+    metric needs it, else none.
     Raises: SettingError for folds that the rows cannot fill; DataError for a class that no fold can train
     """
     rows = np.sort(np.concatenate([material.split.train, material.split.validation]))
-    units, has_groups = _units(recipe.settings, material, rows)
     classes = None if material.kind == "regression" else _targets(material)[rows]
-    _check(folds, repeats, units, classes, recipe, has_groups=has_groups)
-    _check_room(material, folds * repeats)
-    drawn = draw_folds(units, classes, folds, rounds=repeats, seed=seed, are_uneven=has_groups)
+    division = find_division(material.source, material.examples.rows, recipe.settings.split, material.copies)
+    if division.times is None:
+        drawn = _drawn(recipe, material, division, rows, classes, folds=folds, repeats=repeats, seed=seed)
+    else:
+        drawn = _by_time(recipe, material, division, rows, folds=folds, repeats=repeats)
     found = []
-    for fold in drawn:
-        train, validation = fold.train, fold.train[:0]
-        if needs_validation(recipe.settings):
-            of_training = None if classes is None else classes[train]
-            inner = draw_folds(
-                units[train],
-                of_training,
-                min(TENTH, len(np.unique(units[train]))),
-                rounds=1,
-                seed=mix(seed, "validation", fold.number),
-                are_uneven=has_groups,
-            )[0]
-            train, validation = train[inner.train], train[inner.held_out]
+    for fold, train, validation in drawn:
         if classes is not None:
             refuse_untrained(train, classes, recipe.schema.target.classes, f"fold {fold.number + 1}: ")
         split = Split(train=rows[train], validation=rows[validation], test=rows[fold.held_out])
@@ -92,18 +84,74 @@ def in_fold(recipe: Recipe, material: Material, *, seed: int) -> Recipe:
     return replace(recipe, inputs=material.prepare.features, settings=settings)
 
 
-def _units(settings: Settings, material: Material, rows: np.ndarray) -> tuple[np.ndarray, bool]:
-    """Return which rows stay together, as a number for each, and whether a column says so. Raises: SettingError"""
-    kind, column = parse_split(settings.split)
-    if kind == "time":
+Parted = Iterator[
+    tuple[Fold, np.ndarray, np.ndarray]
+]  # a fold, and of its rows those that train and that validate
+
+
+def _drawn(
+    recipe: Recipe,
+    material: Material,
+    division: Division,
+    rows: np.ndarray,
+    classes: np.ndarray | None,
+    *,
+    folds: int,
+    repeats: int,
+    seed: int,
+) -> Parted:
+    """Give folds drawn by chance."""
+    has_groups = division.groups is not None
+    units = (material.copies if division.groups is None else join_groups(division.groups, material.copies))[
+        rows
+    ]
+    _check(folds, repeats, units, classes, recipe, has_groups=has_groups)
+    _check_room(material, folds * repeats)
+    for fold in draw_folds(units, classes, folds, rounds=repeats, seed=seed, are_uneven=has_groups):
+        train, validation = fold.train, fold.train[:0]
+        if needs_validation(recipe.settings):
+            of_training = None if classes is None else classes[train]
+            inner = draw_folds(
+                units[train],
+                of_training,
+                min(TENTH, len(np.unique(units[train]))),
+                rounds=1,
+                seed=mix(seed, "validation", fold.number),
+                are_uneven=has_groups,
+            )[0]
+            train, validation = train[inner.train], train[inner.held_out]
+        yield fold, train, validation
+
+
+def _by_time(
+    recipe: Recipe, material: Material, division: Division, rows: np.ndarray, *, folds: int, repeats: int
+) -> Parted:
+    """Give folds of which each trains on what came before its held-out rows, and validates on the latest of that."""
+    assert division.times is not None
+    times, copies, column = division.times[rows], material.copies[rows], visible(division.column)
+    _check_counts(folds, repeats)
+    if repeats > 1:
         raise SettingError(
-            f"folds would train on rows later than those they are judged on: with --split time:{visible(column)} the latest rows "
-            "test (chainrule fit), or use --split random or group:COLUMN for folds"
+            f"by the time in '{column}' rows are divided in one way; leave out --repeats {repeats}"
         )
-    division = find_division(material.source, material.examples.rows, settings.split, material.copies)
-    if division.groups is None:
-        return material.copies[rows], False
-    return join_groups(division.groups, material.copies)[rows], True
+    moments = len(np.unique(times))
+    if folds >= moments:
+        raise SettingError(
+            f"--folds {folds} by time needs {folds + 1} different times, one before the first fold; column '{column}' of "
+            f"{visible(recipe.data['name'])} has {moments} outside the test: {_advice(moments - 1)}"
+        )
+    _check_room(material, folds)
+    for fold in folds_by_time(times, copies, folds):
+        train, validation = fold.train, fold.train[:0]
+        if needs_validation(recipe.settings):
+            inner = latest_rows(times[train], copies[train], 1 / TENTH)
+            train, validation = train[inner.train], train[inner.held_out]
+        if not len(train):
+            raise SettingError(
+                f"fold {fold.number + 1}: every row before it by the time in '{column}' has a copy in it, so that none can "
+                "train; take fewer --folds"
+            )
+        yield fold, train, validation
 
 
 def _check(
@@ -116,10 +164,7 @@ def _check(
     has_groups: bool,
 ) -> None:
     """Refuse folds that some class, or all rows together, cannot fill. Raises: SettingError with the numbers."""
-    if folds < FEWEST_FOLDS:
-        raise SettingError(f"--folds takes {FEWEST_FOLDS} or more; got {folds}")
-    if repeats < 1:
-        raise SettingError(f"--repeats takes 1 or more; got {repeats}")
+    _check_counts(folds, repeats)
     what = "groups" if has_groups else "different rows"
     name, many = visible(recipe.data["name"]), len(np.unique(units))
     if folds > many:
@@ -138,6 +183,13 @@ def _check(
             f"--folds {folds} needs {folds} different rows of every class, one for each fold; the class {said} of {name} has "
             f"{rows} outside the test: {_advice(fewest)}"
         )
+
+
+def _check_counts(folds: int, repeats: int) -> None:
+    if folds < FEWEST_FOLDS:
+        raise SettingError(f"--folds takes {FEWEST_FOLDS} or more; got {folds}")
+    if repeats < 1:
+        raise SettingError(f"--repeats takes 1 or more; got {repeats}")
 
 
 def _check_room(material: Material, folds: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.catalog import CLASSICAL
-from chainrule.core.errors import ChainruleError, SettingError
+from chainrule.core.errors import ChainruleError, DataError, SettingError
 from chainrule.data.splits import Split
 from chainrule.jobs.classical import settle_classical
 from chainrule.jobs.entries import Entry
@@ -112,7 +112,7 @@ class Candidates:
         for folds in range(USUAL_FOLDS, 1, -1):
             try:
                 found = self._divided(self.recipe, folds)
-            except SettingError:
+            except (SettingError, DataError):  # of a class that the first of fewer folds may train on
                 if folds == 2:
                     raise
                 continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import shutil
 import zlib
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -73,6 +74,10 @@ class SearchFolder:
         """Open the file of trials, which is that of this very search.json. Raises: as `SearchStore`"""
         seal = zlib.crc32(self.asked.read_bytes()) & 0x7FFFFFFF
         return SearchStore(self.store, seal)
+
+    def discard(self) -> None:
+        """Take the search away, and the run that it was to become."""
+        shutil.rmtree(self.run.path, ignore_errors=True)
 
     def trials(self) -> list[Trial]:
         """Return the trials that were kept."""

@@ -180,7 +180,12 @@ def _begin(search: SearchRequest, cluster: Cluster | None) -> Iterator[Event]:
     folder = SearchFolder(folders.make(request.runs, request.name, stem))
     with folder.run.locked():
         folder.write_asked(asked)
-        yield from _search(search, candidates, asked, space, folder, began, cluster)
+        try:
+            yield from _search(search, candidates, asked, space, folder, began, cluster)
+        except SettingError:
+            if all(trial.score is None for trial in folder.trials()):
+                folder.discard()  # nothing is there to go on with
+            raise
 
 
 def _resume(search: SearchRequest, cluster: Cluster | None) -> Iterator[Event]:

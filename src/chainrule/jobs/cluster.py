@@ -28,7 +28,7 @@ from chainrule.jobs.cluster_task import START, look_around, why_not_there
 LOCAL = "local"
 WAIT_SECONDS = 5.0  # for an address to answer
 CONNECTS = 3  # tries to connect; Ray's own twenty take minutes
-PROBE_SECONDS = 60.0  # for a machine to start its first worker
+PROBE_SECONDS = 180.0  # for a machine to start its first worker
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 

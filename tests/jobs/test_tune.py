@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -47,12 +48,19 @@ def events_of(
     )
 
 
-def ranking(events: list[Event]) -> dict[int, tuple[float | None, str | None]]:
-    return {event.trial: (event.score, event.failure) for event in events if isinstance(event, TrialEnded)}
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Tuned:
+    """A finished search; who changes its folder takes `a_copy`."""
+    return tune(runs=tmp_path_factory.mktemp("searched"))
 
 
-def test_the_winner_is_an_ordinary_run(tmp_path: Path) -> None:
-    found = tune(runs=tmp_path)
+@pytest.fixture
+def a_copy(searched: Tuned, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(searched.run.path, tmp_path / "copied"))
+
+
+def test_the_winner_is_an_ordinary_run(searched: Tuned) -> None:
+    found = searched
     assert [trial.number for trial in found.trials] == list(range(6)) and found.networks == 18
     best = max(found.trials, key=lambda trial: (trial.score, -(trial.loss or 0.0)))
     assert found.best == {"settings": best.values, "score": best.score}
@@ -234,16 +242,16 @@ def test_a_search_that_is_killed_goes_on(tmp_path: Path, method: str) -> None:
     assert resumed.best == whole.best and resumed.metrics == whole.metrics
 
 
-def test_a_finished_search_is_resumed_without_training(tmp_path: Path) -> None:
-    first = tune(runs=tmp_path)
-    again = list(run_tune(SearchRequest(fit=Request(resume=first.run.path))))
+def test_a_finished_search_is_resumed_without_training(searched: Tuned, a_copy: Path) -> None:
+    again = list(run_tune(SearchRequest(fit=Request(resume=a_copy))))
     assert not [event for event in again if isinstance(event, TrialEnded)]
-    assert isinstance(again[-1], SearchFinished) and again[-1].best == first.best and again[-1].networks == 18
+    assert (
+        isinstance(again[-1], SearchFinished) and again[-1].best == searched.best and again[-1].networks == 18
+    )
 
 
-def test_a_locked_store_is_said(tmp_path: Path) -> None:
-    found = tune(runs=tmp_path)
-    path = found.run.path / "search" / "search.sqlite"
+def test_a_locked_store_is_said(a_copy: Path) -> None:
+    path = a_copy / "search" / "search.sqlite"
     with sqlite3.connect(path) as other:
         other.execute("DELETE FROM networks WHERE trial = 0")
     other.close()
@@ -251,32 +259,30 @@ def test_a_locked_store_is_said(tmp_path: Path) -> None:
     holder.execute("BEGIN EXCLUSIVE")
     try:
         with pytest.raises(LockedError, match=r"search\.sqlite is locked by another process"):
-            cr.tune(resume=found.run.path, quiet=True)
+            cr.tune(resume=a_copy, quiet=True)
     finally:
         holder.close()
 
 
-def test_two_processes_do_not_go_on_with_one_search(tmp_path: Path) -> None:
-    found = tune(runs=tmp_path)
-    files = {path: path.read_bytes() for path in found.run.path.rglob("*.sqlite*")}
-    first = run_tune(SearchRequest(fit=Request(resume=found.run.path)))
+def test_two_processes_do_not_go_on_with_one_search(a_copy: Path) -> None:
+    files = {path: path.read_bytes() for path in a_copy.rglob("*.sqlite*")}
+    first = run_tune(SearchRequest(fit=Request(resume=a_copy)))
     next(first)  # its reading is told when it is the one writer
     with pytest.raises(
         LockedError, match=f"is being written by another process .process {os.getpid()}.; wait"
     ):
-        cr.tune(resume=found.run.path, quiet=True)
+        cr.tune(resume=a_copy, quiet=True)
     first.close()
-    assert files == {path: path.read_bytes() for path in found.run.path.rglob("*.sqlite*")}
+    assert files == {path: path.read_bytes() for path in a_copy.rglob("*.sqlite*")}
 
 
-def test_damage_is_said(tmp_path: Path) -> None:
-    found = tune(runs=tmp_path)
-    folder = found.run.path / "search"
+def test_damage_is_said(tmp_path: Path, a_copy: Path) -> None:
+    folder = a_copy / "search"
     whole = (folder / "search.json").read_bytes()
     asked = json.loads(whole)
     (folder / "search.json").write_text(json.dumps({**asked, "format": 99}))
     with pytest.raises(RunError, match=r"search\.json has format 99"):
-        cr.tune(resume=found.run.path, quiet=True)
+        cr.tune(resume=a_copy, quiet=True)
     for change, said in (
         ({"method": "guess"}, "there is no method 'guess'"),
         ({"trials": -1}, "-1 trials of 3 folds"),
@@ -285,16 +291,16 @@ def test_damage_is_said(tmp_path: Path) -> None:
     ):
         (folder / "search.json").write_text(json.dumps({**asked, **change}))
         with pytest.raises(RunError, match=said):
-            cr.tune(resume=found.run.path, quiet=True)
+            cr.tune(resume=a_copy, quiet=True)
     (folder / "search.json").write_bytes(whole)
     with sqlite3.connect(folder / "search.sqlite") as store:
         store.execute("UPDATE trials SET settings = replace(settings, '0.003', '0.5')")
     store.close()
     with pytest.raises(RunError, match=r"trial 2 tried .*0\.5.*, which is not in the space of the search"):
-        cr.tune(resume=found.run.path, quiet=True)
+        cr.tune(resume=a_copy, quiet=True)
     (folder / "search.sqlite").write_bytes(b"not a database" * 100)
     with pytest.raises(RunError, match=r"search\.sqlite is damaged"):
-        cr.tune(resume=found.run.path, quiet=True)
+        cr.tune(resume=a_copy, quiet=True)
     run = cr.fit("iris", model="mlp", epochs=1, runs=tmp_path, quiet=True)
     with pytest.raises(RunError, match="is a run of fit and holds no search"):
         cr.tune(resume=run.path, quiet=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from chainrule.core.text import visible
-from chainrule.core.units import show_number
+from chainrule.core.units import show_number, show_share
 
 MOST = 3
 LEAST = 0.5  # deviations by which a mean, or a share, has to differ to be told
@@ -26,7 +26,10 @@ class Cells:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """One column, or one value of it, in a group and in all rows. `deviations` say how far, in those of all rows."""
+    """One column, or one value of it, in a group and in all rows. `deviations` say how far, in those of all rows.
+
+    `here` is empty for a value in a single row, which has it.
+    """
 
     column: str
     value: str
@@ -38,7 +41,11 @@ class Difference:
     def text(self) -> str:
         """The difference in words."""
         name = f"{self.column} = {self.value}" if self.value else self.column
-        return f"{name} {self.here} (all rows {self.everywhere})"
+        return (
+            f"{name} {self.here} (all rows {self.everywhere})"
+            if self.here
+            else f"{name} ({self.everywhere} of all rows)"
+        )
 
 
 def differences(columns: Sequence[Cells], rows: np.ndarray, most: int = MOST) -> list[Difference]:
@@ -76,13 +83,14 @@ def _of_names(column: Cells, rows: np.ndarray) -> list[Difference]:
         for chosen in (rows & known, known)
     ]
     away = (shares[0] - shares[1]) / np.sqrt(np.maximum(shares[1] * (1 - shares[1]), 1e-12))
-    most = int(np.abs(away).argmax())
+    is_alone = int(rows.sum()) == 1
+    most = int(column.cells[rows][0]) if is_alone else int(np.abs(away).argmax())
     return [
         Difference(
             column=visible(column.name, 60),
             value=visible(column.names[most], 40),
-            here=f"{100 * shares[0][most]:.0f} %",
-            everywhere=f"{100 * shares[1][most]:.0f} %",
+            here="" if is_alone else f"{100 * shares[0][most]:.0f} %",
+            everywhere=show_share(float(shares[1][most])) if is_alone else f"{100 * shares[1][most]:.0f} %",
             deviations=float(away[most]),
         )
     ]

@@ -12,6 +12,7 @@ from chainrule.report.html import (
     Column,
     Markup,
     Page,
+    aligned,
     bullets,
     code,
     details,
@@ -86,10 +87,11 @@ def page(found: ModelComparison) -> Page:
 
 
 def _ranking_table(found: ModelComparison) -> Markup:
+    means = aligned([one.spread.mean for one in found.models], 3)
     rows: list[list[Cell]] = [
-        [place, one.name, one.family, show_figure(one.spread.mean), show_interval(one.spread.low, one.spread.high),
+        [place, one.name, one.family, mean, show_interval(one.spread.low, one.spread.high),
          show_seconds(one.seconds), *found.against_best(one.name)]
-        for place, one in enumerate(found.models, 1)
+        for place, (one, mean) in enumerate(zip(found.models, means, strict=True), 1)
     ]  # fmt: skip
     numeric = [Column(found.metric), Column("95 % interval"), Column("time")]
     return table([Column("#"), "model", "family", *numeric, "beside the best", Column("p")], rows)

@@ -10,11 +10,10 @@ from typing import Any
 
 from chainrule.core.text import visible
 from chainrule.core.units import show_figure, show_interval, show_seconds
-from chainrule.report.canvas import say
 from chainrule.report.forest import Mark, draw_forest
 from chainrule.report.html import Column, Markup, Page, aligned, code, facts, figure, paragraph, table
 from chainrule.report.result_file import ANY_FORM, write_result
-from chainrule.report.standing import without_inputs
+from chainrule.report.standing import capital, without_inputs
 from chainrule.report.svg import COLOURS, inline_svg, picture_bytes
 from chainrule.train.metrics import metrics_for
 from chainrule.train.significance import Spread
@@ -170,7 +169,7 @@ class CrossValidation:
     def page(self) -> Page:
         """Return the page: the mean and its interval, every fold, every metric, and how it was found."""
         made = Page(title=f"{self.model} on {self.data}", kicker="Cross-validation")
-        made.head.append(paragraph(self.headline() + ".", role="lead"))
+        made.head.append(paragraph(capital(self.headline()) + ".", role="lead"))
         made.head.append(paragraph(self.about() + "."))
         made.section(
             "Fold by fold",
@@ -182,12 +181,9 @@ class CrossValidation:
             self._fold_table(),
         )
         made.section("Every metric", self._metric_table(), paragraph(HOW))
-        said = {
-            name: say(value) if not isinstance(value, str) else value for name, value in self.settings.items()
-        }
         made.section(
             "How",
-            facts({name: str(value) for name, value in said.items()}),
+            facts({name: _shown(value) for name, value in self.settings.items()}),
             *([code(self.command)] if self.command else []),
         )
         return made
@@ -232,3 +228,12 @@ class CrossValidation:
             for name, found in self.spreads.items()
         ]
         return table(["metric", Column("mean"), Column("from fold to fold"), Column("95 % interval")], rows)
+
+
+def _shown(value: Any) -> str:
+    """Write a setting as users give it.
+
+    >>> _shown((64, 32)), _shown("adamw")
+    ('64, 32', 'adamw')
+    """
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

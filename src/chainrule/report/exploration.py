@@ -26,10 +26,11 @@ SHOWN = 3  # components, columns of each, and unusual rows in the text
 def show_signed(value: float, decimals: int) -> str:
     """Write a number with a minus sign that is one.
 
-    >>> show_signed(-0.5, 2)
-    '−0.50'
+    >>> show_signed(-0.5, 2), show_signed(-0.001, 2)
+    ('−0.50', '0.00')
     """
-    text = f"{value:.{decimals}f}" if abs(value) < 1e6 else show_number(value)
+    # adding zero to a negative zero leaves a plain one
+    text = f"{round(value, decimals) + 0:.{decimals}f}" if abs(value) < 1e6 else show_number(value)
     return signed(text)
 
 

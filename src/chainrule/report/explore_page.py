@@ -30,7 +30,11 @@ from chainrule.report.pictures import is_tiny, png_uri
 from chainrule.report.svg import inline_svg
 
 MARKED = 5  # unusual rows that a map numbers
-LOADINGS, OF_COMPONENTS = 12, 6
+LOADINGS, LOADED = (
+    12,
+    4,
+)  # columns and components of the table of loadings, which has half the width of the page
+PICTURED = 12  # components of pictures
 MOST_CLUSTERS = 30  # told one by one
 MOST_CLASSES = 12  # in the table of clusters and classes
 
@@ -104,7 +108,7 @@ def _map_of_target(found: Exploration) -> Markup:
         title = f"In the colours of '{name}'"
     else:
         drawn = draw_values(points, cells, _axes(found))
-        title = f"Darker where '{name}' is higher"
+        title = f"Stronger where '{name}' is higher"
     return figure(title, inline_svg(drawn, "target", f"The same rows by {name}."))
 
 
@@ -213,23 +217,27 @@ def _components(found: Exploration) -> list[Child]:
 
 def _loadings(found: Exploration) -> Markup:
     """Return the columns that the first components go with, as correlations."""
-    shown = min(OF_COMPONENTS, found.components.count)
+    shown = min(LOADED, found.components.count)
     weights = found.components.loadings[:shown]
     order = sorted(range(weights.shape[1]), key=lambda i: -float(abs(weights[:, i]).max()))[:LOADINGS]
     rows: list[list[Cell]] = [
-        [visible(found.features[i], 60), *(float(weights[c, i]) for c in range(shown))] for i in order
+        [visible(found.features[i], 60), *(show_signed(float(weights[c, i]), 2) for c in range(shown))]
+        for i in order
     ]
     rest = weights.shape[1] - len(order)
     more = f" {rest:,} columns with smaller ones are not shown." if rest else ""
     return join(
         table(["column", *(Column(str(c + 1)) for c in range(shown))], rows),
-        paragraph(f"Correlations of columns with components, from −1 to 1.{more}", role="muted"),
+        paragraph(
+            f"Correlations of columns with {'the' if shown == found.components.count else 'the first'} components, from −1 to 1.{more}",
+            role="muted",
+        ),
     )
 
 
 def _component_pictures(found: Exploration) -> Markup:
     items = []
-    for place in range(min(2 * OF_COMPONENTS, found.components.count)):
+    for place in range(min(PICTURED, found.components.count)):
         weights = found.components.loadings[place].reshape(found.shape)
         picture = weights if len(weights) in (1, 3) else weights[:1]
         share = f"{place + 1}: {100 * found.components.shares[place]:.1f} %"
@@ -244,7 +252,7 @@ def _densities(found: Exploration) -> list[Child]:
     marks = [(row, str(place + 1)) for place, row in enumerate(lowest[:MARKED])]
     drawn = draw_values(found.coordinates[:, :2], density.log_density, _axes(found), marks)
     chart = figure(
-        "Darker where rows lie denser",
+        "Stronger where rows lie denser",
         inline_svg(drawn, "density", "Rows by their log-density."),
         f"Circled: the {len(marks)} rows of the lowest log-density, numbered as in the table.",
     )

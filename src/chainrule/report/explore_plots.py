@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule.core.text import visible
 from chainrule.report.canvas import NARROW, add_heading, add_plot_axes, fit_text, new_figure, set_ticks
-from chainrule.report.data_sheet import CLASS_COLOURS, HIGH, LOW, OTHERS
+from chainrule.report.data_sheet import CLASS_COLOURS, OTHERS
 from chainrule.report.svg import COLOURS, drawing
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ GROUP_COLOURS = (*CLASS_COLOURS, "#882255", "#999933", "#44aa99", "#332288")  # 
 MOST_POINTS = 2500
 MOST_BARS = 20
 HEIGHT = 340
+TONES, FAINTEST = 8, 0.15  # of values: how opaque their one colour is, which light paper and dark show alike
 MOST_NUMBERED = 20  # clusters whose numbers stand in a map
 
 
@@ -53,7 +54,7 @@ def draw_groups(
 def draw_values(
     points: np.ndarray, values: np.ndarray, axes_names: tuple[str, str], marks: Sequence[tuple[int, str]] = ()
 ) -> Figure:
-    """Draw rows in two components, darker for higher values; `marks` are rows with a text beside them.
+    """Draw rows in two components, stronger for higher values; `marks` are rows with a text beside them.
 
     Shapes: points (N, 2), values (N,) NaN where missing
     """
@@ -61,17 +62,16 @@ def draw_values(
     shown = np.union1d(shown, [row for row, _ in marks]).astype(np.int64)
     shown = shown[~np.isnan(values[shown])]
     low, high = np.quantile(values[shown], (0.05, 0.95)) if len(shown) else (0.0, 1.0)
-    share = np.clip((values[shown] - low) / ((high - low) or 1.0), 0, 1)[:, None]
+    share = np.clip((values[shown] - low) / ((high - low) or 1.0), 0, 1)
+    tone = np.minimum((share * TONES).astype(int), TONES - 1)
     with drawing():
         figure, axes = _map(points, axes_names)
-        tints = np.array(LOW) + share * (np.array(HIGH) - np.array(LOW))
-        for step in range(8):  # a few tones: points of one tone share their colour in the file
-            rows = np.minimum((share[:, 0] * 8).astype(int), 7) == step
-            if rows.any():
-                axes.plot(*points[shown[rows]].T, **_dots(len(shown)), color=tuple(tints[rows].mean(0)))
+        for step in range(TONES):  # points of one tone share their look in the file
+            look = {**_dots(len(shown)), "alpha": FAINTEST + (1 - FAINTEST) * step / (TONES - 1)}
+            axes.plot(*points[shown[tone == step]].T, **look, color=COLOURS["ours"])
         for row, text in marks:
-            look: dict[str, Any] = {"color": COLOURS["wrong"], "ls": "none", "marker": "o", "ms": 8}
-            axes.plot(*points[row], **look, mfc="none", mew=1.6)
+            ring: dict[str, Any] = {"color": COLOURS["wrong"], "ls": "none", "marker": "o", "ms": 8}
+            axes.plot(*points[row], **ring, mfc="none", mew=1.6)
             axes.annotate(text, points[row], (7, 4), textcoords="offset points", color=COLOURS["wrong"])
     return figure
 

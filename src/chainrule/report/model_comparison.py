@@ -141,15 +141,12 @@ class ModelComparison:
             among += f"these rows do not tell it apart from {len(ties)} others, {', '.join(ties[:MOST_NAMED])} the best of them."
         else:
             among += f"these rows do not tell it apart from {_joined(ties)}."
-        advice = (
-            f" More repeats tell more apart (--repeats {MANY_REPEATS})."
-            if ties and self.repeats < MANY_REPEATS
-            else ""
-        )
+        advice = [f"More repeats tell more apart (--repeats {MANY_REPEATS})."]
         pairs = "the one pair differs" if many == differ == 1 else f"{differ} of {many} pairs differ"
         return [
-            among + advice,
+            among,
             f"{pairs[0].upper()}{pairs[1:]} significantly (corrected resampled t-test, Holm's correction, 5 %).",
+            *advice * bool(ties and self.repeats < MANY_REPEATS),
         ]
 
     def conclusion(self) -> str:
@@ -216,7 +213,8 @@ def _joined(names: Sequence[str]) -> str:
 def show_p(p: float) -> str:
     """Write a p-value.
 
-    >>> show_p(0.0321), show_p(0.00002), show_p(1.0)
-    ('0.032', '< 0.001', '1')
+    >>> show_p(0.0321), show_p(0.00002), show_p(1.0), show_p(0.0496)
+    ('0.032', '< 0.001', '1', '0.0496')
     """
-    return "< 0.001" if p < 0.001 else show_figure(p, 2)
+    is_near = round(p, 2) == RARE  # two digits would hide on which side
+    return "< 0.001" if p < 0.001 else show_figure(p, 3 if is_near else 2)

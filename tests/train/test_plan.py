@@ -197,13 +197,13 @@ def clocked(monkeypatch: pytest.MonkeyPatch) -> MakeStep:
 
 
 def test_trials_take_a_twentieth_of_the_run_and_the_most_promising_ways_come_first(clocked: MakeStep) -> None:
-    """A twentieth of 800 updates is 40: 4 first ones, 3 turns of plain execution, and 5 for every other way."""
+    """Trials of 800 updates may take 28: 4 first ones, 3 turns of plain execution, and 5 for every other way."""
     ways = [PLAIN, *(dataclasses.replace(PLAIN, threads=count) for count in range(2, 40))]
     ways.append(dataclasses.replace(PLAIN, step="dense"))
     choice = choose(objective_of(), ways, clocked, batches(), 800)
     assert choice.seconds <= 0.05 * 800 * 0.01
     assert choice.trials[-1].seconds, "explicit backprop promises most and is tried first"
-    assert choice.tried == 6
+    assert choice.tried == 5
     assert str(choice.trials[-2]).endswith("not timed, the run is too short for it")
     assert all(len(trial.seconds) >= 3 for trial in choice.trials if trial.seconds)
 

@@ -27,7 +27,7 @@ from chainrule.train.plan import Plan
 from chainrule.train.step import RuleStep
 
 JUDGED = 2  # batches on which ways are compared with plain execution
-SHARE = 0.045  # of the predicted duration under plain execution that trials may take: a twentieth with what is around them
+SHARE = 0.035  # of the predicted duration under plain execution that trials may take: a twentieth with what is around them
 LEAST_TURNS = 3
 MOST_TURNS = 60
 TURN_SECONDS = 0.002  # a turn is as many updates as this holds under plain execution, at least one

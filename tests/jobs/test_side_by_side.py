@@ -28,13 +28,13 @@ class Counting(Lane):
         super().__init__([number])
         self.total = torch.zeros(3)
         self.processes: list[int] = []
-        self.breaks_by = breaks_by
+        self.breaks_by, self.breaks_at = breaks_by, 0  # what, and after how many epochs
 
-    def _train(self, epochs: int | None) -> Iterator[int]:
-        for _ in range(epochs or 5):
-            if isinstance(self.breaks_by, Exception):
+    def _train(self, until: int | None) -> Iterator[int]:
+        while len(self.processes) < (until or 5):
+            if len(self.processes) == self.breaks_at and isinstance(self.breaks_by, Exception):
                 raise self.breaks_by
-            if self.breaks_by is not None:
+            if len(self.processes) == self.breaks_at and isinstance(self.breaks_by, int):
                 os.kill(os.getpid(), self.breaks_by)
             self.total += self.numbers[0]
             self.processes.append(os.getpid())
@@ -65,7 +65,13 @@ class Counting(Lane):
     def state_of(self, number: int) -> dict[str, Tensor]:
         return {"total": self.total}
 
-    def leave(self, numbers: Sequence[int]) -> None:
+    def give_up(self, why: str) -> None:
+        raise NotImplementedError
+
+    def _rest(self) -> None:
+        pass
+
+    def _halves(self, numbers: list[int]) -> list[Lane]:
         raise NotImplementedError
 
 
@@ -83,8 +89,8 @@ def test_every_lane_is_trained_and_reported_once(way: str, monkeypatch: pytest.M
     for lane in given:
         lane.judged = judged
     threads = torch.get_num_threads()
-    for _ in range(2):  # the second time goes on from where the first ended
-        reports = list(train_lanes(given, 3, 1 if way == "one" else 2))
+    for until in (3, 6):  # the second time goes on from where the first ended
+        reports = list(train_lanes(given, until, 1 if way == "one" else 2))
         assert sum(report.made for report in reports) == 15
         assert [id(lane) for lane in given] == sorted(
             (id(report.ready) for report in reports if report.ready is not None),
@@ -102,16 +108,36 @@ def test_every_lane_is_trained_and_reported_once(way: str, monkeypatch: pytest.M
 def test_an_error_in_a_process_is_raised_here() -> None:
     with pytest.raises(SettingError, match="the rate is 3 too high"):
         list(train_lanes(lanes(None, SettingError("the rate is 3 too high")), None, 2))
-    with pytest.raises(MemoryError, match="no more"):
-        list(train_lanes(lanes(MemoryError("no more"), None), None, 2))
     with pytest.raises(RuntimeError, match=r"(?s)IndexError: row 7.*test_side_by_side\.py"):
         list(train_lanes(lanes(IndexError("row 7"), None), None, 2))
 
 
 @needs_copies
-def test_a_process_that_is_ended_from_outside_is_said() -> None:
-    with pytest.raises(MemoryError, match=r"trained 1 networks was ended from outside \(signal 9\)"):
-        list(train_lanes(lanes(None, int(signal.SIGKILL)), None, 2))
+def test_a_process_that_breaks_is_said() -> None:
+    with pytest.raises(
+        RuntimeError, match=rf"trained 1 networks was ended \(exit code -{signal.SIGTERM:d}\)"
+    ):
+        list(train_lanes(lanes(None, int(signal.SIGTERM)), None, 2))
+
+
+@pytest.mark.parametrize("way", ["one", "threads", "processes"])
+@pytest.mark.parametrize("failure", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory"), signal.SIGKILL], ids=str)  # fmt: skip
+def test_a_lane_that_memory_is_short_for_is_reported(
+    way: str, failure: Exception | int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system ends processes by SIGKILL where memory runs out. What the lane had made is taken back."""
+    if (way == "processes" and not can_copy()) or (way != "processes" and isinstance(failure, int)):
+        pytest.skip("needs a process of its own")
+    monkeypatch.setattr(side_by_side, "can_copy", lambda: way == "processes")
+    given = lanes(None, failure, None, None)
+    given[1].breaks_at = 2
+    reports = list(train_lanes(given, 4, 1 if way == "one" else 2))
+    assert [report.short for report in reports if report.short is not None] == [given[1]]
+    assert {id(report.ready) for report in reports if report.ready is not None} == {
+        id(given[k]) for k in (0, 2, 3)
+    }
+    assert sum(report.made for report in reports) == 3 * 4
+    assert min(report.made for report in reports) == -2
 
 
 @needs_copies

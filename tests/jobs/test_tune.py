@@ -20,8 +20,9 @@ import pytest
 import chainrule as cr
 from chainrule.catalog import CLASSICAL
 from chainrule.core.errors import LockedError, RunError, SettingError
+from chainrule.jobs import population_memory
 from chainrule.jobs import search as search_module
-from chainrule.jobs.events import Event, SearchFinished, TrialEnded
+from chainrule.jobs.events import Event, Said, SearchFinished, TrialEnded
 from chainrule.jobs.folder import RunFolder
 from chainrule.jobs.population import PopulationRun
 from chainrule.jobs.preparation import load_model_settings, searched_of
@@ -48,6 +49,10 @@ def events_of(
     return list(
         run_tune(SearchRequest(fit=request, space=space, **{"method": "grid", "folds": 3, **options}))
     )
+
+
+def ranking(events: list[Event]) -> dict[int, tuple[float | None, str | None]]:
+    return {event.trial: (event.score, event.failure) for event in events if isinstance(event, TrialEnded)}
 
 
 @pytest.fixture(scope="module")
@@ -179,6 +184,24 @@ def test_halving_takes_a_quarter_further(tmp_path: Path) -> None:
     by_epochs = sorted((trial.epochs, trial.rung) for trial in found.trials)
     assert by_epochs == [(2, 0)] * 6 + [(5, 1)] * 2 + [(18, 2)]
     assert found.best["settings"] == max(found.trials, key=lambda trial: trial.rung).values
+
+
+@pytest.mark.parametrize("method", ["grid", "halving"])
+def test_a_search_larger_than_memory_has_the_same_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """With room for few networks at a time, and, by halving, none to keep those that wait for the next rung."""
+    options: dict[str, Any] = {"method": method, "is_deterministic": True, "folds": 3}
+    space = {"learning_rate": [0.03, 0.01, 0.003, 0.001, 0.0003], "weight_decay": [0.0, 0.01]}
+    free = events_of(tmp_path, space, {"epochs": 18}, **options)
+    monkeypatch.setattr(population_memory, "available_bytes", lambda: 400_000)
+    short = events_of(tmp_path, space, {"epochs": 18}, **options)
+    assert ranking(short) == ranking(free) and short[-1].best == free[-1].best  # type: ignore[union-attr]
+    said, before = ([event.text for event in events if isinstance(event, Said)] for events in (short, free))
+    assert any(" of memory are for those under way: " in text for text in said)
+    assert any("networks of the next rung begin again" in text for text in said) == (method == "halving")
+    assert sum(text.startswith("memory: a network takes ") for text in before) == 1
+    assert not any("under way" in text or "begin again" in text for text in before)
 
 
 @pytest.mark.curriculum("HPO-10")

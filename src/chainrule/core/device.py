@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from chainrule.core.errors import SettingError
@@ -31,11 +30,3 @@ def choose_device(name: str = "auto") -> torch.device:
             f"--device {name}: PyTorch {torch.__version__} finds no {name} device here (usable: {usable})"
         )
     return torch.device(name)
-
-
-def memory_bytes() -> int | None:
-    """Return how much memory this machine has, where the system says."""
-    names = getattr(os, "sysconf_names", {})
-    if "SC_PHYS_PAGES" not in names or "SC_PAGE_SIZE" not in names:
-        return None
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

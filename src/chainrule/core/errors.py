@@ -9,6 +9,7 @@
       RunError           ValueError          2      a run folder is missing, damaged or does not fit
       LockedError        BlockingIOError     2      another process is writing the same run
       StorageError       OSError             2      a folder that cannot be written, a disk that is full
+      LowMemoryError     MemoryError         2      a network, or what it trains on, does not fit into memory
       PlanError          RuntimeError        2      a way of running a model does not work on this machine
       TrainingFailed     ArithmeticError     3      the loss is no longer finite
       Interrupted        KeyboardInterrupt   130/143
@@ -58,6 +59,10 @@ class LockedError(ChainruleError, BlockingIOError):
 
 class StorageError(ChainruleError, OSError):
     """A folder that cannot be written, or a disk that is full."""
+
+
+class LowMemoryError(ChainruleError, MemoryError):
+    """A network, or what it trains on, does not fit into the memory that is left."""
 
 
 class PlanError(ChainruleError, RuntimeError):

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from chainrule.core.device import memory_bytes
 from chainrule.core.errors import DataError, Interrupted, StorageError
+from chainrule.core.memory import memory_bytes
 from chainrule.core.text import visible
 from chainrule.core.units import show_bytes
 

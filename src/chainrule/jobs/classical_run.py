@@ -39,6 +39,14 @@ class ClassicalRun:
     def leave(self, numbers: Sequence[int]) -> None:
         """Take models out; nothing is left of one that is fitted."""
 
+    def release(self, numbers: Sequence[int]) -> None:
+        """Let go of models: nothing is left of one that is fitted."""
+
+    @property
+    def keeps_all(self) -> bool:
+        """Whether memory holds all from one part of the training to the next: of a model nothing but its figures is kept."""
+        return True
+
     def judge(
         self,
         part: str = "test",

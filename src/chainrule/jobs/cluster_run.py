@@ -87,6 +87,14 @@ class ClusterRun:
         """Take networks out: they train no further."""
         self._gone |= set(numbers)
 
+    def release(self, numbers: Sequence[int]) -> None:
+        """Let go of weights: none are here."""
+
+    @property
+    def keeps_all(self) -> bool:
+        """Whether networks go on, as far as a search has to know: that they begin again is settled here."""
+        return True
+
     def judge(
         self,
         part: str = "test",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from chainrule.core.errors import TrainingFailed
+from chainrule.core.memory import is_out_of_memory
 from chainrule.jobs.entries import ALONE, DENSE, OWN, Entry, alone, varied_among
 from chainrule.jobs.workshop import (
     draw_start_,
@@ -23,6 +25,7 @@ from chainrule.jobs.workshop import (
     make_training,
 )
 from chainrule.train.member import Member
+from chainrule.train.member_bytes import Load, MemberBytes, bytes_of_member
 from chainrule.train.metrics import metric_named
 from chainrule.train.stack_training import StackTraining
 from chainrule.train.stopping import Stopping
@@ -42,6 +45,7 @@ class EntryTrainings:
         self._tasks: dict[Any, tuple[Task, Tensor]] = {}
         self._starts: dict[Any, nn.Module] = {}
         self._shared: dict[Any, Any] = {}
+        self._turn = threading.Lock()  # what several share is made once
 
     def fastest(self, numbers: list[int], ways: Sequence[str]) -> str:
         """Return the way by which an update of one network takes least, on copies of some."""
@@ -65,7 +69,11 @@ class EntryTrainings:
         return training
 
     def stack(self, numbers: list[int], way: str) -> StackTraining:
-        """Return the training of networks that stand in one stack."""
+        """Return the training of networks that stand in one stack. Lanes may ask side by side."""
+        with self._turn:
+            return self._stack(numbers, way)
+
+    def _stack(self, numbers: list[int], way: str) -> StackTraining:
         first = self.entries[numbers[0]].recipe.settings
         task, targets = self.task(numbers[0])
         inputs = self.entries[numbers[0]].material.inputs
@@ -84,6 +92,24 @@ class EntryTrainings:
             is_dense=way == DENSE,
             varied=self._varied,
         )
+
+    def bytes_of(self, number: int, way: str, judged: str | None = None) -> MemberBytes:
+        """Return how much memory a network takes, trained in a way, and judged on a part of its split afterwards."""
+        entry = self.entries[number]
+        settings, split = entry.recipe.settings, entry.material.split
+        assert isinstance(settings.batch_size, int) and settings.optimizer
+        rows = len(entry.trains_on)
+        load = Load(
+            optimizer=settings.optimizer,
+            hyperparameters={k: v for k, v in hyperparameters(settings).items() if v is not None},
+            batch=min(settings.batch_size, rows),
+            rows=rows,
+            judged=len(split.validation) + (0 if judged is None else len(entry.material.rows(judged))),
+            is_weighted=entry.row_weights is not None,
+            keeps_best=len(split.validation) > 0,
+        )
+        row = entry.material.inputs.index_select(0, torch.zeros(1, dtype=torch.int64))
+        return bytes_of_member(self._pattern(number), row, load, is_dense=way == DENSE)
 
     def _member(self, number: int) -> Member:
         entry = self.entries[number]
@@ -128,17 +154,29 @@ class EntryTrainings:
         A network is built once and copied: drawing the weights of each anew costs less than building it.
         """
         recipe = self.entries[number].recipe
-        settings = recipe.settings
-        units = self.task(number)[0].units
-        kind = settings.model, repr(recipe.model_settings), units, repr(recipe.inputs)
-        key = *kind, settings.seed, settings.initial
+        settings, units = recipe.settings, self.task(number)[0].units
+        key = (
+            settings.model,
+            repr(recipe.model_settings),
+            units,
+            repr(recipe.inputs),
+            settings.seed,
+            settings.initial,
+        )
         if key not in self._starts:
-            if kind not in self._starts:
-                self._starts[kind] = make_model(recipe, units, None)
-            network = copy.deepcopy(self._starts[kind])
+            network = copy.deepcopy(self._pattern(number))
             draw_start_(network, recipe)
             self._starts[key] = network
         return self._starts[key]
+
+    def _pattern(self, number: int) -> nn.Module:
+        """Return a network of the same architecture."""
+        recipe = self.entries[number].recipe
+        units = self.task(number)[0].units
+        kind = recipe.settings.model, repr(recipe.model_settings), units, repr(recipe.inputs)
+        if kind not in self._starts:
+            self._starts[kind] = make_model(recipe, units, None)
+        return self._starts[kind]
 
     def task(self, number: int) -> tuple[Task, Tensor]:
         """Return the task of a network, and its targets as the loss takes them."""
@@ -166,6 +204,10 @@ def least_seconds(ways: dict[str, Iterator[object]]) -> dict[str, float]:
             try:
                 next(updates, None)
             except TrainingFailed:
+                continue
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
                 continue
             if turn:  # the first makes memory
                 found[way] = min(found[way], time.perf_counter() - began)

@@ -12,6 +12,7 @@ from torch import nn
 
 from chainrule.core.device import choose_device
 from chainrule.core.errors import RunError
+from chainrule.core.memory import low_memory_said
 from chainrule.core.text import visible
 from chainrule.data.read import read
 from chainrule.data.source import Source
@@ -50,6 +51,8 @@ from chainrule.train.settings import Settings
 from chainrule.train.settings_text import parse_value
 from chainrule.train.task import LossFunction
 from chainrule.train.training import Training, Trains
+
+LESS = "a smaller --batch-size or fewer units need less, and closing other programs leaves more"
 
 
 def fit(
@@ -178,9 +181,11 @@ def fit(
 
 def run_fit(request: Request) -> Iterator[Event]:
     """Do what a request asks, and tell of it as it happens."""
-    if request.resume is not None:
-        yield from _resume(request)
-        return
+    with low_memory_said("the network, with what its training needs,", LESS):
+        yield from _begin(request) if request.resume is None else _resume(request)
+
+
+def _begin(request: Request) -> Iterator[Event]:
     _check(request)
     yield Said(text=f"reading {visible(called(request.data))}")
     reading = reading_of(request.settings, request.target, cache=request.runs / ".cache", track=request.track)

@@ -9,6 +9,7 @@ from dataclasses import fields
 
 from chainrule.core import signals
 from chainrule.core.errors import Interrupted, StorageError, TrainingFailed
+from chainrule.core.memory import is_out_of_memory
 from chainrule.jobs.derived import finish, write_model
 from chainrule.jobs.ensemble_training import EnsembleTraining, training_of
 from chainrule.jobs.events import EpochEnded, Event, Finished, MemberTrained, Opened, Said, Stepped
@@ -114,6 +115,10 @@ def _updates(
                 f"{failure}; a lower --learning-rate (it was {training.highest_rate:g}), --set clip_norm=1 or scaled "
                 f"inputs usually mend it (run kept in {folder.path})"
             ) from None
+        except (RuntimeError, MemoryError) as error:
+            if is_out_of_memory(error):
+                folder.discard()
+            raise
 
 
 def _ended(training: Trains, report: Report) -> Event:

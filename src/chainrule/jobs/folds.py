@@ -13,8 +13,8 @@ import numpy as np
 from torch import Tensor
 
 from chainrule.catalog import CLASSICAL
-from chainrule.core.device import memory_bytes
 from chainrule.core.errors import SettingError
+from chainrule.core.memory import memory_bytes
 from chainrule.core.seeds import mix
 from chainrule.core.text import listed, visible
 from chainrule.core.units import show_bytes

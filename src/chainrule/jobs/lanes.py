@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 from torch import Tensor
 
 from chainrule.core.errors import SettingError, ShapeError, TrainingFailed
 from chainrule.train.checkpoint import part, under
-from chainrule.train.course import Course, Row
+from chainrule.train.course import Row
 from chainrule.train.loop import Report, outputs_of
 from chainrule.train.stack_training import StackTraining
 from chainrule.train.training import Training
+
+LET_GO = "its weights were let go"
 
 
 class Lane(ABC):
@@ -29,14 +31,47 @@ class Lane(ABC):
         self.numbers = list(numbers)
         self.judged: Tensor | None = None
         self._answers: dict[int, Tensor] = {}
+        self._left: set[int] = set()
 
-    def train(self, epochs: int | None = None) -> Iterator[int]:
-        """Train for so many epochs, or to the end; report how many networks each epoch was made for."""
-        self._answers = {}
-        yield from self._train(epochs)
-        if self.judged is not None and len(self.judged):
-            alive = [number for number in self.numbers if self.failure(number) is None]
-            self._answers = self._outputs(self.judged, alive) if alive else {}
+    def train(self, until: int | None = None) -> Iterator[int]:
+        """Train until so many epochs are made, or to the end; report how many networks each epoch was made for."""
+        stay = [number for number in self.numbers if number not in self._left]
+        for number in stay:
+            self._answers.pop(number, None)
+        yield from self._train(until)
+        self._rest()
+        alive = [number for number in stay if self.failure(number) is None]
+        if alive and self.judged is not None and len(self.judged):
+            found = self._outputs(self.judged, alive)
+            self._answers |= {number: found[number] for number in alive if number in found}
+
+    @property
+    def is_left(self) -> bool:
+        """Whether all its networks were taken out."""
+        return self._left >= set(self.numbers)
+
+    def leave(self, numbers: Sequence[int]) -> None:
+        """Take networks out: what they have learned stays."""
+        self._left |= set(numbers)
+
+    def release(self, numbers: Sequence[int]) -> None:
+        """Let go of the weights of networks that are not trained on; their histories stay."""
+        self._left |= set(numbers)
+        for number in numbers:
+            self._answers.pop(number, None)
+
+    def smaller(self) -> list[Lane]:
+        """Return lanes for the networks that are to be trained on: halves of this one, which begin anew.
+
+        This one lets go of them, and keeps what those have learned that were taken out.
+        """
+        stay = [number for number in self.numbers if number not in self._left]
+        self.numbers = [number for number in self.numbers if number in self._left]
+        self.release(stay)
+        lanes = self._halves(stay)
+        for lane in lanes:
+            lane.judged = self.judged
+        return lanes
 
     def outputs(self, rows: Tensor, among: Sequence[int]) -> dict[int, Tensor]:
         """Return what some networks answer by the weights that they keep, and maybe others beside them.
@@ -58,8 +93,8 @@ class Lane(ABC):
         self._restore(part(tensors, "own/"), state)
 
     @abstractmethod
-    def leave(self, numbers: Sequence[int]) -> None:
-        """Take networks out: what they have learned stays."""
+    def give_up(self, why: str) -> None:
+        """Take all networks for failed."""
 
     @abstractmethod
     def history(self, number: int) -> list[Row]:
@@ -82,65 +117,116 @@ class Lane(ABC):
         """Return all of where the lane stands but the tensors, as JSON has it."""
 
     @abstractmethod
-    def _train(self, epochs: int | None) -> Iterator[int]: ...
+    def _train(self, until: int | None) -> Iterator[int]: ...
     @abstractmethod
     def _outputs(self, rows: Tensor, among: Sequence[int]) -> dict[int, Tensor]: ...
+    @abstractmethod
+    def _halves(self, numbers: list[int]) -> list[Lane]: ...
     @abstractmethod
     def _tensors(self) -> dict[str, Tensor]: ...
     @abstractmethod
     def _restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None: ...
 
+    @abstractmethod
+    def _rest(self) -> None:
+        """Let go of memory that training makes anew, and of what only training needs once it is over."""
+
 
 class StackLane(Lane):
-    """A stack as a lane."""
+    """A stack as a lane; made when its turn comes, where it is trained."""
 
-    def __init__(self, numbers: Sequence[int], stack: StackTraining) -> None:
+    def __init__(self, numbers: Sequence[int], make: Callable[[list[int]], StackTraining]) -> None:
         super().__init__(numbers)
-        self._stack = stack
-        self._unread: dict[str, Tensor] = {}  # of a copy that was trained elsewhere
+        self._members = list(numbers)  # in the order of the stack
+        self._make = make
+        self._made: StackTraining | None = None
+        self._saved: tuple[dict[str, Tensor], dict[str, Any]] = {}, {}  # of a copy that was trained elsewhere
+        self._released: set[int] = set()
+        self._failure: str | None = None
 
     @property
     def stack(self) -> StackTraining:
         """The training of the stack, with the weights that it has by now."""
-        if self._unread:
-            tensors, self._unread = self._unread, {}
-            self._stack.load_(tensors)
-        return self._stack
+        if self._made is None:
+            assert not self._is_released, LET_GO
+            self._made, (tensors, state) = self._make(self._members), self._saved
+            if state:
+                self._made.restore(state)
+                self._made.load_(tensors)
+            self._made.leave(self._places(self._left))
+            self._made.release(self._places(self._released))
+            self._saved = {}, {}
+        return self._made
 
-    def _train(self, epochs: int | None) -> Iterator[int]:
-        yield from self.stack.train(epochs)
+    def _train(self, until: int | None) -> Iterator[int]:
+        if self._failure is None:
+            yield from self.stack.train(None if until is None else until - self.stack.epoch)
 
     def leave(self, numbers: Sequence[int]) -> None:
-        self.stack.leave([self.numbers.index(number) for number in numbers])
+        super().leave(numbers)
+        if self._made is not None:
+            self._made.leave(self._places(numbers))
+
+    def _rest(self) -> None:
+        if self._made is not None:
+            self._made.rest()
+
+    def release(self, numbers: Sequence[int]) -> None:
+        super().release(numbers)
+        self._released |= set(numbers)
+        if self._made is not None:
+            self._made.release(self._places(numbers))
+        if self._is_released:
+            self._saved, self._made = ({}, self.state()), None
+
+    @property
+    def _is_released(self) -> bool:
+        return self._released >= set(self.numbers)
+
+    def _halves(self, numbers: list[int]) -> list[Lane]:
+        middle = (len(numbers) + 1) // 2
+        return [StackLane(half, self._make) for half in (numbers[:middle], numbers[middle:]) if half]
+
+    def give_up(self, why: str) -> None:
+        self._failure, self._made, self._saved = why, None, ({}, {})
 
     def _outputs(self, rows: Tensor, among: Sequence[int]) -> dict[int, Tensor]:
-        found = self.stack.kept_outputs(rows, [self.numbers.index(number) for number in among])
-        return {number: found[place] for place, number in enumerate(self.numbers) if place in found}
+        found = self.stack.kept_outputs(rows, self._places(among))
+        self._rest()
+        return {number: found[place] for place, number in enumerate(self._members) if place in found}
 
     def history(self, number: int) -> list[Row]:
-        return self._course(number).history
+        course = self._course(number)
+        return course["history"] if course else []
 
     def best_epoch(self, number: int) -> int | None:
-        return self._course(number).best_epoch
+        return self._course(number).get("best_epoch")
 
     def failure(self, number: int) -> str | None:
-        return self._course(number).failure
+        return self._failure or self._course(number).get("failure")
 
-    def _course(self, number: int) -> Course:
-        return self._stack.courses[self.numbers.index(number)]
+    def _course(self, number: int) -> dict[str, Any]:
+        """Return the state of a network's course, nothing where none has begun."""
+        place = self._members.index(number)
+        if self._made is not None:
+            return self._made.courses[place].state()
+        return self._saved[1]["courses"][place] if self._saved[1] else {}
 
     def state_of(self, number: int) -> dict[str, Tensor]:
-        return self.stack.state_of(self.numbers.index(number))
+        assert number not in self._released, LET_GO
+        return self.stack.state_of(self._members.index(number))
 
     def state(self) -> dict[str, Any]:
-        return self.stack.state()
+        return self._saved[1] if self._made is None else self._made.state()
 
     def _tensors(self) -> dict[str, Tensor]:
-        return self.stack.tensors()
+        return self._saved[0] if self._made is None else self._made.tensors()
 
     def _restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
-        self._stack.restore(state)
-        self._unread = tensors  # what nobody asks for is not read
+        self._made, self._saved = None, (tensors, state)  # what nobody asks for is not read
+
+    def _places(self, numbers: Collection[int]) -> list[int]:
+        return [self._members.index(number) for number in numbers]
 
 
 class AloneLane(Lane):
@@ -153,22 +239,22 @@ class AloneLane(Lane):
         self._reports: Iterator[Report] | None = None
         self._saved: tuple[dict[str, Tensor], dict[str, Any]] = {}, {}  # of a copy that was trained elsewhere
         self._failure: str | None = None
-        self._has_left = False
+        self._is_released = False
 
     @property
     def training(self) -> Training:
         """The training itself."""
         if self._training is None:
+            assert not self._is_released, LET_GO
             self._training = self._make()
             if self._saved[0]:
                 self._training.restore(*self._saved)
+            self._saved = {}, {}
         return self._training
 
-    def _train(self, epochs: int | None) -> Iterator[int]:
-        if self._has_left or self._failure is not None:
-            return
-        made, end = 0, math.inf if epochs is None else epochs
-        while made < end:
+    def _train(self, until: int | None) -> Iterator[int]:
+        end = math.inf if until is None else until
+        while self._failure is None and len(self.history(self.numbers[0])) < end:
             try:
                 self._reports = self._reports or self.training.reports()
                 report = next(self._reports, None)
@@ -178,11 +264,25 @@ class AloneLane(Lane):
             if report is None:
                 return
             if report.ends_epoch:
-                made += 1
                 yield 1
 
-    def leave(self, numbers: Sequence[int]) -> None:
-        self._has_left = self._has_left or bool(numbers)
+    def _rest(self) -> None:
+        pass
+
+    def release(self, numbers: Sequence[int]) -> None:
+        super().release(numbers)
+        if numbers:
+            number = numbers[0]
+            told = {"history": self.history(number), "best_epoch": self.best_epoch(number)}
+            self._saved, self._is_released = ({}, told), True
+            self._training = self._reports = None
+
+    def _halves(self, numbers: list[int]) -> list[Lane]:
+        return [AloneLane(number, self._make) for number in numbers]
+
+    def give_up(self, why: str) -> None:
+        self._failure, self._saved = why, ({}, {})
+        self._training = self._reports = None
 
     def _outputs(self, rows: Tensor, among: Sequence[int]) -> dict[int, Tensor]:
         training = self.training

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from chainrule.jobs.entries import ALONE, DENSE, Entry, form_of, key_of, possible_ways
 from chainrule.jobs.entry_trainings import EntryTrainings
 from chainrule.jobs.lanes import AloneLane, Lane, StackLane
-from chainrule.jobs.side_by_side import one_thread, train_lanes
+from chainrule.jobs.population_memory import NO_ROOM, MemoryPlan
+from chainrule.jobs.side_by_side import one_thread, train_lanes, train_lanes_apart
 from chainrule.jobs.workshop import make_model
 from chainrule.train.course import Row
 from chainrule.train.loop import judge
@@ -43,8 +44,11 @@ class PopulationRun:
         ways: Sequence[str] | None = None,
         varied: Collection[str] = (),
         judged: str | None = None,
+        memory_bytes: int | None = None,
     ) -> None:
         """`most` is how many members a stack may have; `cores` how many lanes run side by side.
+
+        Both are fewer where `memory_bytes`, a share of what is free without it, would not hold what is under way.
 
         Networks that are alike go the way that is fastest in a few updates on copies of them. `ways` are those of an
         earlier population of the same networks: bits are the same then. `is_deterministic`: nothing is measured, and a
@@ -57,34 +61,74 @@ class PopulationRun:
         self._judged = judged
         self._trainings = EntryTrainings(entries, varied)
         self.lanes: list[Lane] = []
-        self._lane_of: dict[int, Lane] = {}
         self._way_of_form: dict[Any, str] = {}
         self.ready: set[int] = set()  # networks whose lane has come to the end of the latest `train`
         self.notes: list[str] = []  # for whoever shows how it goes
+        self._until = 0  # epochs that `train` was asked for so far
+        self.memory = MemoryPlan(memory_bytes, self.cores, self.notes)
         self.ways = [] if ways is None else list(ways)
         for place, alike in enumerate(self._alike()):
             if ways is None:
                 self.ways.append(self._way(alike, is_deterministic))
             way = self.ways[place]
-            for numbers in self._parts(alike, 1 if way == ALONE else most):
-                lane = self._alone(numbers[0]) if way == ALONE else self._stack(numbers, way)
-                if judged is not None:
-                    lane.judged = self._rows(lane, judged)
-                self.lanes.append(lane)
-                self._lane_of |= dict.fromkeys(numbers, lane)
-        self.lanes.sort(key=lambda lane: lane.numbers[0])  # those that were given first are ready first
+            self.lanes += self._lanes(alike, way, most)
+        self._place()
 
     def train(self, epochs: int | None = None) -> Generator[int, None, None]:
         """Train for so many epochs each, or to the end, and report epochs made (of one network each) as they come.
 
-        Closing the iterator stops every lane.
+        Where memory runs out, less than 0 is reported: networks begin again, in smaller groups. Closing the iterator stops
+        every lane.
         """
-        self.ready = set()
-        with closing(train_lanes(self.lanes, epochs, self.cores)) as reports:
-            for report in reports:
-                if report.ready is not None:
-                    self.ready |= set(report.ready.numbers)
-                yield report.made
+        self.ready = {number for lane in self.lanes if lane.is_left for number in lane.numbers}
+        self._until += epochs or 0
+        until = None if epochs is None else self._until
+        made = [self.epochs(number) for number in range(len(self.entries))]
+        alone: list[Lane] = []  # of one network, that found no room beside others
+        lanes = [lane for lane in self.lanes if not lane.is_left]
+        cores, train = self.memory.cores, train_lanes
+        while lanes:
+            with closing(train(lanes, until, cores)) as reports:
+                lanes = []
+                for report in reports:
+                    if report.ready is not None:
+                        self.ready |= set(report.ready.numbers)
+                    if report.short is not None:
+                        lanes += self._begin_again(report.short, is_alone=cores == 1)
+                    yield report.made
+            again = [number for lane in lanes for number in lane.numbers]
+            if again:
+                yield -sum(made[number] for number in again)
+            for number in again:
+                made[number] = 0
+            alone += [lane for lane in lanes if len(lane.numbers) == 1]
+            lanes = [lane for lane in lanes if len(lane.numbers) > 1]
+            train = train_lanes if self.cores == 1 else train_lanes_apart
+            if not lanes:
+                lanes, alone, cores = alone, [], 1
+
+    def _begin_again(self, lane: Lane, *, is_alone: bool) -> list[Lane]:
+        """Return what takes the place of a lane that memory is too small for, and is still to be trained."""
+        if is_alone and len(lane.numbers) == 1:
+            lane.give_up(NO_ROOM)
+            self.ready |= set(lane.numbers)
+            return []
+        members = len(lane.numbers)
+        if members > 1:
+            self.notes.append(
+                f"memory ran out in a group of {members} networks: it is halved, and its networks begin again (their bits "
+                "stay the same)"
+            )
+        smaller = lane.smaller()
+        kept = [lane] if lane.numbers else []
+        self.lanes = [*(one for one in self.lanes if one is not lane), *kept, *smaller]
+        self.ready |= set(lane.numbers)
+        self._place()
+        return smaller
+
+    def _place(self) -> None:
+        self.lanes.sort(key=lambda lane: lane.numbers[0])  # those that were given first are ready first
+        self._lane_of = {number: lane for lane in self.lanes for number in lane.numbers}
 
     def leave(self, numbers: Sequence[int]) -> None:
         """Take networks out: they train no further, and what they have learned stays."""
@@ -92,6 +136,17 @@ class PopulationRun:
             own = [number for number in numbers if self._lane_of[number] is lane]
             if own:
                 lane.leave(own)
+
+    def release(self, numbers: Sequence[int]) -> None:
+        """Let go of the weights of networks that nobody asks for again; what is known of their training stays."""
+        for lane in self.lanes:
+            if own := [number for number in numbers if self._lane_of[number] is lane]:
+                lane.release(own)
+
+    @property
+    def keeps_all(self) -> bool:
+        """Whether memory holds all networks from one `train` to the next."""
+        return self.memory.keeps_all
 
     def judge(
         self,
@@ -184,8 +239,27 @@ class PopulationRun:
         parts = max(-(-len(numbers) // most), min(self.cores, len(numbers) // FEW))
         return [part.tolist() for part in np.array_split(np.array(numbers), parts)]
 
-    def _alone(self, number: int) -> Lane:
-        return AloneLane(number, functools.partial(self._trainings.alone, number))
+    def _lanes(self, alike: list[int], way: str, most: int) -> list[Lane]:
+        """Return lanes for networks that are alike, as many in each as memory allows."""
+        lanes = self._limited(alike, way, most)
+        if self._judged is not None:
+            for lane in lanes:
+                lane.judged = self._rows(lane, self._judged)
+        return lanes
 
-    def _stack(self, numbers: list[int], way: str) -> Lane:
-        return StackLane(numbers, self._trainings.stack(numbers, way))
+    def _limited(self, alike: list[int], way: str, most: int) -> list[Lane]:
+        of_one = self._trainings.bytes_of(alike[0], way, self._judged)
+        refused = self.memory.refusal(of_one)
+        if way == ALONE or refused:
+            lanes: list[Lane] = [AloneLane(n, functools.partial(self._trainings.alone, n)) for n in alike]
+            if refused:
+                for lane in lanes:
+                    lane.give_up(refused)
+            else:
+                self.memory.members(len(alike), of_one, 1)
+            return lanes
+        make = functools.partial(self._trainings.stack, way=way)
+        return [
+            StackLane(numbers, make)
+            for numbers in self._parts(alike, self.memory.members(len(alike), of_one, most))
+        ]

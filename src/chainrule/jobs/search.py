@@ -33,6 +33,9 @@ NETWORKS_AT_ONCE = 2000  # that are made ready together
 BATCH = 5  # trials that a Gaussian process proposes at once
 KEPT = 4  # of so many trials one goes on to the next rung
 RUNGS = 3  # the last one trains to the end
+NOT_KEPT = (
+    "memory does not hold all networks from one rung to the next: networks of the next rung begin again"
+)
 
 Key = tuple[int, int]  # trial and fold
 
@@ -55,11 +58,15 @@ class Networks(Protocol):
     models in a `ClassicalRun`."""
 
     entries: list[Entry]
-    ready: set[int]
     notes: list[str]
 
+    @property
+    def ready(self) -> set[int]: ...
+    @property
+    def keeps_all(self) -> bool: ...
     def train(self, epochs: int | None = None) -> Generator[int, None, None]: ...
     def leave(self, numbers: Sequence[int]) -> None: ...
+    def release(self, numbers: Sequence[int]) -> None: ...
     def judge(
         self,
         part: str = "test",
@@ -93,6 +100,7 @@ class Search:
         self._began = time.perf_counter()
         self._made = 0
         self._told_at = 0.0
+        self._said: set[str] = set()  # notes
         self._leader: Trial | None = next(iter(self.ranking), None)
 
     def _check_known(self) -> None:
@@ -200,15 +208,25 @@ class Search:
         first, alive = self._rung_reached(alive)
         keys = [(trial.number, fold) for trial in alive for fold in range(trial.folds)]
         run = self._population(keys)
-        made = 0
+        made, keeps = 0, run.keeps_all
+        if not keeps:
+            yield Said(text=NOT_KEPT)
         for rung in range(first, RUNGS):
-            yield from self._train(run, keys, ends[rung] - made, rung, alive)
+            yield from self._train(
+                run, keys, ends[rung] - made, rung, alive, keeps=keeps and rung < RUNGS - 1
+            )
             if self.seconds_left <= 0 or rung == RUNGS - 1:
                 return
-            made = ends[rung]
             alive = self._best(alive, rung)
             stay = {trial.number for trial in alive}
-            run.leave([place for place, key in enumerate(keys) if key[0] not in stay])
+            if keeps:
+                made = ends[rung]
+                gone = [place for place, key in enumerate(keys) if key[0] not in stay]
+                run.leave(gone)
+                run.release(gone)
+            else:
+                keys = [key for key in keys if key[0] in stay]
+                run = self._population(keys)
 
     def _rungs(self, alive: Sequence[Trial]) -> list[int]:
         """Return after how many epochs each rung judges."""
@@ -254,9 +272,12 @@ class Search:
         if self.cluster is not None:
             metrics = [self.metric.name]
             return ClusterRun(entries, self.cluster, metrics=metrics, most=way.most, varied=varied)
-        return PopulationRun(
+        run = PopulationRun(
             entries, most=way.most, is_deterministic=way.is_deterministic, varied=varied, judged="test"
         )
+        if not self._said:
+            run.notes.insert(0, str(run.memory))
+        return run
 
     def _train(
         self,
@@ -265,8 +286,11 @@ class Search:
         epochs: int | None,
         rung: int,
         alive: Sequence[Trial] | None = None,
+        *,
+        keeps: bool = False,
     ) -> Iterator[Event]:
-        """Train networks, and take up what each shows as soon as its lane is through."""
+        """Train networks, and take up what each shows as soon as its lane is through. `keeps`: they train on later."""
+        yield from self._say(run.notes)
         wanted = None if alive is None else {trial.number for trial in alive}
         places = [place for place, key in enumerate(keys) if wanted is None or key[0] in wanted]
         total = self._made + sum(self._left(run, place, epochs) for place in places)
@@ -278,8 +302,8 @@ class Search:
                 if ready:
                     waiting -= ready
                     yield from self._take_up(run, keys, sorted(ready), rung)
-                while run.notes:
-                    yield Said(text=run.notes.pop(0))
+                    run.release([] if keeps else sorted(ready))
+                yield from self._say(run.notes)
                 now = time.perf_counter()
                 if now - self._told_at >= TELL_SECONDS:
                     self._told_at = now
@@ -287,11 +311,21 @@ class Search:
                 if self.seconds_left <= 0:
                     return
         yield from self._take_up(run, keys, sorted(waiting), rung)
+        run.release([] if keeps else sorted(waiting))
+        yield from self._say(run.notes)
         yield Searched(made=self._made, epochs=self._made, workers=self._workers)
 
     @property
     def _workers(self) -> int | None:
         return None if self.cluster is None else self.cluster.workers
+
+    def _say(self, notes: list[str]) -> Iterator[Event]:
+        """Say what a population notes, and nothing about memory twice."""
+        while notes:
+            note = notes.pop(0)
+            if note not in self._said:
+                self._said.add(note)
+                yield Said(text=note)
 
     def _left(self, run: Networks, place: int, epochs: int | None) -> int:
         whole = run.entries[place].recipe.settings.epochs or 1  # a classical model is fitted in one go

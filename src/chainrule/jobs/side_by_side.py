@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as any_of
 from multiprocessing.process import BaseProcess
@@ -27,29 +28,41 @@ import safetensors.torch
 import torch
 
 from chainrule.core import errors
+from chainrule.core.memory import is_out_of_memory
 from chainrule.jobs.lanes import Lane
 from chainrule.train.checkpoint import packed
 
 END = (-1).to_bytes(4, signed=True)  # to a worker, in place of the number of a lane
-MADE, DONE, FAILED = b"m", b"d", b"f"  # what a worker's message begins with
+MADE, DONE, SHORT, FAILED = b"m", b"d", b"s", b"f"  # what a worker's message begins with
 DIES_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
 class Progress(NamedTuple):
-    """Epochs that were made (of one network each), or the lane that has come to the end."""
+    """Epochs that were made (of one network each), the lane that has come to the end, or one that memory is short for.
+
+    What such a lane has made is taken back: `made` is then below 0. It may stand anywhere.
+    """
 
     made: int = 0
     ready: Lane | None = None
+    short: Lane | None = None
 
 
-def train_lanes(lanes: Sequence[Lane], epochs: int | None, cores: int) -> Generator[Progress, None, None]:
-    """Train lanes for so many epochs each, or to the end, so many at a time, each on one core.
+def train_lanes(lanes: Sequence[Lane], until: int | None, cores: int) -> Generator[Progress, None, None]:
+    """Train lanes until each has made so many epochs, or to the end, so many at a time, each on one core.
 
     Closing the generator stops every lane; those that have not been reported as ready may then stand anywhere.
     """
     if cores == 1 or len(lanes) == 1:
-        return _one_by_one(lanes, epochs)
-    return _in_processes(lanes, epochs, cores) if can_copy() else _in_threads(lanes, epochs, cores)
+        return _one_by_one(lanes, until)
+    return _in_processes(lanes, until, cores) if can_copy() else _in_threads(lanes, until, cores)
+
+
+def train_lanes_apart(
+    lanes: Sequence[Lane], until: int | None, cores: int
+) -> Generator[Progress, None, None]:
+    """Train lanes as `train_lanes` does, outside of this process where that can be: the system ends what takes too much."""
+    return _in_processes(lanes, until, cores) if can_copy() else train_lanes(lanes, until, cores)
 
 
 def can_copy() -> bool:
@@ -69,31 +82,46 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _one_by_one(lanes: Sequence[Lane], epochs: int | None) -> Generator[Progress, None, None]:
+def _one_by_one(lanes: Sequence[Lane], until: int | None) -> Generator[Progress, None, None]:
     for lane in lanes:
-        reports = lane.train(epochs)
+        reports, total, is_short = lane.train(until), 0, False
         while True:
             with one_thread():  # not around the yield: who listens may compute
-                made = next(reports, None)
+                made, is_short = _next(reports)
             if made is None:
                 break
+            total += made
             yield Progress(made)
-        yield Progress(ready=lane)
+        del reports  # and what it was at work with
+        yield Progress(-total, short=lane) if is_short else Progress(ready=lane)
 
 
-def _in_threads(lanes: Sequence[Lane], epochs: int | None, cores: int) -> Generator[Progress, None, None]:
+def _next(reports: Iterator[int]) -> tuple[int | None, bool]:
+    """Return what is reported next, None at the end, and whether that is because memory ran out."""
+    try:
+        return next(reports, None), False
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return None, True
+
+
+def _in_threads(lanes: Sequence[Lane], until: int | None, cores: int) -> Generator[Progress, None, None]:
     told: SimpleQueue[int] = SimpleQueue()
     asked_to_stop = False
 
-    def run(lane: Lane) -> None:
+    def run(lane: Lane) -> tuple[int, bool]:
+        reports, total = lane.train(until), 0
         with one_thread():
-            for made in lane.train(epochs):
+            while True:
+                made, is_short = _next(reports)
+                if made is None or asked_to_stop:
+                    return total, is_short
+                total += made
                 told.put(made)
-                if asked_to_stop:
-                    return
 
     with ThreadPoolExecutor(cores) as pool:
-        of_lane: dict[Future[None], Lane] = {pool.submit(run, lane): lane for lane in lanes}
+        of_lane: dict[Future[tuple[int, bool]], Lane] = {pool.submit(run, lane): lane for lane in lanes}
         waiting = set(of_lane)
         try:
             while waiting:
@@ -101,8 +129,9 @@ def _in_threads(lanes: Sequence[Lane], epochs: int | None, cores: int) -> Genera
                 while not told.empty():
                     yield Progress(told.get())
                 for future in done:
-                    future.result()
-                    yield Progress(ready=of_lane[future])
+                    total, is_short = future.result()
+                    lane = of_lane[future]
+                    yield Progress(-total, short=lane) if is_short else Progress(ready=lane)
         finally:
             asked_to_stop = True
             for future in waiting:
@@ -112,48 +141,72 @@ def _in_threads(lanes: Sequence[Lane], epochs: int | None, cores: int) -> Genera
 # ---- processes
 
 
-def _in_processes(lanes: Sequence[Lane], epochs: int | None, cores: int) -> Generator[Progress, None, None]:
+def _in_processes(lanes: Sequence[Lane], until: int | None, cores: int) -> Generator[Progress, None, None]:
     numbers = iter(range(len(lanes)))
-    workers: dict[Connection, tuple[BaseProcess, int]] = {}
+    workers: dict[Connection, _Worker] = {}
+
+    def begin(number: int) -> None:
+        here, process = _start_worker(lanes, until)
+        workers[here] = _Worker(process, number)
+        here.send_bytes(number.to_bytes(4))
+
     try:
         for number in (next(numbers) for _ in range(min(cores, len(lanes)))):
-            here, process = _start_worker(lanes, epochs)
-            workers[here] = process, number
-            here.send_bytes(number.to_bytes(4))
+            begin(number)
         while workers:
             for here in [one for one in any_of(list(workers)) if isinstance(one, Connection)]:
-                process, number = workers[here]
-                kind, content = _heard(here, process, lanes[number])
+                worker = workers[here]
+                lane = lanes[worker.number]
+                kind, content = _heard(here, worker.process, lane)
                 if kind == MADE:
+                    worker.made += int.from_bytes(content)
                     yield Progress(int.from_bytes(content))
                     continue
-                _restore(lanes[number], content)
                 following = next(numbers, None)
+                if kind == SHORT:
+                    worker.process.join()  # its memory is free then
+                    here.close()
+                    del workers[here]
+                    if following is not None:
+                        begin(following)
+                    yield Progress(-worker.made, short=lane)
+                    continue
+                _restore(lane, content)
                 if following is None:
                     here.send_bytes(END)
-                    process.join()
+                    worker.process.join()
+                    here.close()
                     del workers[here]
                 else:
-                    workers[here] = process, following
+                    worker.number, worker.made = following, 0
                     here.send_bytes(following.to_bytes(4))
-                yield Progress(ready=lanes[number])
+                yield Progress(ready=lane)
     finally:
-        for here, (process, _) in workers.items():
-            process.kill()
-            process.join()
+        for here, worker in workers.items():
+            worker.process.kill()
+            worker.process.join()
             here.close()
 
 
-def _start_worker(lanes: Sequence[Lane], epochs: int | None) -> tuple[Connection, BaseProcess]:
+@dataclass(slots=True)
+class _Worker:
+    """A process, the lane that it has, and the epochs of it that are told."""
+
+    process: BaseProcess
+    number: int
+    made: int = 0
+
+
+def _start_worker(lanes: Sequence[Lane], until: int | None) -> tuple[Connection, BaseProcess]:
     context = multiprocessing.get_context("fork")
     here, there = context.Pipe()
-    process = context.Process(target=_work, args=(there, lanes, epochs), daemon=True)
+    process = context.Process(target=_work, args=(there, lanes, until), daemon=True)
     process.start()
     there.close()
     return here, process
 
 
-def _work(there: Connection, lanes: Sequence[Lane], epochs: int | None) -> None:
+def _work(there: Connection, lanes: Sequence[Lane], until: int | None) -> None:
     """Be a worker: train the lanes that are named, until there are no more."""
     signal.signal(
         signal.SIGINT, signal.SIG_IGN
@@ -163,11 +216,15 @@ def _work(there: Connection, lanes: Sequence[Lane], epochs: int | None) -> None:
     while (asked := there.recv_bytes()) != END:
         lane = lanes[int.from_bytes(asked)]
         try:
-            for made in lane.train(epochs):
+            for made in lane.train(until):
                 there.send_bytes(MADE + made.to_bytes(4))
             state = json.dumps(lane.state()).encode()
             there.send_bytes(DONE + len(state).to_bytes(8) + state + packed(lane.tensors()))
+            lane.release(lane.numbers)
         except Exception as error:
+            if is_out_of_memory(error):
+                there.send_bytes(SHORT)
+                return
             text = [type(error).__name__, str(error), traceback.format_exc()]
             there.send_bytes(FAILED + json.dumps(text).encode())
             return
@@ -184,14 +241,13 @@ def _heard(here: Connection, process: BaseProcess, lane: Lane) -> tuple[bytes, b
         message = here.recv_bytes()
     except (EOFError, ConnectionResetError):
         process.join()
-        raise MemoryError(
-            f"the process that trained {len(lane.numbers)} networks was ended from outside (signal {-(process.exitcode or 0)}), "
-            "as the system does where memory runs out"
+        if process.exitcode == -signal.SIGKILL:  # as the system ends processes where memory runs out
+            return SHORT, b""
+        raise RuntimeError(
+            f"the process that trained {len(lane.numbers)} networks was ended (exit code {process.exitcode})"
         ) from None
     if message[:1] != FAILED:
         return message[:1], message[1:]
     kind, text, trace = json.loads(message[1:])
-    if kind == MemoryError.__name__:
-        raise MemoryError(text)
     own = getattr(errors, kind, None)
     raise own(text) if isinstance(own, type) else RuntimeError(f"{kind}: {text}\n{trace}")

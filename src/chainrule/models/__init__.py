@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from chainrule.catalog import MODELS, load
-from chainrule.core.device import memory_bytes
 from chainrule.core.errors import SettingError, unknown_name
 from chainrule.core.limits import Limits
+from chainrule.core.memory import memory_bytes
 from chainrule.core.text import visible
 from chainrule.core.units import show_bytes
 

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from chainrule.catalog import CLASSES, VALUES
-from chainrule.core.device import memory_bytes
 from chainrule.core.errors import DataError
+from chainrule.core.memory import memory_bytes
 from chainrule.core.text import visible
 from chainrule.core.units import show_bytes
 from chainrule.data.prepared import PreparedRows

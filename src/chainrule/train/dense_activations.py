@@ -31,6 +31,15 @@ def through_activation(activation: Activation | None, a: Tensor, delta: Tensor) 
     return Hidden(z, [partial(_declared, activation, z, a)], [partial(_go_back, activation, z, a, delta)])
 
 
+def onward_(activation: Activation | None, a: Tensor) -> list[Operation]:
+    """Return how a = f(z) is made where z lies, for outputs that nothing goes back from."""
+    if activation is None:
+        return []
+    if activation.name in _IN_PLACE:
+        return [partial(_IN_PLACE[activation.name], a)]
+    return [partial(_declared, activation, a, a)]
+
+
 def _declared(activation: Activation, z: Tensor, a: Tensor) -> None:
     a.copy_(activation.value(z))
 
@@ -59,6 +68,11 @@ def _tanh(a: Tensor, delta: Tensor) -> Hidden:
     return Hidden(a, [partial(torch.tanh_, a)], [back])
 
 
+_IN_PLACE: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": torch.relu_,
+    "sigmoid": torch.sigmoid_,
+    "tanh": torch.tanh_,
+}
 _FROM_VALUE: dict[str, Callable[[Tensor, Tensor], Hidden]] = {
     "relu": _relu,
     "sigmoid": _sigmoid,

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from chainrule.core.device import memory_bytes
+from chainrule.core.memory import memory_bytes
 from chainrule.core.processor import instruction_sets, processor_name, usable_cores
 
 ROUNDS_SECONDS = 0.4  # for the rounds of one figure

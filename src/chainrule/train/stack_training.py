@@ -67,6 +67,7 @@ class StackTraining:
         self._around = {"clip_norm": clip_norm, "clip_value": clip_value, "decay_with_loss": decay_with_loss}
         self._best: dict[int, dict[str, Tensor]] = {}
         self._last: dict[int, dict[str, Tensor]] = {}  # of members that have left
+        self._released: set[int] = set()
         for member in members:
             Noise(member.network, member.seed)  # gives every noisy layer the seed that it has alone
         self._place(list(range(len(members))), Population([member.network for member in members]))
@@ -116,13 +117,30 @@ class StackTraining:
     def leave(self, numbers: Sequence[int]) -> None:
         """Take members out of the stack: what they have learned stays."""
         stay = [number for number in self._numbers if number not in set(numbers)]
+        if stay == self._numbers:
+            return
         for number in self._numbers:
             if number not in stay:
                 self._last[number] = self._state_of(number)
-        if stay:
+        if stay and self.going:
             self._compact(stay)
-        else:
+        elif not stay:
             self._numbers = []
+
+    def rest(self) -> None:
+        """Let go of memory that an update makes anew; once all members are over, of what only updates need."""
+        if self._numbers:
+            self.step.rest(is_over=not self.going)
+
+    def release(self, numbers: Sequence[int]) -> None:
+        """Let go of the weights of members that nobody asks for again; their courses stay."""
+        self._released |= set(numbers)
+        for number in numbers:
+            self._best.pop(number, None)
+            self._last.pop(number, None)
+        if self._numbers and set(self._numbers) <= self._released:
+            self._numbers = []
+            del self.step
 
     def state_of(self, number: int) -> dict[str, Tensor]:
         """Return the weights of a member: those of its best epoch, or its last ones."""

@@ -91,6 +91,14 @@ class StackedStep:
             self.penalty.after_update_(self.rates)
         return losses
 
+    def rest(self, *, is_over: bool) -> None:
+        """Let go of memory that the next update makes anew; of the rule and the gradients too if there is none."""
+        if is_over:
+            for name in ("optimizer", "penalty"):
+                vars(self).pop(name, None)
+            for parameter in self._parameters:
+                parameter.grad = None
+
     def differentiate(self, inputs: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
         """Take every member's loss and gradient and move nothing."""
         raise NotImplementedError
@@ -117,6 +125,11 @@ class StackedDenseStep(StackedStep):
         if isinstance(self.optimizer, Kernel):
             self.optimizer.bind_(may_overwrite=True)
         self._passes: dict[tuple[int, bool, bool], StackedPass] = {}
+
+    def rest(self, *, is_over: bool) -> None:
+        """Let go of what passes were made in."""
+        self._passes.clear()
+        super().rest(is_over=is_over)
 
     def differentiate(self, inputs: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
         """Take every member's loss and gradient and move nothing."""
@@ -172,5 +185,4 @@ class StackedAutogradStep(StackedStep):
         if inputs.dim() == 2:
             inputs = inputs.expand(len(self.population), *inputs.shape)
         with torch.no_grad():
-            outputs: Tensor = self.population(inputs)
-        return outputs
+            return torch.cat([self.population(rows) for rows in torch.split(inputs, EVALUATION_ROWS, 1)], 1)

@@ -1,6 +1,7 @@
 """Claim: a search of 320 networks takes at most a tenth of the time of scikit-learn's, 1/2.5 of JAX's, 1/8 of skorch's.
 
-Command:  python benchmarks/search_against_peers.py [--work digits|breast-cancer] [--rounds 5]      (extra `bench`)
+Command:  python benchmarks/search_against_peers.py [--work digits|breast-cancer] [--rounds 5] [--sides NAME,NAME]
+          (extra `bench`; skorch alone takes minutes a round)
 Work:     digits: MLP 64-64-64-10, batch 64, 30 epochs, 8 learning rates x 8 L2 penalties x 5 folds = 320 networks
           breast-cancer: MLP 30-32-2, batch 64, 30 epochs, 20 x 10 x 5 = 1,000 networks
           Adam; four fifths of the rows in memory are searched on, the rest judges the winner once
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import tempfile
 import time
 from importlib import import_module
@@ -99,12 +101,12 @@ def _ours(asked: Search, x: np.ndarray, y: np.ndarray, method: str) -> dict[str,
         }
 
 
-def measure(work: str, rounds: int, cores: int) -> dict[str, Any]:
+def measure(work: str, rounds: int, cores: int, wanted: list[str]) -> dict[str, Any]:
     """Let every side search in turn, a fresh process each time."""
     missing = {
         side: [p for p in packages if sides.find_spec(p) is None] for side, (_, packages) in PEERS.items()
     }
-    taking_part = [OURS, HALVING, *(side for side, lacks in missing.items() if not lacks)]
+    taking_part = [side for side in wanted if not missing.get(side)]
     found: dict[str, list[dict[str, Any]]] = {side: [] for side in taking_part}
     for _ in range(rounds):
         for side in taking_part:
@@ -113,6 +115,7 @@ def measure(work: str, rounds: int, cores: int) -> dict[str, Any]:
                 found[side].append(sides.heard(worker))
             finally:
                 worker.communicate()
+            print(f"{side}: {found[side][-1]['seconds']:.2f} s", file=sys.stderr, flush=True)
     ours = [done["seconds"] for done in found[OURS]]
     result: dict[str, Any] = {"work": work, "networks": asked_of(work, cores).networks, "sides": {}}
     for side, done in found.items():
@@ -123,9 +126,16 @@ def measure(work: str, rounds: int, cores: int) -> dict[str, Any]:
             "score": statistics.mean(one["score"] for one in done), "test": statistics.mean(one["test"] for one in done),
         }  # fmt: skip
     result["skipped"] = {
-        side: f"{', '.join(lacks)} not installed" for side, lacks in missing.items() if lacks
+        side: f"{', '.join(lacks)} not installed" if (lacks := missing.get(side)) else "not asked for"
+        for side in [HALVING, *PEERS]
+        if side not in taking_part
     }
     return result
+
+
+def name_of(side: str) -> str:
+    """Return a side as it is named on the command line: halving, sklearn, skorch, jax."""
+    return "halving" if side == HALVING else PEERS[side][0].removeprefix("search_")
 
 
 def table(result: dict[str, Any]) -> str:
@@ -141,6 +151,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", choices=["digits", "breast-cancer"])
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--sides", default=",".join(name_of(s) for s in [HALVING, *PEERS]))
     parser.add_argument("--threads", type=int, default=sides.cores())
     parser.add_argument("--no-record", action="store_true")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
@@ -149,11 +160,13 @@ def main() -> None:
         sides.keep_to_cores(asked.threads)
         sides.tell(**work_off(asked.worker, asked.work, asked.threads))
         return
+    every = {name_of(side): side for side in [HALVING, *PEERS]}
+    wanted = [OURS, *(every[name] for name in asked.sides.split(","))]
     for work in [asked.work] if asked.work else ["digits", "breast-cancer"]:
         result = {
             "rounds": asked.rounds,
             "cores": asked.threads,
-            **measure(work, asked.rounds, asked.threads),
+            **measure(work, asked.rounds, asked.threads, wanted),
         }
         print(table(result))
         if not asked.no_record:

@@ -52,6 +52,9 @@ def _go_back(activation: Activation, z: Tensor, a: Tensor, delta: Tensor) -> Non
 
 
 def _relu(a: Tensor, delta: Tensor) -> Hidden:
+    if delta.dim() == 3:  # of a stack, whose layers are large: one pass through memory, not two
+        pass_on = torch.ops.aten.threshold_backward.grad_input
+        return Hidden(a, [partial(torch.relu_, a)], [partial(pass_on, delta, a, 0, grad_input=delta)])
     slope = torch.zeros_like(delta)
     # The sign of max(0, z) is its derivative: two calls of 0.9 µs, where threshold_backward takes one of 2.2.
     back: list[Operation] = [partial(torch.sign, a, out=slope), partial(torch.mul, delta, slope, out=delta)]

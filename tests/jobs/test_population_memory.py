@@ -345,6 +345,47 @@ def test_networks_that_are_over_keep_their_weights_and_nothing_else() -> None:
         run.network(5)
 
 
+@pytest.mark.skipif(not side_by_side.can_copy(), reason="a process cannot be copied on this system")
+def test_stacks_are_made_where_they_are_trained_and_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Histories, failures and what the networks answer come from there, weights only when they are asked for."""
+    entries = differing(entry(epochs=2), learning_rate=rates(8))
+    whole = train(entries, cores=1, ways=[DENSE])
+    made: list[StackTraining] = []
+    begin = StackTraining.__init__
+
+    def counted(self: StackTraining, *args: Any, **options: Any) -> None:
+        made.append(self)
+        begin(self, *args, **options)
+
+    monkeypatch.setattr(StackTraining, "__init__", counted)
+    run = PopulationRun(entries, cores=2, ways=[DENSE], judged="test")
+    assert sum(run.train(1)) == 8
+    run.leave([0, 1])
+    run.release([0, 1])
+    assert sum(run.train(1)) == 6
+    assert run.judge("test", among=range(2, 8))[2:] == whole.judge("test")[2:]
+    assert [run.epochs(number) for number in range(8)] == [1, 1, 2, 2, 2, 2, 2, 2] and not made
+    assert all(map(torch.equal, weights_of(run, 2), weights_of(whole, 2))) and len(made) == 1
+
+
+@pytest.mark.parametrize("way", [DENSE, AUTOGRAD])
+def test_answers_have_no_way_back_and_go_in_blocks(way: str) -> None:
+    """A block of rows takes what its layers answer, and not half as much as an update on as many rows."""
+    trainings = EntryTrainings([entry("digits", hidden=(64, 64), batch_size=256)])
+    stack = trainings.stack([0], way)
+    before = held_bytes()
+    if way == DENSE:
+        stack.outputs(torch.arange(256))
+        answers = sum(size for place, size in held_bytes().items() if place not in before)
+        stack.step.rest(is_over=False)
+        next(stack.trial())
+        update = sum(size for place, size in held_bytes().items() if place not in before)
+        assert 256 * 4 * (64 + 64 + 16) <= answers < 0.5 * update
+    rows = torch.arange(600)
+    blocks = [stack.outputs(rows[start : start + 256])[0] for start in (0, 256, 512)]
+    assert torch.equal(stack.outputs(rows)[0], torch.cat(blocks))
+
+
 FIT = """
     import resource, sys
     import chainrule as cr

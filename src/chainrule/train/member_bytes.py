@@ -18,6 +18,7 @@ from chainrule.train.stacked_memory import filled_up
 from chainrule.train.stacked_step import EVALUATION_ROWS
 
 FLOAT, NUMBER = 4, 8  # bytes of a value, and of the number of a row
+START = 1  # tensors as large as the weights that hold what it starts from
 SCRATCH = 1  # tensors as large as the weights that an update writes to
 AT_BATCHES = 2  # times that a batch lies in memory: picked, and where the first layer reads it
 OF_OUTPUTS = 4  # tensors as large as a batch's outputs: themselves, δ, logarithms, what is picked of them
@@ -65,8 +66,9 @@ def bytes_of_member(network: nn.Module, inputs: Tensor, load: Load, *, is_dense:
     order = load.rows * NUMBER * 2 + load.judged * outputs * FLOAT * 2
     of_weights = FLOAT * weights * (2 + state + SCRATCH) + FLOAT * best
     of_rows = FLOAT * load.rows * load.is_weighted
+    start = FLOAT * weights * START
     return MemberBytes(
-        training=of_weights + FLOAT * passes + order + of_rows,
+        training=start + of_weights + FLOAT * passes + order + of_rows,
         resting=of_weights,
         over=FLOAT * (weights + best),
     )

@@ -223,10 +223,12 @@ class PopulationRun:
 
     def _way(self, numbers: list[int], is_deterministic: bool) -> str:
         """Return how networks that are alike are trained."""
+        if len(numbers) == 1 and not is_deterministic:
+            return ALONE
         possible = possible_ways(self.entries[numbers[0]])
         if is_deterministic:
             return DENSE if DENSE in possible else ALONE
-        if len(possible) == 1 or len(numbers) == 1:
+        if len(possible) == 1:
             return ALONE
         form = form_of(self.entries[numbers[0]])
         if form not in self._way_of_form:  # folds differ in their rows alone

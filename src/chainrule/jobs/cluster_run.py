@@ -19,10 +19,11 @@ from chainrule.core.errors import RunError, SettingError
 from chainrule.jobs.cluster import Cluster, failed
 from chainrule.jobs.cluster_task import Shown, look_around, pack_rows, train_group
 from chainrule.jobs.entries import DENSE, Entry, key_of, possible_ways, varied_among
-from chainrule.jobs.population import FEW, MOST
+from chainrule.jobs.population import FEW
 from chainrule.train.course import Row
 
 PULSE_SECONDS = 0.2  # between two looks at whether a search goes on
+GROUP = 32  # networks that are sent together, at the most
 TRIES = 3  # of a group whose workers are lost
 
 
@@ -35,7 +36,7 @@ class ClusterRun:
         cluster: Cluster,
         *,
         metrics: Sequence[str],
-        most: int = MOST,
+        most: int | None = None,
         varied: Collection[str] = (),
     ) -> None:
         """`varied`: as for `PopulationRun`, which trains deterministically what this does."""
@@ -44,7 +45,7 @@ class ClusterRun:
         self.ready: set[int] = set()  # networks that came to the end of the latest `train`
         self.notes: list[str] = []  # what became of workers, for whoever shows the search
         self._metrics = list(metrics)
-        self._most = most
+        self._most = most or GROUP
         self._varied = sorted({*varied, *varied_among(entries)})
         self._here = look_around()
         self._epochs = 0  # that `train` was asked for so far

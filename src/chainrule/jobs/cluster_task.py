@@ -90,7 +90,7 @@ def train_group(
     material = unpack_rows(arrays)
     read = [Recipe.from_json(json.loads(text), "the recipe of a network") for text in recipes]
     entries = [Entry(recipe=recipe, material=material) for recipe in read]
-    run = PopulationRun(entries, cores=1, most=len(entries), is_deterministic=True, varied=varied)
+    run = PopulationRun(entries, cores=1, is_deterministic=True, varied=varied)
     for _ in run.train(epochs):
         pass
     rows = run.judge("test", metrics=metrics)

@@ -26,7 +26,10 @@ from chainrule.jobs.workshop import make_model
 from chainrule.train.course import Row
 from chainrule.train.loop import judge
 
-MOST = 16  # members of a stack: their weights and layers then stay in a core's own cache
+STACK_BYTES = (
+    3 << 20
+)  # of a stack's weights, gradients and state of the rule: more would leave a core's own cache
+LEAST, MOST = 4, 128  # members of a stack, whatever they take
 FEW = 4  # members, at the least, for which one more stack pays
 CORES = os.cpu_count() or 1
 
@@ -39,14 +42,14 @@ class PopulationRun:
         entries: Sequence[Entry],
         *,
         cores: int | None = None,
-        most: int = MOST,
+        most: int | None = None,
         is_deterministic: bool = False,
         ways: Sequence[str] | None = None,
         varied: Collection[str] = (),
         judged: str | None = None,
         memory_bytes: int | None = None,
     ) -> None:
-        """`most` is how many members a stack may have; `cores` how many lanes run side by side.
+        """`most` is how many members a stack may have, by their size without it; `cores` how many lanes run side by side.
 
         Both are fewer where `memory_bytes`, a share of what is free without it, would not hold what is under way.
 
@@ -241,7 +244,7 @@ class PopulationRun:
         parts = max(-(-len(numbers) // most), min(self.cores, len(numbers) // FEW))
         return [part.tolist() for part in np.array_split(np.array(numbers), parts)]
 
-    def _lanes(self, alike: list[int], way: str, most: int) -> list[Lane]:
+    def _lanes(self, alike: list[int], way: str, most: int | None) -> list[Lane]:
         """Return lanes for networks that are alike, as many in each as memory allows."""
         lanes = self._limited(alike, way, most)
         if self._judged is not None:
@@ -249,7 +252,7 @@ class PopulationRun:
                 lane.judged = self._rows(lane, self._judged)
         return lanes
 
-    def _limited(self, alike: list[int], way: str, most: int) -> list[Lane]:
+    def _limited(self, alike: list[int], way: str, most: int | None) -> list[Lane]:
         of_one = self._trainings.bytes_of(alike[0], way, self._judged)
         refused = self.memory.refusal(of_one)
         if way == ALONE or refused:
@@ -260,6 +263,8 @@ class PopulationRun:
             else:
                 self.memory.members(len(alike), of_one, 1)
             return lanes
+        if most is None:
+            most = max(LEAST, min(MOST, STACK_BYTES // of_one.resting))
         make = functools.partial(self._trainings.stack, way=way)
         return [
             StackLane(numbers, make)

@@ -18,7 +18,7 @@ from chainrule.jobs.cluster import Cluster
 from chainrule.jobs.cluster_run import ClusterRun
 from chainrule.jobs.entries import Entry
 from chainrule.jobs.events import Event, Said, Searched, TrialEnded
-from chainrule.jobs.population import MOST, PopulationRun
+from chainrule.jobs.population import PopulationRun
 from chainrule.jobs.search_candidates import Candidates, refusal
 from chainrule.jobs.search_store import SearchStore
 from chainrule.jobs.search_trials import Network, Trial, ranked, tried
@@ -50,7 +50,7 @@ class Way:
     seed: int
     budget_seconds: float | None = None
     is_deterministic: bool = False
-    most: int = MOST  # members of a stack
+    most: int | None = None  # members of a stack
 
 
 class Networks(Protocol):

@@ -20,7 +20,6 @@ from chainrule.jobs.cluster import Cluster, check_address, connected
 from chainrule.jobs.events import Event, Said, SearchFinished, SearchOpened, Warned
 from chainrule.jobs.folds import needs_validation
 from chainrule.jobs.material import make_material, read_again, reading_of
-from chainrule.jobs.population import MOST
 from chainrule.jobs.preparation import load_model_settings, prepare_run, searched_of
 from chainrule.jobs.request import Request, called, check_initial, check_names, divided, make_request
 from chainrule.jobs.run import Run
@@ -53,7 +52,7 @@ class SearchRequest:
     folds: int | None = None
     budget_seconds: float | None = None
     is_deterministic: bool = False
-    most: int = MOST  # members of a stack
+    most: int | None = None  # members of a stack
     cluster: str | None = None  # an address
 
 

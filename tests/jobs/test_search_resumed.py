@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chainrule.jobs import tune
+from chainrule.jobs.entries import DENSE
+from chainrule.jobs.entry_trainings import EntryTrainings
 from chainrule.jobs.folder import RunFolder
 from chainrule.jobs.request import Request
 from chainrule.jobs.search_folder import SearchFolder
@@ -90,3 +93,32 @@ def test_a_search_goes_on_after_any_write(
         search(SearchRequest(fit=Request(resume=folder.parent, runs=tmp_path)))
         found = [(path / "trials.csv").read_text() for path in (folder, whole)]
         assert found[0] == found[1], f"after {cut} of {len(made)} writes"
+
+
+def test_a_network_that_is_left_over_goes_the_way_of_the_others(
+    tmp_path: Path, writes: list[tuple[str, list[Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[Sequence[str]] = []
+
+    def fastest(_: EntryTrainings, __: list[int], ways: Sequence[str]) -> str:
+        measured.append(ways)
+        return DENSE
+
+    monkeypatch.setattr(EntryTrainings, "fastest", fastest)
+    asked = Request(
+        data="iris", settings=Settings(model="mlp", epochs=4, optimizer="adam"), runs=tmp_path, name="whole"
+    )
+    search(SearchRequest(fit=asked, space={"learning_rate": [0.01, 0.03]}, method="grid", folds=FOLDS))
+    assert len(measured) == 1  # once for both folds
+    whole, folder = (SearchFolder(RunFolder(tmp_path / name)) for name in ("whole", "cut"))
+    folder.asked.parent.mkdir(parents=True)
+    folder.asked.write_bytes(whole.asked.read_bytes())
+    networks = [one for name, rows in writes if name == "add_networks" for one in rows]
+    with closing(whole.open_store()) as before, closing(folder.open_store()) as store:
+        store.add_trials([replace(trial, networks={}) for trial in before.trials(FOLDS)])
+        store.add_ways(before.ways())
+        store.add_networks(networks[:-1])
+    search(SearchRequest(fit=Request(resume=folder.run.path, runs=tmp_path)))
+    assert len(measured) == 1
+    found = [(tmp_path / name / "search" / "trials.csv").read_text() for name in ("whole", "cut")]
+    assert found[0] == found[1]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Collection, Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -46,6 +46,7 @@ class PopulationRun:
         is_deterministic: bool = False,
         ways: Sequence[str] | None = None,
         varied: Collection[str] = (),
+        known_ways: Mapping[str, str] | None = None,
         judged: str | None = None,
         memory_bytes: int | None = None,
     ) -> None:
@@ -57,6 +58,8 @@ class PopulationRun:
         earlier population of the same networks: bits are the same then. `is_deterministic`: nothing is measured, and a
         network that stands alone goes the way of a stack too, where its bits do not depend on how many others there are.
         `varied` are settings that differ among these networks and others that are trained at another time.
+        `known_ways` are those that networks of a form went before, by the name of the form: none of these is measured anew,
+        and one that is left over goes the way of the others.
         `judged` names the part of the split on which each network is to be judged: where it is trained, it answers too.
         """
         self.entries = list(entries)
@@ -64,7 +67,7 @@ class PopulationRun:
         self._judged = judged
         self._trainings = EntryTrainings(entries, varied)
         self.lanes: list[Lane] = []
-        self._way_of_form: dict[Any, str] = {}
+        self.known_ways = {} if known_ways is None else dict(known_ways)
         self.ready: set[int] = set()  # networks whose lane has come to the end of the latest `train`
         self.notes: list[str] = []  # for whoever shows how it goes
         self._until = 0  # epochs that `train` was asked for so far
@@ -226,18 +229,19 @@ class PopulationRun:
 
     def _way(self, numbers: list[int], is_deterministic: bool) -> str:
         """Return how networks that are alike are trained."""
-        if len(numbers) == 1 and not is_deterministic:
+        first = self.entries[numbers[0]]
+        form = repr(form_of(first))
+        known = None if is_deterministic else self.known_ways.get(form)
+        if known is None and len(numbers) == 1 and not is_deterministic:
             return ALONE
-        possible = possible_ways(self.entries[numbers[0]])
+        possible = possible_ways(first)
         if is_deterministic:
             return DENSE if DENSE in possible else ALONE
-        if len(possible) == 1:
-            return ALONE
-        form = form_of(self.entries[numbers[0]])
-        if form not in self._way_of_form:  # folds differ in their rows alone
+        if known not in possible:  # folds differ in their rows alone: they are of one form
             with one_thread():
-                self._way_of_form[form] = self._trainings.fastest(numbers, possible)
-        return self._way_of_form[form]
+                known = self._trainings.fastest(numbers, possible) if len(possible) > 1 else ALONE
+            self.known_ways[form] = known
+        return known
 
     def _parts(self, numbers: list[int], most: int) -> list[list[int]]:
         """Return networks in stacks of nearly equal size: at most so many each, and as many stacks as there are cores."""

@@ -272,9 +272,12 @@ class Search:
         if self.cluster is not None:
             metrics = [self.metric.name]
             return ClusterRun(entries, self.cluster, metrics=metrics, most=way.most, varied=varied)
+        known = self.store.ways()
         run = PopulationRun(
-            entries, most=way.most, is_deterministic=way.is_deterministic, varied=varied, judged="test"
-        )
+            entries, most=way.most, is_deterministic=way.is_deterministic, varied=varied, known_ways=known,
+            judged="test",
+        )  # fmt: skip
+        self.store.add_ways({form: way for form, way in run.known_ways.items() if form not in known})
         if not self._said:
             run.notes.insert(0, str(run.memory))
         return run

@@ -1,7 +1,7 @@
 """What a search keeps in its run folder as it comes: every trial and network, in SQLite.
 
 The file may have come from anybody. SQLite does what a schema says (views that never end, triggers), so that a file with
-any other than the two tables is refused before it is asked for a row; and a rollback journal may name any file to delete,
+any other than its tables is refused before it is asked for a row; and a rollback journal may name any file to delete,
 so that none is opened beside one: the file is made whole, in the mode that has no such journal.
 """
 
@@ -11,7 +11,7 @@ import contextlib
 import json
 import math
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import astuple, fields
 from pathlib import Path
@@ -31,6 +31,7 @@ CREATE TABLE networks (
     trial INTEGER NOT NULL, fold INTEGER NOT NULL, epochs INTEGER NOT NULL, rung INTEGER NOT NULL,
     score REAL, loss REAL, failure TEXT, PRIMARY KEY (trial, fold, rung)
 );
+CREATE TABLE ways (form TEXT PRIMARY KEY, way TEXT NOT NULL);
 """
 _SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY name"
 _KINDS = (int, int, int, int, float | None, float | None, str | None)
@@ -93,6 +94,18 @@ class SearchStore:
         self._write(
             "INSERT OR REPLACE INTO networks VALUES (?, ?, ?, ?, ?, ?, ?)", [astuple(n) for n in networks]
         )
+
+    def add_ways(self, ways: Mapping[str, str]) -> None:
+        """Keep which way networks of a form are trained: a search that goes on then has the same bits."""
+        self._write("INSERT OR REPLACE INTO ways VALUES (?, ?)", list(ways.items()))
+
+    def ways(self) -> dict[str, str]:
+        """Return the ways so far, by form."""
+        with self._told():
+            try:
+                return dict(self._connection.execute("SELECT form, way FROM ways"))
+            except (ValueError, TypeError) as error:
+                raise RunError(f"{visible(self.path)} is damaged: {visible(error)}") from error
 
     def trials(self, folds: int) -> list[Trial]:
         """Return the trials so far, in their order. Raises: RunError for a file that holds something else"""

@@ -206,6 +206,32 @@ def test_members_that_were_taken_out_keep_what_they_learned() -> None:
         assert all(map(torch.equal, weights_of(run, number), weights_of(whole, number)))
 
 
+@pytest.mark.parametrize("cores", [1, 2])
+def test_those_that_stay_close_ranks(cores: int) -> None:
+    base = entry(epochs=6, validation=0.2, patience=6, model={"dropout": 0.2}, decay_with_loss=True)
+    rates = [0.01 / 2**number for number in range(8)]
+    entries = differing(
+        base, learning_rate=rates, dropout=[0.1, 0.2] * 4, weight_decay=[0.0, 0.1] * 4, seed=list(range(8))
+    )
+    options: dict[str, Any] = {"is_deterministic": True, "varied": ["weight_decay"]}
+    run = PopulationRun(entries, cores=cores, most=2, judged="test", **options)
+    assert [lane.numbers for lane in run.lanes] == [[0, 1], [2, 3], [4, 5], [6, 7]]
+    assert sum(run.train(3)) == 24
+    answers = dict(run.outputs("test"))
+    run.leave([0, 3, 4, 5, 6])
+    assert sorted(lane.numbers for lane in run.lanes) == [[0], [1, 2], [3], [4, 5], [6], [7]]
+    assert all(torch.equal(answers[number], found) for number, found in run.outputs("test"))
+    assert sum(run.train()) == 9
+    whole = train(entries, cores=1, **options)
+    for number in (1, 2, 7):
+        assert all(map(torch.equal, weights_of(run, number), weights_of(whole, number)))
+        assert run.best_epoch(number) == whole.best_epoch(number)
+        rows = [[{**row, "seconds": 0.0} for row in one.history(number)] for one in (run, whole)]
+        assert rows[0] == rows[1]
+    assert [len(run.history(number)) for number in (0, 3, 6)] == [3, 3, 3]
+    assert all(torch.equal(answers[n], found) for n, found in run.outputs("test", among=[0, 3, 4, 5, 6]))
+
+
 @pytest.mark.parametrize("normalisation", ["batch", "layer", "group:2"])
 def test_layers_that_autograd_goes_through_are_stacked_too(normalisation: str) -> None:
     base = entry(model={"normalisation": normalisation}, batch_size=40)

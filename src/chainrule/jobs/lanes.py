@@ -13,6 +13,7 @@ from chainrule.core.errors import SettingError, ShapeError, TrainingFailed
 from chainrule.train.checkpoint import part, under
 from chainrule.train.course import Row
 from chainrule.train.loop import Report, outputs_of
+from chainrule.train.stack_states import MemberOf, joined
 from chainrule.train.stack_training import StackTraining
 from chainrule.train.training import Training
 
@@ -35,7 +36,7 @@ class Lane(ABC):
 
     def train(self, until: int | None = None) -> Iterator[int]:
         """Train until so many epochs are made, or to the end; report how many networks each epoch was made for."""
-        stay = [number for number in self.numbers if number not in self._left]
+        stay = self.staying
         for number in stay:
             self._answers.pop(number, None)
         yield from self._train(until)
@@ -44,6 +45,11 @@ class Lane(ABC):
         if alive and self.judged is not None and len(self.judged):
             found = self._outputs(self.judged, alive)
             self._answers |= {number: found[number] for number in alive if number in found}
+
+    @property
+    def staying(self) -> list[int]:
+        """The networks that were not taken out."""
+        return [number for number in self.numbers if number not in self._left]
 
     @property
     def is_left(self) -> bool:
@@ -65,13 +71,17 @@ class Lane(ABC):
 
         This one lets go of them, and keeps what those have learned that were taken out.
         """
-        stay = [number for number in self.numbers if number not in self._left]
-        self.numbers = [number for number in self.numbers if number in self._left]
-        self.release(stay)
-        lanes = self._halves(stay)
+        lanes = self._halves(self.staying)
         for lane in lanes:
             lane.judged = self.judged
+        self.hand_over()
         return lanes
+
+    def hand_over(self) -> None:
+        """Let go of the networks that are to be trained on, in other lanes from now on."""
+        stay = self.staying
+        self.numbers = [number for number in self.numbers if number in self._left]
+        self.release(stay)
 
     def outputs(self, rows: Tensor, among: Sequence[int]) -> dict[int, Tensor]:
         """Return what some networks answer by the weights that they keep, and maybe others beside them.
@@ -158,6 +168,28 @@ class StackLane(Lane):
             self._saved = {}, {}
         return self._made
 
+    @property
+    def epoch(self) -> int | None:
+        """The epochs that all that stay have made and go on from; None where some are over, or nothing has begun."""
+        state = self.state()
+        places = self._places(self.staying)
+        if not state or not set(places) <= set(state["numbers"]) or not self._is_going:
+            return None
+        return int(state["epoch"])
+
+    @classmethod
+    def joined(cls, numbers: Sequence[int], lanes: Sequence[StackLane]) -> StackLane:
+        """Return one lane for networks that stay in several, which have made as many epochs."""
+        made = cls(numbers, lanes[0]._make)
+        made.judged = lanes[0].judged
+        members: dict[int, MemberOf] = {}
+        for lane in lanes:
+            tensors, state = lane._tensors(), lane.state()
+            members |= {n: MemberOf(tensors, state, lane._members.index(n)) for n in lane.staying}
+            made._answers |= {n: answer for n, answer in lane._answers.items() if n in made.numbers}
+        made._saved = joined([members[number] for number in made.numbers])
+        return made
+
     def _train(self, until: int | None) -> Iterator[int]:
         if self._failure is None:
             yield from self.stack.train(None if until is None else until - self.stack.epoch)
@@ -178,6 +210,11 @@ class StackLane(Lane):
             self._made.release(self._places(numbers))
         if self._is_released:
             self._saved, self._made = ({}, self.state()), None
+
+    @property
+    def _is_going(self) -> bool:
+        """Whether there is what further updates need."""
+        return any(name.startswith("optimizer/") for name in self._tensors())
 
     @property
     def _is_released(self) -> bool:

@@ -69,6 +69,9 @@ class PopulationRun:
         self.lanes: list[Lane] = []
         self.known_ways = {} if known_ways is None else dict(known_ways)
         self.ready: set[int] = set()  # networks whose lane has come to the end of the latest `train`
+        self._kinds: dict[
+            int, tuple[int, int]
+        ] = {}  # by network: which could stand in its stack, and at most how many
         self.notes: list[str] = []  # for whoever shows how it goes
         self._until = 0  # epochs that `train` was asked for so far
         self.memory = MemoryPlan(memory_bytes, self.cores, self.notes)
@@ -142,6 +145,22 @@ class PopulationRun:
             own = [number for number in numbers if self._lane_of[number] is lane]
             if own:
                 lane.leave(own)
+        self._close_ranks()
+
+    def _close_ranks(self) -> None:
+        """Put the networks that stay into fewer stacks: a member's bits do not depend on the stack it stands in."""
+        of_kind: dict[tuple[Any, ...], list[StackLane]] = {}
+        for lane in self.lanes:
+            if isinstance(lane, StackLane) and not lane.is_left and lane.epoch:
+                of_kind.setdefault((*self._kinds[lane.numbers[0]], lane.epoch), []).append(lane)
+        for (_, most, _), lanes in of_kind.items():
+            parts = self._parts(sorted(number for lane in lanes for number in lane.staying), most)
+            if len(parts) < len(lanes):
+                self.lanes += [StackLane.joined(numbers, lanes) for numbers in parts]
+                for lane in lanes:
+                    lane.hand_over()
+        self.lanes = [lane for lane in self.lanes if lane.numbers]
+        self._place()
 
     def release(self, numbers: Sequence[int]) -> None:
         """Let go of the weights of networks that nobody asks for again; what is known of their training stays."""
@@ -270,7 +289,6 @@ class PopulationRun:
         if most is None:
             most = max(LEAST, min(MOST, STACK_BYTES // of_one.resting))
         make = functools.partial(self._trainings.stack, way=way)
-        return [
-            StackLane(numbers, make)
-            for numbers in self._parts(alike, self.memory.members(len(alike), of_one, most))
-        ]
+        most = self.memory.members(len(alike), of_one, most)
+        self._kinds |= dict.fromkeys(alike, (alike[0], most))
+        return [StackLane(numbers, make) for numbers in self._parts(alike, most)]

@@ -255,20 +255,22 @@ def test_children_do_not_inherit_the_lock(tmp_path: Path) -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a process cannot be copied on this system")
 def test_a_copy_of_the_process_does_not_hold_the_lock(tmp_path: Path) -> None:
     path = tmp_path / ".lock"
-    asleep, awake = os.pipe()
+    (asleep, awake), (here, there) = os.pipe(), os.pipe()
     with lock(path, "the run"):
         child = os.fork()
         if not child:
+            os.write(there, b"x")
             os.read(asleep, 1)
             os._exit(0)
+        os.read(here, 1)
     try:
         with lock(path, "the run"):
             pass
     finally:
         os.write(awake, b"x")
         assert os.waitpid(child, 0)[1] == 0
-        os.close(asleep)
-        os.close(awake)
+        for descriptor in (asleep, awake, here, there):
+            os.close(descriptor)
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path):

@@ -37,7 +37,10 @@ class BufferedAdam(Kernel):
             for parameter in parameters:
                 shrink_(parameter, group["lr"], group["weight_decay"])
         # The kernel descended from zero: the buffers hold −d.
-        torch._foreach_addcmul_(parameters, directions, beside_each(group["lr"], parameters))
+        if isinstance(group["lr"], Tensor):
+            torch._foreach_addcmul_(parameters, directions, beside_each(group["lr"], parameters))
+        else:
+            torch._foreach_add_(parameters, directions, alpha=group["lr"])
 
 
 def _with_l2(update: Update) -> list[Tensor]:

@@ -31,6 +31,7 @@ STACK_BYTES = (
 )  # of a stack's weights, gradients and state of the rule: more would leave a core's own cache
 LEAST, MOST = 4, 128  # members of a stack, whatever they take
 FEW = 4  # members, at the least, for which one more stack pays
+PAIR = 2  # members, at the least, of stacks that stand apart only to keep cores at work
 CORES = os.cpu_count() or 1
 
 
@@ -153,8 +154,10 @@ class PopulationRun:
         for lane in self.lanes:
             if isinstance(lane, StackLane) and not lane.is_left and lane.epoch:
                 of_kind.setdefault((*self._kinds[lane.numbers[0]], lane.epoch), []).append(lane)
+        side_by_side = -(-self.cores // max(1, len(of_kind)))  # of a kind, so that no core is idle
         for (_, most, _), lanes in of_kind.items():
-            parts = self._parts(sorted(number for lane in lanes for number in lane.staying), most)
+            stay = sorted(number for lane in lanes for number in lane.staying)
+            parts = _cut(stay, max(-(-len(stay) // most), min(side_by_side, len(stay) // PAIR)))
             if len(parts) < len(lanes):
                 self.lanes += [StackLane.joined(numbers, lanes) for numbers in parts]
                 for lane in lanes:
@@ -264,8 +267,7 @@ class PopulationRun:
 
     def _parts(self, numbers: list[int], most: int) -> list[list[int]]:
         """Return networks in stacks of nearly equal size: at most so many each, and as many stacks as there are cores."""
-        parts = max(-(-len(numbers) // most), min(self.cores, len(numbers) // FEW))
-        return [part.tolist() for part in np.array_split(np.array(numbers), parts)]
+        return _cut(numbers, max(-(-len(numbers) // most), min(self.cores, len(numbers) // FEW)))
 
     def _lanes(self, alike: list[int], way: str, most: int | None) -> list[Lane]:
         """Return lanes for networks that are alike, as many in each as memory allows."""
@@ -292,3 +294,8 @@ class PopulationRun:
         most = self.memory.members(len(alike), of_one, most)
         self._kinds |= dict.fromkeys(alike, (alike[0], most))
         return [StackLane(numbers, make) for numbers in self._parts(alike, most)]
+
+
+def _cut(numbers: list[int], parts: int) -> list[list[int]]:
+    """Return so many parts of nearly equal size."""
+    return [part.tolist() for part in np.array_split(np.array(numbers), parts)]

@@ -27,15 +27,15 @@ def test_the_least_of_machine_and_control_groups_counts(tmp_path: Path) -> None:
     files = {"proc/meminfo": "MemTotal:  900 kB\nMemFree:  100 kB\nMemAvailable:     500 kB\n"}
     assert available_bytes(system(tmp_path, files)) == 500 * 1024
     files |= {
-        "proc/self/cgroup": "1:name=systemd:/\n0::/work/job\n",
-        "sys/fs/cgroup/work/job/memory.max": "max\n",
-        "sys/fs/cgroup/work/job/memory.current": "100\n",
-        "sys/fs/cgroup/work/memory.max": "4000\n",
-        "sys/fs/cgroup/work/memory.current": "3000\n",
-        "sys/fs/cgroup/work/memory.stat": "anon 10\ninactive_file 700\nactive_file 20\n",
+        "proc/self/cgroup": "1:name=systemd:/\n0::/jobs/one\n",
+        "sys/fs/cgroup/jobs/one/memory.max": "max\n",
+        "sys/fs/cgroup/jobs/one/memory.current": "100\n",
+        "sys/fs/cgroup/jobs/memory.max": "4000\n",
+        "sys/fs/cgroup/jobs/memory.current": "3000\n",
+        "sys/fs/cgroup/jobs/memory.stat": "anon 10\ninactive_file 700\nactive_file 20\n",
     }
     assert available_bytes(system(tmp_path, files)) == 4000 - 3000 + 700
-    files |= {"sys/fs/cgroup/work/memory.current": "9000\n"}
+    files |= {"sys/fs/cgroup/jobs/memory.current": "9000\n"}
     assert available_bytes(system(tmp_path, files)) == 0
 
 

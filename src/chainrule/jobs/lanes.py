@@ -170,7 +170,7 @@ class StackLane(Lane):
 
     @property
     def epoch(self) -> int | None:
-        """The epochs that all that stay have made and go on from; None where some are over, or nothing has begun."""
+        """The epochs that all that stay have made and go on from; None where some left the stack, or none has begun."""
         state = self.state()
         places = self._places(self.staying)
         if not state or not set(places) <= set(state["numbers"]) or not self._is_going:

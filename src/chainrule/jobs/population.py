@@ -26,9 +26,7 @@ from chainrule.jobs.workshop import make_model
 from chainrule.train.course import Row
 from chainrule.train.loop import judge
 
-STACK_BYTES = (
-    3 << 20
-)  # of a stack's weights, gradients and state of the rule: more would leave a core's own cache
+STACK_BYTES = 3 << 20  # of weights, gradients and state of the rule: more leaves a core's own cache
 LEAST, MOST = 4, 128  # members of a stack, whatever they take
 FEW = 4  # members, at the least, for which one more stack pays
 PAIR = 2  # members, at the least, of stacks that stand apart only to keep cores at work
@@ -72,7 +70,7 @@ class PopulationRun:
         self.ready: set[int] = set()  # networks whose lane has come to the end of the latest `train`
         self._kinds: dict[
             int, tuple[int, int]
-        ] = {}  # by network: which could stand in its stack, and at most how many
+        ] = {}  # by network: the first that is alike, and the most in a stack
         self.notes: list[str] = []  # for whoever shows how it goes
         self._until = 0  # epochs that `train` was asked for so far
         self.memory = MemoryPlan(memory_bytes, self.cores, self.notes)

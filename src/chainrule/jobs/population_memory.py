@@ -6,9 +6,7 @@ from chainrule.core.memory import available_bytes
 from chainrule.core.units import show_bytes
 from chainrule.train.member_bytes import MemberBytes
 
-ROOM = (
-    0.5  # of the memory that is free, for networks under way; the rest is for those that wait, and for others
-)
+ROOM = 0.5  # of the memory that is free, for networks under way; the rest is for those that wait
 
 NO_ROOM = (
     "it does not fit into memory, not even alone; a smaller --batch-size or fewer units need less, and closing other "

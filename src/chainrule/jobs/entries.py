@@ -13,13 +13,17 @@ from chainrule.core.errors import SettingError
 from chainrule.jobs.material import ReadyRows
 from chainrule.jobs.separation import is_perceptron
 from chainrule.jobs.workshop import empty_task, is_of_catalogue, make_model
+from chainrule.train.dense_chain import dense_chain
+from chainrule.train.native import why_not_native
+from chainrule.train.native_build import why_no_library
 from chainrule.train.plan import Plan
 from chainrule.train.population import Population
 from chainrule.train.recipe import Recipe
 from chainrule.train.settings import Settings
 from chainrule.train.stacked_memory import why_not_stacked
 
-DENSE, AUTOGRAD, ALONE = "stacked, dense", "stacked", "alone"
+NATIVE, DENSE, AUTOGRAD, ALONE = "stacked, native", "stacked, dense", "stacked", "alone"
+KINDS = {NATIVE: "native", DENSE: "dense", AUTOGRAD: "autograd"}  # of stacks, as `StackTraining` takes them
 OWN = (
     "learning_rate", "weight_decay", "l1", "momentum", "beta1", "beta2", "rho", "epsilon", "dropout", "seed",
     "epochs", "schedule", "warmup_epochs", "drop_epochs", "drop_factor", "decay_rate", "schedule_patience",
@@ -63,7 +67,12 @@ def possible_ways(entry: Entry) -> tuple[str, ...]:
         population = Population([make_model(recipe, empty_task(recipe).units, None)])
     except SettingError:
         return (ALONE,)
-    return (AUTOGRAD, ALONE) if why_not_stacked(population) else (DENSE, AUTOGRAD, ALONE)
+    if why_not_stacked(population):
+        return AUTOGRAD, ALONE
+    assert settings.optimizer
+    chain = dense_chain(population.member(0))
+    is_native = why_not_native(chain, empty_task(recipe), settings.optimizer) or why_no_library()
+    return (DENSE, AUTOGRAD, ALONE) if is_native else (NATIVE, DENSE, AUTOGRAD, ALONE)
 
 
 def alone(entry: Entry) -> tuple[Recipe, ReadyRows]:

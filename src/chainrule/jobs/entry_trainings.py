@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from chainrule.core.errors import TrainingFailed
 from chainrule.core.memory import is_out_of_memory
-from chainrule.jobs.entries import ALONE, DENSE, OWN, Entry, alone, varied_among
+from chainrule.jobs.entries import ALONE, KINDS, OWN, Entry, alone, varied_among
 from chainrule.jobs.workshop import (
     draw_start_,
     hyperparameters,
@@ -89,7 +89,7 @@ class EntryTrainings:
             clip_norm=first.clip_norm,
             clip_value=first.clip_value,
             decay_with_loss=bool(first.decay_with_loss),
-            is_dense=way == DENSE,
+            kind=KINDS[way],
             varied=self._varied,
         )
 
@@ -109,7 +109,7 @@ class EntryTrainings:
             keeps_best=len(split.validation) > 0,
         )
         row = entry.material.inputs.index_select(0, torch.zeros(1, dtype=torch.int64))
-        return bytes_of_member(self._pattern(number), row, load, is_dense=way == DENSE)
+        return bytes_of_member(self._pattern(number), row, load, kind=KINDS.get(way, "autograd"))
 
     def _member(self, number: int) -> Member:
         entry = self.entries[number]

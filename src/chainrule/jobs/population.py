@@ -256,7 +256,7 @@ class PopulationRun:
             return ALONE
         possible = possible_ways(first)
         if is_deterministic:
-            return DENSE if DENSE in possible else ALONE
+            return possible[0] if DENSE in possible else ALONE
         if known not in possible:  # folds differ in their rows alone: they are of one form
             with one_thread():
                 known = self._trainings.fastest(numbers, possible) if len(possible) > 1 else ALONE

@@ -130,6 +130,11 @@ class Kernel:
         with torch.no_grad():
             self.kernel(Update(parameters, [p.grad for p in parameters], some, counts, group))
 
+    def advance_(self, updates: int) -> None:
+        """Count updates that were made elsewhere, on this rule's state."""
+        for counts in self._counts:
+            counts += updates
+
     def kernel(self, update: Update) -> None:
         """Update one group."""
         raise NotImplementedError

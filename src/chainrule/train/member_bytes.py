@@ -49,22 +49,25 @@ class Load:
     keeps_best: bool = False
 
 
-def bytes_of_member(network: nn.Module, inputs: Tensor, load: Load, *, is_dense: bool) -> MemberBytes:
-    """Return what a network takes in a stack, or by itself. Shapes: inputs (1, …), a row as it takes it"""
+def bytes_of_member(network: nn.Module, inputs: Tensor, load: Load, *, kind: str) -> MemberBytes:
+    """Return what a network takes in a stack of a kind, or by itself. Shapes: inputs (1, …), a row as it takes it"""
+    is_dense = kind in ("dense", "native")
     values = inputs[0].numel()
     weights, of_row, outputs = _dense(network) if is_dense else _any(network, inputs)
     state = _state_of_rule(load)
     best = weights * load.keeps_best
     parts, judged = _sizes(load.rows, load.batch), _sizes(load.judged, EVALUATION_ROWS)
-    if is_dense:
+    if kind == "native":  # one member's pass at a time: its memory is the stack's
+        passes = 0
+    elif is_dense:
         passes = sum(parts) * (of_row + values + _noise(network))
         answered = sum(filled_up(layer.units) for layer in dense_chain(network))
         passes += sum(judged) * answered  # all are judged by the same rows
     else:
         passes = max([*parts, *judged]) * (of_row + values)
-    passes += load.batch * values * (AT_BATCHES - 1)
+    passes += load.batch * values * (AT_BATCHES - 1) * (kind != "native")
     order = load.rows * NUMBER * 2 + load.judged * outputs * FLOAT * 2
-    of_weights = FLOAT * weights * (2 + state + SCRATCH) + FLOAT * best
+    of_weights = FLOAT * weights * (1 + state + (kind != "native") * (1 + SCRATCH)) + FLOAT * best
     of_rows = FLOAT * load.rows * load.is_weighted
     start = FLOAT * weights * START
     return MemberBytes(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from chainrule.core.errors import SettingError
@@ -47,4 +48,7 @@ class Population(nn.Module):
     def state_of(self, number: int) -> dict[str, Tensor]:
         """Return copies of the weights and buffers of one member, by the names that its network has for them."""
         state = self.stack.state_dict()
-        return {name: (t[number] if t.dim() else t).clone() for name, t in state.items()}
+        return {
+            name: (t[number] if t.dim() else t).clone(memory_format=torch.contiguous_format)
+            for name, t in state.items()
+        }

@@ -6,25 +6,33 @@ import copy
 import functools
 import math
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from chainrule.data.batches import PIECE_BYTES, Batch, Batches
+from chainrule.data.batches import Batches
 from chainrule.nn.noise import Noise
 from chainrule.optim.members import PerMember
-from chainrule.optim.penalties import Penalty, penalty_of
-from chainrule.optim.rules import Rule, optimizer
+from chainrule.optim.penalties import penalty_of
+from chainrule.optim.rules import optimizer
 from chainrule.optim.schedules import Schedule
 from chainrule.train.checkpoint import part, under
 from chainrule.train.course import Course
 from chainrule.train.loop import watch
 from chainrule.train.member import Member
 from chainrule.train.population import Population
-from chainrule.train.stacked_step import Bind, StackedAutogradStep, StackedDenseStep, StackedStep
+from chainrule.train.stack_rows import StackRows
+from chainrule.train.stacked_native import StackedNativeStep
+from chainrule.train.stacked_step import Bind, Bound, StackedAutogradStep, StackedDenseStep, StackedStep
 from chainrule.train.task import Task
+
+STEPS: dict[str, Callable[..., StackedStep]] = {
+    "native": StackedNativeStep,
+    "dense": StackedDenseStep,
+    "autograd": StackedAutogradStep,
+}
 
 
 class StackTraining:
@@ -48,10 +56,10 @@ class StackTraining:
         clip_norm: float | None = None,
         clip_value: float | None = None,
         decay_with_loss: bool = False,
-        is_dense: bool = True,
+        kind: str = "dense",
         varied: Collection[str] = (),
     ) -> None:
-        """`is_dense`: backprop is written out, for chains of dense layers; else it is autograd's.
+        """`kind` is `native`, compiled code, or `dense`, backprop written out, both for chains of dense layers, or `autograd`.
 
         `varied` are hyper-parameters that differ among networks that might stand in this stack, but do not.
         """
@@ -63,7 +71,7 @@ class StackTraining:
         self.targets = targets
         self.batch_size = batch_size
         self.epoch = 0
-        self._optimizer, self._penalty, self._is_dense = optimizer, penalty, is_dense
+        self._optimizer, self._penalty, self._make = optimizer, penalty, STEPS[kind]
         self._around = {"clip_norm": clip_norm, "clip_value": clip_value, "decay_with_loss": decay_with_loss}
         self._best: dict[int, dict[str, Tensor]] = {}
         self._last: dict[int, dict[str, Tensor]] = {}  # of members that have left
@@ -83,8 +91,7 @@ class StackTraining:
         self.step = self._make_step(population, bind)
 
     def _make_step(self, population: Population, bind: Bind) -> StackedStep:
-        make = StackedDenseStep if self._is_dense else StackedAutogradStep
-        return make(population, self.task, bind, **self._around)
+        return self._make(population, self.task, bind, **self._around)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -109,7 +116,7 @@ class StackTraining:
     def trial(self) -> Iterator[int]:
         """Make the updates of the first epoch, one by one, and report each: to see how long they take."""
         factors = _factors([member.schedule for member in self.members], range(self.steps_per_epoch))
-        for place, batch in enumerate(self._batches()):
+        for place, batch in enumerate(self._rows().batches()):
             self.step.prepare(place, factors[place])
             self.step(*batch)
             yield place
@@ -208,7 +215,7 @@ class StackTraining:
             networks[-1].load_state_dict(self.state_of(number))
         members = len(networks)
         reader = self._make_step(
-            Population(networks), lambda p: (optimizer("sgd", p, learning_rate=1.0, members=members), None)
+            Population(networks), lambda p: Bound("sgd", optimizer("sgd", p, learning_rate=1.0, members=members))
         )
         return dict(zip(wanted, reader.outputs(self.inputs[rows]), strict=True))
 
@@ -237,12 +244,8 @@ class StackTraining:
         schedules = [self._schedule(number) for number in self._numbers]
         first = self.epoch * self.steps_per_epoch
         factors = _factors(schedules, range(first, first + self.steps_per_epoch))
-        losses, rows = [], []
-        for place, batch in enumerate(self._batches()):
-            self.step.prepare(first + place, factors[place])
-            losses.append(self.step(*batch))
-            rows.append(batch[0].shape[-2])
-        self._end_epoch(torch.stack(losses, 1), rows)
+        rows = self._rows()
+        self._end_epoch(self.step.epoch(rows, first, factors), rows.sizes)
 
     def _schedule(self, number: int) -> Schedule:
         """Return the schedule of a member as it stands."""
@@ -253,8 +256,8 @@ class StackTraining:
             else schedule
         )
 
-    def _batches(self) -> Iterator[Batch]:
-        """Give the batches of an epoch: one for all, or one for each member."""
+    def _rows(self) -> StackRows:
+        """Return the rows of an epoch, in an order for all, or in one for each member."""
         if self._is_shared:
             order = self._orders[0].order(self.epoch).expand(1, -1)
         else:
@@ -264,15 +267,13 @@ class StackTraining:
                 if key not in drawn:
                     drawn[key] = stream.order(self.epoch)
             order = torch.stack([drawn[_key(self.members[number])] for number in self._numbers])
-        of_row = self.inputs[0].nbytes * len(order)
-        many = max(1, PIECE_BYTES // (of_row * self.batch_size)) * self.batch_size
-        for piece in torch.split(order, many, 1):
-            picked = tuple(t.index_select(0, piece.flatten()).view(*piece.shape, *t.shape[1:]) for t in (self.inputs, self.targets))  # fmt: skip
-            if self._weights is not None:
-                picked = (*picked, self._weights.gather(1, piece.expand(len(self._weights), -1)))
-            for batch in zip(*(torch.split(t, self.batch_size, 1) for t in picked), strict=True):
-                shared = [t[0] for t in batch[:2]] if self._is_shared else batch[:2]
-                yield (*shared, *batch[2:])
+        return StackRows(
+            inputs=self.inputs,
+            targets=self.targets,
+            order=order,
+            batch_size=min(self.batch_size, order.shape[1]),
+            weights=self._weights,
+        )
 
     def _end_epoch(self, losses: Tensor, rows: list[int]) -> None:
         """Take up the epoch for every member that is not over. Shapes: losses (members, updates)."""
@@ -326,7 +327,7 @@ def bind_rule(
     name: str,
     penalty: str | None,
     parameters: list[nn.Parameter],
-) -> tuple[Rule, Penalty | None]:
+) -> Bound:
     """Return an update rule with every member's own rate, decay and hyper-parameters, and the penalty around it.
 
     What is `varied` is one number per member, also where all that stand in the stack have the same: rules round otherwise
@@ -343,7 +344,7 @@ def bind_rule(
     hyper: dict[str, Any] = {key: own(key) for key in members[0].hyperparameters}
     rates = torch.tensor([member.learning_rate for member in members], dtype=torch.float64)
     made = optimizer(name, parameters, learning_rate=rates, weight_decay=decay, members=len(members), **hyper)
-    return made, around
+    return Bound(name, made, around)
 
 
 def _strengths(member: Member) -> dict[str, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from chainrule.optim.kernel import Kernel
 from chainrule.optim.penalties import Penalty
 from chainrule.optim.rules import Rule
 from chainrule.train.population import Population
+from chainrule.train.stack_rows import StackRows
 from chainrule.train.stacked_memory import StackedMemory
 from chainrule.train.stacked_pass import StackedPass
 from chainrule.train.step import RUNNING
@@ -22,7 +23,15 @@ from chainrule.train.task import Task
 EVALUATION_ROWS = 256  # of validation at once: what a stack of layers makes of them stays in the cache
 
 
-Bind = Callable[[list[nn.Parameter]], tuple[Rule, Penalty | None]]
+class Bound(NamedTuple):
+    """An update rule of the catalogue bound to parameters, and the penalty around it."""
+
+    name: str
+    rule: Rule
+    penalty: Penalty | None = None
+
+
+Bind = Callable[[list[nn.Parameter]], Bound]
 
 
 class StackedStep:
@@ -45,7 +54,7 @@ class StackedStep:
         self.population = population
         self.task = task
         self._parameters = parameters
-        self.optimizer, self.penalty = bind(parameters)
+        self.rule_name, self.optimizer, self.penalty = bind(parameters)
         self.clip_norm = clip_norm
         self.clip_value = clip_value
         self.decay_with_loss = decay_with_loss
@@ -90,6 +99,17 @@ class StackedStep:
             self.optimizer.step()
             self.penalty.after_update_(self.rates)
         return losses
+
+    def epoch(self, rows: StackRows, first: int, factors: Tensor) -> Tensor:
+        """Make the updates of an epoch, of which the first has a number, and return every member's loss before each.
+
+        Shapes: factors on the rates (updates, members) -> (members, updates)
+        """
+        losses = []
+        for place, batch in enumerate(rows.batches()):
+            self.prepare(first + place, factors[place])
+            losses.append(self(*batch))
+        return torch.stack(losses, 1)
 
     def rest(self, *, is_over: bool) -> None:
         """Let go of memory that the next update makes anew; of the rule and the gradients too if there is none."""

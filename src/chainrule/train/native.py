@@ -1,0 +1,261 @@
+"""What native.cpp takes and does, as Python says it."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from chainrule.nn import losses
+from chainrule.nn.activations import Activation
+from chainrule.train.dense_chain import DenseLayer
+from chainrule.train.native_build import library
+from chainrule.train.task import Binary, Classification, MultiClass, Task
+
+WIDE = 16  # what units are filled up to
+FEW = 4  # units, at the most, of a layer whose weights lie along its inputs
+MOST_LAYERS = 64
+
+# Their places are those of the enumerations in native.cpp.
+ACTIVATIONS = (
+    "identity", "linear", "relu", "leaky-relu", "sigmoid", "tanh", "elu", "selu", "softplus", "softsign", "hard-sigmoid",
+    "hard-tanh", "relu6",
+)  # fmt: skip
+CROSS_ENTROPY, BINARY_CROSS_ENTROPY, SQUARED_ERROR = range(3)
+RULES = {  # with the names of their state
+    "sgd": (),
+    "momentum": ("velocity",),
+    "nesterov": ("velocity",),
+    "adagrad": ("sum",),
+    "rmsprop": ("square",),
+    "adadelta": ("square", "delta"),
+    "adam": ("average", "square"),
+    "simple-nadam": ("average", "square"),
+}
+SAME_RULE = {"gradient-descent": "sgd", "mini-batch": "sgd", "adamw": "adam"}  # but for the decay, which is handed over apart
+
+_int64, _double, _pointer = ctypes.c_int64, ctypes.c_double, ctypes.c_void_p
+
+
+class _Tensors(ctypes.Structure):
+    _fields_ = [("values", _pointer), ("state", _pointer * 2), ("gradients", _pointer)]
+
+
+class _Layer(ctypes.Structure):
+    _fields_ = [
+        ("inputs", _int64), ("units", _int64), ("activation", _int64), ("number", _double), ("weights", _Tensors),
+        ("biases", _Tensors),
+    ]  # fmt: skip
+
+
+class _Stack(ctypes.Structure):
+    _fields_ = [
+        ("members", _int64), ("layers", _int64), ("layer", ctypes.POINTER(_Layer)), ("loss", _int64),
+        ("smoothing", _double), ("error_scale", _double), ("class_weights", _pointer), ("rule", _int64),
+        ("rule_number", _pointer), ("beta1", _pointer), ("beta2", _pointer), ("epsilon", _pointer), ("decays", _pointer),
+        ("l1", _pointer), ("is_coupled", _int64), ("running", _pointer), ("running_share", _double),
+        ("clip_norm", _double), ("clip_value", _double),
+    ]  # fmt: skip
+
+
+class _Rows(ctypes.Structure):
+    _fields_ = [
+        ("inputs", _pointer), ("input_member", _int64), ("targets", _pointer), ("target_member", _int64),
+        ("weights", _pointer), ("weight_member", _int64), ("order", _pointer), ("order_member", _int64),
+        ("rows", _int64), ("batch", _int64), ("rates", _pointer), ("updates_before", _int64), ("losses", _pointer),
+        ("work", _pointer),
+    ]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NativeTensors:
+    """Weights or biases of a layer for all members, and the state of the rule that moves them."""
+
+    values: Tensor
+    state: Sequence[Tensor] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NativeRule:
+    """An update rule with the numbers of every member. Shapes: (members,) each, float64
+
+    `number` is momentum or ρ. `running` is the mean of losses that decays are multiplied with, less than 0 before the
+    first; none where they stay.
+    """
+
+    name: str
+    number: Tensor
+    beta1: Tensor
+    beta2: Tensor
+    epsilon: Tensor
+    decays: Tensor
+    l1: Tensor
+    is_coupled: bool
+    running: Tensor | None = None
+    running_share: float = 0.0
+    clip_norm: float | None = None
+    clip_value: float | None = None
+
+
+class NativeStack:
+    """Members of one chain, bound to their memory: `train` makes the updates of an epoch, `answer` predicts.
+
+    Shapes: weights (members, inputs, wide units), of layers with few units (members, units, wide inputs); biases (members,
+    wide units); wide is filled up to a multiple of 16
+    """
+
+    def __init__(
+        self,
+        chain: Sequence[DenseLayer],
+        weights: Sequence[NativeTensors],
+        biases: Sequence[NativeTensors],
+        task: Task,
+        rule: NativeRule,
+    ) -> None:
+        self.members = len(biases[0].values)
+        self._library = library()
+        self._library.work_floats.restype = _int64
+        self._kept: list[object] = [*weights, *biases, rule]  # whose memory is pointed at
+        layers = (_Layer * len(chain))()
+        for place, layer in enumerate(chain):
+            number, slope = _activation(layer.activation)
+            layers[place] = _Layer(
+                layer.inputs, layer.units, number, slope, _tensors(weights[place]), _tensors(biases[place])
+            )
+        self._layers = layers
+        loss, scale, smoothing, class_weights = _loss(task)
+        self._class_weights = class_weights
+        self._stack = _Stack(
+            self.members, len(chain), layers, loss, smoothing, scale, _at(class_weights), list(RULES).index(rule.name),
+            _at(rule.number), _at(rule.beta1), _at(rule.beta2), _at(rule.epsilon), _at(rule.decays), _at(rule.l1),
+            rule.is_coupled, _at(rule.running), rule.running_share, rule.clip_norm or 0.0, rule.clip_value or 0.0,
+        )  # fmt: skip
+        self._units = chain[-1].units
+        self._work = torch.empty(0)
+
+    def train(
+        self,
+        inputs: Tensor,
+        targets: Tensor,
+        order: Tensor,
+        batch: int,
+        rates: Tensor,
+        updates_before: int,
+        weights: Tensor | None = None,
+    ) -> Tensor:
+        """Make the updates of an epoch in place, and return the loss of each batch before its update.
+
+        Shapes: inputs (N, values) and targets (N, …) where all members share them, else after an axis of members; order
+        (1 or members, rows) int64; rates (updates, members) float64; weights (members, N) -> (members, updates)
+        """
+        of_all = inputs.dim() == 2
+        rows = order.shape[1]
+        losses = torch.empty(self.members, -(-rows // batch))
+        given = _Rows(
+            _at(inputs), 0 if of_all else inputs[0].numel(), _at(targets), 0 if of_all else targets[0].numel(),
+            _at(weights), 0 if weights is None else weights.shape[1], _at(order), 0 if len(order) == 1 else rows,
+            rows, batch, _at(rates), updates_before, _at(losses), self._room(batch),
+        )  # fmt: skip
+        self._library.train(ctypes.byref(self._stack), ctypes.byref(given))
+        return losses
+
+    def answer(self, inputs: Tensor, rows: Tensor) -> Tensor:
+        """Return what every member answers to rows, as in prediction.
+
+        Shapes: inputs (N, values), or (members, N, values); rows (n,) int64 -> (members, n, units)
+        """
+        outputs = torch.empty(self.members, len(rows), self._units)
+        of_member = 0 if inputs.dim() == 2 else inputs[0].numel()
+        given = _Rows(
+            inputs=_at(inputs), input_member=of_member, order=_at(rows), rows=len(rows), work=self._room(1)
+        )
+        self._library.answer(ctypes.byref(self._stack), ctypes.byref(given), _pointer(outputs.data_ptr()))
+        return outputs
+
+    def rest(self) -> None:
+        """Let go of memory that the next call makes anew."""
+        self._work = torch.empty(0)
+
+    def forget_rule(self) -> None:
+        """Let go of the state of the rule: no update comes."""
+        for place in range(self._stack.layers):
+            for tensors in (self._layers[place].weights, self._layers[place].biases):
+                tensors.state = (_pointer * 2)()
+        self._stack.rule = -1
+        self._kept = [given.values for given in self._kept if isinstance(given, NativeTensors)]
+
+    def _room(self, batch: int) -> int:
+        floats = self._library.work_floats(ctypes.byref(self._stack), _int64(batch))
+        if len(self._work) < floats:
+            self._work = torch.empty(floats)
+        return self._work.data_ptr()
+
+
+def wide(count: int) -> int:
+    """Return the next multiple of `WIDE`."""
+    return -(-count // WIDE) * WIDE
+
+
+def why_not_native(chain: Sequence[DenseLayer], task: Task, rule: str) -> str | None:
+    """Say in words why native.cpp cannot train a chain of dense layers, None if it can."""
+    if len(chain) > MOST_LAYERS:
+        return f"it has {len(chain)} layers; compiled backprop is written for {MOST_LAYERS} at the most"
+    for layer in chain:
+        if layer.linear.weight.dtype != torch.float32:
+            return f"its weights are {layer.linear.weight.dtype}, not float32"
+        if layer.linear.bias is None:
+            return "a layer has no bias"
+        if layer.dropout is not None and any(layer.dropout.rates):
+            return "it has dropout, whose noise is drawn by torch"
+        if layer.activation is not None and layer.activation.name not in ACTIVATIONS:
+            return f"its activation {layer.activation.name} is not in the compiled part"
+        number = 0.0 if layer.activation is None else layer.activation.number
+        if number is not None and not number >= 0:
+            return f"its activation {layer.activation} is not in the compiled part"
+    if _loss_of(task) is None:
+        return "its loss is not in the compiled part"
+    if SAME_RULE.get(rule, rule) not in RULES:
+        return f"the update rule {rule} is not in the compiled part"
+    return None
+
+
+def _activation(activation: Activation | None) -> tuple[int, float]:
+    if activation is None:
+        return 0, 0.0
+    return ACTIVATIONS.index(activation.name), activation.number or 0.0
+
+
+def _loss_of(task: Task) -> int | None:
+    if isinstance(task, MultiClass) and task.loss is losses.CROSS_ENTROPY:
+        return CROSS_ENTROPY
+    if isinstance(task, Binary) and task.loss is losses.BINARY_CROSS_ENTROPY:
+        return BINARY_CROSS_ENTROPY
+    if task.loss is losses.SQUARED_ERROR or task.loss is losses.HALF_SQUARED_ERROR:
+        return SQUARED_ERROR if task.kind == "regression" else None
+    return None
+
+
+def _loss(task: Task) -> tuple[int, float, float, Tensor | None]:
+    """Return the loss, the factor on squared errors, the label smoothing, and the weights of classes."""
+    found = _loss_of(task)
+    assert found is not None
+    scale = 0.5 if task.loss is losses.HALF_SQUARED_ERROR else 1 / task.units
+    if isinstance(task, Classification):
+        weights = None if task.class_weights is None else task.class_weights.float().contiguous()
+        return found, scale, task.label_smoothing, weights
+    return found, scale, 0.0, None
+
+
+def _tensors(given: NativeTensors) -> _Tensors:
+    state = [_at(tensor) for tensor in given.state] + [None] * (2 - len(given.state))
+    return _Tensors(_at(given.values), (_pointer * 2)(*state), None)
+
+
+def _at(tensor: Tensor | None) -> int | None:
+    if tensor is None:
+        return None
+    assert tensor.is_contiguous(), "native.cpp takes memory without gaps"
+    return tensor.data_ptr()

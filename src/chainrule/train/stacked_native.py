@@ -1,0 +1,136 @@
+"""Stacks of chains of dense layers trained by compiled code: member by member, a whole epoch in one call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from chainrule.optim.penalties import is_coupled
+from chainrule.train.dense_chain import dense_chain
+from chainrule.train.native import FEW, RULES, SAME_RULE, NativeRule, NativeStack, NativeTensors, wide
+from chainrule.train.population import Population
+from chainrule.train.stack_rows import StackRows
+from chainrule.train.stacked_step import Bind, StackedStep
+from chainrule.train.step import RUNNING
+from chainrule.train.task import Task
+
+_NUMBERS = ("momentum", "rho")  # what native.cpp calls the number of a rule
+
+
+class StackedNativeStep(StackedStep):
+    """Forward, backward and rule of a member in one call; its bits depend on nothing but itself.
+
+    Raises: PlanError where this machine has no compiler
+    """
+
+    def __init__(self, population: Population, task: Task, bind: Bind, **around: Any) -> None:
+        chain = dense_chain(population.member(0))
+        layers = [layer for layer in population.stack if hasattr(layer, "weight")]
+        weights = [_own_weights(layer.weight) for layer in layers]
+        biases = [_own_biases(layer.bias) for layer in layers]
+        parameters = [nn.Parameter(t) for pair in zip(weights, biases, strict=True) for t in pair]
+        super().__init__(population, task, parameters, bind, **around)
+        self._running = torch.full((len(population),), -1.0, dtype=torch.float64)
+        places = {id(p): (g, k) for g, group in enumerate(self.optimizer.param_groups) for k, p in enumerate(group["params"])}  # fmt: skip
+        state = self.optimizer.tensors()
+        name = SAME_RULE.get(self.rule_name, self.rule_name)
+
+        def tensors(parameter: nn.Parameter) -> NativeTensors:
+            group, number = places[id(parameter)]
+            return NativeTensors(
+                values=parameter.data, state=[state[f"{group}/{number}/{kept}"] for kept in RULES[name]]
+            )
+
+        self._native = NativeStack(
+            chain,
+            [tensors(p) for p in parameters[::2]],
+            [tensors(p) for p in parameters[1::2]],
+            task,
+            self._rule(name),
+        )
+
+    def _rule(self, name: str) -> NativeRule:
+        """Return the rule with every member's numbers."""
+        group = self.optimizer.param_groups[0]  # that of the weights
+        number = next((group[key] for key in _NUMBERS if key in group), 0.0)
+        if self.penalty is None:
+            decay, l1, coupled = group["weight_decay"], 0.0, is_coupled(None, self.rule_name)
+        else:
+            decay, l1, coupled = self.penalty.l2, self.penalty.l1, self.penalty.is_coupled
+        return NativeRule(
+            name=name,
+            number=self._each(number).contiguous(),
+            beta1=self._each(group.get("beta1", 0.0)).contiguous(),
+            beta2=self._each(group.get("beta2", 0.0)).contiguous(),
+            epsilon=self._each(group.get("epsilon", 0.0)).contiguous(),
+            decays=self._each(decay).contiguous(),
+            l1=self._each(l1).contiguous(),
+            is_coupled=coupled,
+            running=self._running if self.decay_with_loss else None,
+            running_share=RUNNING,
+            clip_norm=self.clip_norm,
+            clip_value=self.clip_value,
+        )
+
+    def epoch(self, rows: StackRows, first: int, factors: Tensor) -> Tensor:
+        """Make the updates of an epoch, and return every member's loss before each."""
+        return self._train(rows.inputs, rows.targets, rows.order, rows.batch_size, first, factors, rows.weights)
+
+    def prepare(self, number: int, rate_factors: Tensor) -> None:
+        """Say which update comes next, counted from 0, and the factor on each learning rate. Shapes: (members,)."""
+        self._next = number, rate_factors.unsqueeze(0)
+
+    def __call__(self, inputs: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
+        """Make one update, and return every member's loss before it."""
+        order = torch.arange(inputs.shape[-2]).unsqueeze(0)
+        return self._train(inputs.contiguous(), targets.contiguous(), order, order.numel(), *self._next, weights)[:, 0]
+
+    def outputs(self, inputs: Tensor) -> Tensor:
+        """Return what every member answers, as in prediction. Shapes: as a call's -> (members, rows, units)."""
+        return self._native.answer(inputs.contiguous(), torch.arange(inputs.shape[-2]))
+
+    def rest(self, *, is_over: bool) -> None:
+        """Let go of the memory of passes; of the rule too if no update comes."""
+        self._native.rest()
+        if is_over:
+            self._native.forget_rule()
+        super().rest(is_over=is_over)
+
+    def _train(
+        self, inputs: Tensor, targets: Tensor, order: Tensor, batch: int, first: int, factors: Tensor, weights: Tensor | None
+    ) -> Tensor:  # fmt: skip
+        if self.running_losses is not None and self.running_losses is not self._running:
+            self._running.copy_(self.running_losses)
+        rates = (self._rates[0] * factors).contiguous()
+        weights = None if weights is None else weights.contiguous()
+        losses = self._native.train(inputs, targets, order.contiguous(), batch, rates, first, weights)
+        if self.decay_with_loss:
+            self.running_losses = self._running
+        for group in self.optimizer.param_groups:
+            group["lr"] = rates[-1]
+        self.optimizer.advance_(len(factors))
+        return losses
+
+
+def _own_weights(own: nn.Parameter) -> Tensor:
+    """Return memory as native.cpp has it for the weights of a layer, and make the parameter a view of it."""
+    members, units, inputs = own.shape
+    if units <= FEW:
+        whole = own.new_zeros(members, units, wide(inputs), requires_grad=False)
+        view = whole[:, :, :inputs]
+    else:
+        whole = own.new_zeros(members, inputs, wide(units), requires_grad=False)
+        view = whole[:, :, :units].mT
+    view.copy_(own.detach())
+    own.data = view
+    return whole
+
+
+def _own_biases(own: nn.Parameter) -> Tensor:
+    members, units = own.shape
+    whole = own.new_zeros(members, wide(units), requires_grad=False)
+    whole[:, :units].copy_(own.detach())
+    own.data = whole[:, :units]
+    return whole

@@ -38,10 +38,10 @@ def fail_above(monkeypatch: pytest.MonkeyPatch, most: int, *, at_epoch: int = 0)
     begun: list[int] = []
     epoch = StackTraining._train_epoch
 
-    def limited(self: StackTraining) -> None:
+    def limited(self: StackTraining, going: list[int]) -> None:
         if self.epoch == 0:
             begun.append(len(self._numbers))
-        epoch(self)
+        epoch(self, going)
         if len(self._numbers) > most and self.epoch == at_epoch:
             raise RuntimeError(TORCH_SAYS)
 

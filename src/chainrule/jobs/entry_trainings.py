@@ -178,6 +178,15 @@ class EntryTrainings:
             self._starts[kind] = make_model(recipe, units, None)
         return self._starts[kind]
 
+    def truth(self, number: int, part: str) -> tuple[Task, Tensor]:
+        """Return the task of a network, and its targets on a part of its split."""
+        task, targets = self.task(number)
+        material = self.entries[number].material
+        key = "truth", id(targets), id(material), part
+        if key not in self._shared:
+            self._shared[key] = targets[torch.from_numpy(material.rows(part))]
+        return task, self._shared[key]
+
     def task(self, number: int) -> tuple[Task, Tensor]:
         """Return the task of a network, and its targets as the loss takes them."""
         entry = self.entries[number]

@@ -10,7 +10,6 @@ from typing import Any
 from torch import Tensor
 
 from chainrule.core.errors import SettingError, ShapeError, TrainingFailed
-from chainrule.train.checkpoint import part, under
 from chainrule.train.course import Row
 from chainrule.train.loop import Report, outputs_of
 from chainrule.train.stack_states import MemberOf, joined
@@ -19,32 +18,38 @@ from chainrule.train.training import Training
 
 LET_GO = "its weights were let go"
 
+Judge = Callable[[int, Tensor], Row | None]  # by the number of a network, from its outputs
+
 
 class Lane(ABC):
     """Networks that are trained in one loop. Their numbers are those of the population.
 
     A lane may be trained in a copy of this process; `tensors` and `state` say where it stands then, and `restore` takes that
-    up here. `judged` are rows that the networks are to be judged on: their outputs are there as soon as the lane is trained.
+    up here. `judged` are rows that the networks are to be judged on, `judge` says what outputs on them are worth:
+    `judgements` are there as soon as the lane is trained.
     Shapes: judged (n,)
     """
 
     def __init__(self, numbers: Sequence[int]) -> None:
         self.numbers = list(numbers)
         self.judged: Tensor | None = None
-        self._answers: dict[int, Tensor] = {}
+        self.judge: Judge | None = None
+        self.judgements: dict[int, Row | None] = {}
         self._left: set[int] = set()
 
     def train(self, until: int | None = None) -> Iterator[int]:
         """Train until so many epochs are made, or to the end; report how many networks each epoch was made for."""
         stay = self.staying
         for number in stay:
-            self._answers.pop(number, None)
+            self.judgements.pop(number, None)
         yield from self._train(until)
         self._rest()
         alive = [number for number in stay if self.failure(number) is None]
-        if alive and self.judged is not None and len(self.judged):
+        if alive and self.judge is not None and self.judged is not None and len(self.judged):
             found = self._outputs(self.judged, alive)
-            self._answers |= {number: found[number] for number in alive if number in found}
+            self.judgements |= {
+                number: self.judge(number, found[number]) for number in alive if number in found
+            }
 
     @property
     def staying(self) -> list[int]:
@@ -63,8 +68,6 @@ class Lane(ABC):
     def release(self, numbers: Sequence[int]) -> None:
         """Let go of the weights of networks that are not trained on; their histories stay."""
         self._left |= set(numbers)
-        for number in numbers:
-            self._answers.pop(number, None)
 
     def smaller(self) -> list[Lane]:
         """Return lanes for the networks that are to be trained on: halves of this one, which begin anew.
@@ -73,7 +76,7 @@ class Lane(ABC):
         """
         lanes = self._halves(self.staying)
         for lane in lanes:
-            lane.judged = self.judged
+            lane.judged, lane.judge = self.judged, self.judge
         self.hand_over()
         return lanes
 
@@ -88,19 +91,7 @@ class Lane(ABC):
 
         Shapes: rows (n,) -> (n, units) each
         """
-        if rows is self.judged and set(among) <= set(self._answers):
-            return self._answers
         return self._outputs(rows, among)
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Return all tensors of where the lane stands."""
-        answers = {str(number): outputs for number, outputs in self._answers.items()}
-        return {**under("own/", self._tensors()), **under("answers/", answers)}
-
-    def restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
-        """Take up where a copy of the lane stands."""
-        self._answers = {int(number): outputs for number, outputs in part(tensors, "answers/").items()}
-        self._restore(part(tensors, "own/"), state)
 
     @abstractmethod
     def give_up(self, why: str) -> None:
@@ -127,16 +118,19 @@ class Lane(ABC):
         """Return all of where the lane stands but the tensors, as JSON has it."""
 
     @abstractmethod
+    def tensors(self) -> dict[str, Tensor]:
+        """Return all tensors of where the lane stands."""
+
+    @abstractmethod
+    def restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+        """Take up where a copy of the lane stands."""
+
+    @abstractmethod
     def _train(self, until: int | None) -> Iterator[int]: ...
     @abstractmethod
     def _outputs(self, rows: Tensor, among: Sequence[int]) -> dict[int, Tensor]: ...
     @abstractmethod
     def _halves(self, numbers: list[int]) -> list[Lane]: ...
-    @abstractmethod
-    def _tensors(self) -> dict[str, Tensor]: ...
-    @abstractmethod
-    def _restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None: ...
-
     @abstractmethod
     def _rest(self) -> None:
         """Let go of memory that training makes anew, and of what only training needs once it is over."""
@@ -181,12 +175,12 @@ class StackLane(Lane):
     def joined(cls, numbers: Sequence[int], lanes: Sequence[StackLane]) -> StackLane:
         """Return one lane for networks that stay in several, which have made as many epochs."""
         made = cls(numbers, lanes[0]._make)
-        made.judged = lanes[0].judged
+        made.judged, made.judge = lanes[0].judged, lanes[0].judge
         members: dict[int, MemberOf] = {}
         for lane in lanes:
-            tensors, state = lane._tensors(), lane.state()
+            tensors, state = lane.tensors(), lane.state()
             members |= {n: MemberOf(tensors, state, lane._members.index(n)) for n in lane.staying}
-            made._answers |= {n: answer for n, answer in lane._answers.items() if n in made.numbers}
+            made.judgements |= {n: row for n, row in lane.judgements.items() if n in made.numbers}
         made._saved = joined([members[number] for number in made.numbers])
         return made
 
@@ -214,7 +208,7 @@ class StackLane(Lane):
     @property
     def _is_going(self) -> bool:
         """Whether there is what further updates need."""
-        return any(name.startswith("optimizer/") for name in self._tensors())
+        return any(name.startswith("optimizer/") for name in self.tensors())
 
     @property
     def _is_released(self) -> bool:
@@ -256,10 +250,10 @@ class StackLane(Lane):
     def state(self) -> dict[str, Any]:
         return self._saved[1] if self._made is None else self._made.state()
 
-    def _tensors(self) -> dict[str, Tensor]:
+    def tensors(self) -> dict[str, Tensor]:
         return self._saved[0] if self._made is None else self._made.tensors()
 
-    def _restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+    def restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
         self._made, self._saved = None, (tensors, state)  # what nobody asks for is not read
 
     def _places(self, numbers: Collection[int]) -> list[int]:
@@ -345,7 +339,7 @@ class AloneLane(Lane):
         training = self.training
         return training.best or {n: t.clone() for n, t in training.step.objective.model.state_dict().items()}
 
-    def _tensors(self) -> dict[str, Tensor]:
+    def tensors(self) -> dict[str, Tensor]:
         return {} if self._failure is not None else self.training.tensors()
 
     def state(self) -> dict[str, Any]:
@@ -354,6 +348,6 @@ class AloneLane(Lane):
         )
         return {"failure": self._failure, "training": found}
 
-    def _restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+    def restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
         self._failure, self._saved = state["failure"], (tensors, state["training"])
         self._training, self._reports = None, None

@@ -47,6 +47,7 @@ class PopulationRun:
         varied: Collection[str] = (),
         known_ways: Mapping[str, str] | None = None,
         judged: str | None = None,
+        metrics: Sequence[str] | None = None,
         memory_bytes: int | None = None,
     ) -> None:
         """`most` is how many members a stack may have, by their size without it; `cores` how many lanes run side by side.
@@ -59,11 +60,12 @@ class PopulationRun:
         `varied` are settings that differ among these networks and others that are trained at another time.
         `known_ways` are those that networks of a form went before, by the name of the form: none of these is measured anew,
         and one that is left over goes the way of the others.
-        `judged` names the part of the split on which each network is to be judged: where it is trained, it answers too.
+        `judged` names the part of the split on which each network is to be judged, by `metrics`: where it is trained, it is
+        judged too.
         """
         self.entries = list(entries)
         self.cores = cores or CORES
-        self._judged = judged
+        self._judged, self._metrics = judged, metrics
         self._trainings = EntryTrainings(entries, varied)
         self.lanes: list[Lane] = []
         self.known_ways = {} if known_ways is None else dict(known_ways)
@@ -186,12 +188,21 @@ class PopulationRun:
         Without `among` and `metrics` it is every network, and every metric of its task.
         """
         found: list[Row | None] = [None] * len(self.entries)
+        if part == self._judged and metrics == self._metrics:
+            for number in range(len(self.entries)) if among is None else among:
+                found[number] = self._lane_of[number].judgements.get(number)
+            return found
         for number, outputs in self.outputs(part, among=among):
-            task, targets = self._trainings.task(number)
-            rows = torch.from_numpy(self.entries[number].material.rows(part))
             with one_thread():
-                found[number] = judge(task, outputs, targets[rows], metrics)
+                found[number] = self._judge(part, metrics, number, outputs)
         return found
+
+    def _judge(self, part: str, metrics: Sequence[str] | None, number: int, outputs: Tensor) -> Row | None:
+        """Return what the outputs of a network on a part of its split are worth, None where they are not finite."""
+        if not bool(torch.isfinite(outputs).all()):
+            return None
+        task, targets = self._trainings.truth(number, part)
+        return judge(task, outputs, targets, metrics)
 
     def outputs(
         self, part: str = "test", *, among: Collection[int] | None = None
@@ -199,7 +210,7 @@ class PopulationRun:
         """Give the outputs of every network that has not failed on a part of its split. Shapes: (n, units) each."""
         for lane in self.lanes:
             wanted = [k for k in lane.numbers if (among is None or k in among) and lane.failure(k) is None]
-            rows = lane.judged if part == self._judged and lane.judged is not None else self._rows(lane, part)
+            rows = self._rows(lane, part)
             if not len(rows) or not wanted:
                 continue
             with one_thread():
@@ -273,6 +284,7 @@ class PopulationRun:
         if self._judged is not None:
             for lane in lanes:
                 lane.judged = self._rows(lane, self._judged)
+                lane.judge = functools.partial(self._judge, self._judged, self._metrics)
         return lanes
 
     def _limited(self, alike: list[int], way: str, most: int | None) -> list[Lane]:

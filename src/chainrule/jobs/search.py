@@ -268,14 +268,13 @@ class Search:
         if self.candidates.recipe.settings.model in CLASSICAL:
             return ClassicalRun(entries)
         way = self.way
-        varied = list(way.space.settings)
+        varied, metrics = list(way.space.settings), [self.metric.name]
         if self.cluster is not None:
-            metrics = [self.metric.name]
             return ClusterRun(entries, self.cluster, metrics=metrics, most=way.most, varied=varied)
         known = self.store.ways()
         run = PopulationRun(
             entries, most=way.most, is_deterministic=way.is_deterministic, varied=varied, known_ways=known,
-            judged="test",
+            judged="test", metrics=metrics,
         )  # fmt: skip
         self.store.add_ways({form: way for form, way in run.known_ways.items() if form not in known})
         if not self._said:

@@ -218,7 +218,7 @@ def _work(there: Connection, lanes: Sequence[Lane], until: int | None) -> None:
         try:
             for made in lane.train(until):
                 there.send_bytes(MADE + made.to_bytes(4))
-            state = json.dumps(lane.state()).encode()
+            state = json.dumps([lane.state(), list(lane.judgements.items())]).encode()
             there.send_bytes(DONE + len(state).to_bytes(8) + state + packed(lane.tensors()))
             lane.release(lane.numbers)
         except Exception as error:
@@ -232,7 +232,9 @@ def _work(there: Connection, lanes: Sequence[Lane], until: int | None) -> None:
 
 def _restore(lane: Lane, content: bytes) -> None:
     start = 8 + int.from_bytes(content[:8])
-    lane.restore(safetensors.torch.load(content[start:]), json.loads(content[8:start]))
+    state, judgements = json.loads(content[8:start])
+    lane.restore(safetensors.torch.load(content[start:]), state)
+    lane.judgements = dict(judgements)
 
 
 def _heard(here: Connection, process: BaseProcess, lane: Lane) -> tuple[bytes, bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import typing
 from collections.abc import Callable
@@ -74,9 +75,12 @@ def model_limits(name: str) -> dict[str, Limits]:
     >>> model_limits("lenet")["stride"]
     Limits(low=1, below=None, words=())
     """
-    if name not in MODELS:
-        return {}
-    hints = typing.get_type_hints(load("model", name), include_extras=True)
+    return _limits_of(load("model", name)) if name in MODELS else {}
+
+
+@functools.cache
+def _limits_of(model: Callable[..., Any]) -> dict[str, Limits]:
+    hints = typing.get_type_hints(model, include_extras=True)
     found = {key: getattr(hint, "__metadata__", ()) for key, hint in hints.items()}
     return {key: extra[0] for key, extra in found.items() if extra and isinstance(extra[0], Limits)}
 

@@ -15,7 +15,7 @@ from chainrule.core.errors import SettingError
 from chainrule.data.batches import Batches
 from chainrule.data.prepared import PreparedRows
 from chainrule.optim.schedules import Schedule
-from chainrule.train.metrics import measure, metrics_for
+from chainrule.train.metrics import metrics_for
 from chainrule.train.objective import Objective
 from chainrule.train.step import Step
 from chainrule.train.task import Task
@@ -167,7 +167,7 @@ def judge(
 ) -> dict[str, float]:
     """Return the mean loss and metrics, every one of the task unless some are named; one not defined is not there."""
     loss = _losses(task, outputs, targets).mean().item()
-    return {"loss": loss, **measure(task.answers(outputs, targets), metrics or metrics_for(task.kind))}
+    return {"loss": loss, **task.measure(outputs, targets, metrics=metrics or metrics_for(task.kind))}
 
 
 def row_losses(task: Task, outputs: Tensor, targets: Tensor) -> np.ndarray:

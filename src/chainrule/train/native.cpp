@@ -15,11 +15,11 @@
 #include <utility>
 
 #if defined(__AVX512F__)
-constexpr int LANES = 16, COLUMNS = 4, TALL = 6;  // of a tile: 24 sums stay in 32 registers
+constexpr int LANES = 16, COLUMNS = 4, TALL = 6, SLIM = 16;  // of a tile: 24 sums stay in 32 registers
 #elif defined(__AVX__)
-constexpr int LANES = 8, COLUMNS = 2, TALL = 6;  // 12 sums in 16 registers
+constexpr int LANES = 8, COLUMNS = 2, TALL = 6, SLIM = 8;  // 12 sums in 16 registers
 #else
-constexpr int LANES = 4, COLUMNS = 4, TALL = 5;
+constexpr int LANES = 4, COLUMNS = 4, TALL = 5, SLIM = 8;
 #endif
 constexpr int WIDE = 16;   // what units are filled up to
 constexpr int FEW = 4;     // units, at the most, of a layer whose weights lie along its inputs
@@ -167,7 +167,7 @@ template <int ROWS, int VECTORS> INLINE void rest(const Product &p, int64_t row,
 }
 
 template <int VECTORS> __attribute__((noinline)) void columns(const Product &p, int64_t rows, int64_t column) {
-    constexpr int ROWS = VECTORS == COLUMNS ? TALL : 8;
+    constexpr int ROWS = VECTORS == COLUMNS ? TALL : VECTORS == 1 ? SLIM : 8;
     int64_t row = 0;
     for (; row + ROWS <= rows; row += ROWS) tile<ROWS, VECTORS>(p, row, column);
     rest<ROWS - 1, VECTORS>(p, row, rows - row, column);
@@ -325,11 +325,9 @@ static void activate(const Layer &layer, float *z, int64_t count) {
 // δ ← δ ⊙ f′
 static void go_back(const Layer &layer, const float *a, float *delta, int64_t count) {
     const float number = layer.number;
-    auto times = [&](auto slope) {
-        for (int64_t i = 0; i < count; i += LANES) {  // memory is wide enough for whole vectors
-            Vector value = load(a + i);
-            store(delta + i, load(delta + i) * slope(value));
-        }
+    auto times = [=](auto slope) {
+        for (int64_t i = 0; i < count; i += LANES)  // memory is wide enough for whole vectors
+            store(delta + i, load(delta + i) * slope(load(a + i)));
     };
     switch (layer.activation) {
     case LINEAR: return times([=](Vector) { return all(number); });
@@ -380,39 +378,41 @@ static void forward(const Stack &stack, const Pass &pass, int64_t rows) {
 
 // ---- the loss of a batch, and δ of the output layer
 
+template <int... I> INLINE Whole counting(int64_t first, std::integer_sequence<int, I...>) {
+    return Whole{I...} + static_cast<int32_t>(first);
+}
+
 static double cross_entropy(const Stack &stack, const Pass &pass, const int64_t *targets, const float *weights, int64_t rows) {
     const Layer &last = stack.layer[stack.layers - 1];
     const int64_t classes = last.units, width = wide(classes);
     const float share = 1.0f / rows, rest = stack.smoothing / classes, hit = 1 - stack.smoothing;
-    float *sums = pass.labels, *picked = pass.labels + room(rows) - WIDE;  // Σ e^z and Σ t z of each row, less the largest z
-    float *z = pass.a[stack.layers - 1], *delta = pass.delta[stack.layers - 1];
+    float *sums = pass.labels, *picked = pass.labels + wide(rows);  // Σ e^z and Σ t z of each row, less the largest z
+    const float *z = pass.a[stack.layers - 1];
+    float *delta = pass.delta[stack.layers - 1];
     for (int64_t r = 0; r < rows; r++, z += width, delta += width) {
-        for (int64_t u = classes; u < width; u++) z[u] = -1e30f;  // its share in the softmax is 0
-        Vector top = load(z);
-        for (int64_t u = LANES; u < width; u += LANES) top = larger(top, load(z + u));
+        Vector top = all(-__builtin_inff());
+        for (int64_t u = 0; u < width; u += LANES)
+            top = larger(top, counting(u, PLACES) < static_cast<int32_t>(classes) ? load(z + u) : all(-1e30f));
         const float most = largest(top);
-        Vector total = {}, shown = {};
+        const int64_t target = targets[r];
+        Vector total = {}, together = {};
         for (int64_t u = 0; u < width; u += LANES) {
-            Vector e = exponential(load(z + u) - most);
+            const auto is_class = counting(u, PLACES) < static_cast<int32_t>(classes);
+            Vector shown = load(z + u) - most, e = is_class ? exponential(shown) : Vector{};
             store(delta + u, e);
             total += e;
+            if (rest != 0) together += is_class ? shown : Vector{};
         }
-        if (rest != 0) {
-            float together = 0;
-            for (int64_t u = 0; u < classes; u++) together += z[u] - most;
-            shown[0] = rest * together;
-        }
-        const int64_t target = targets[r];
-        const float all_of_them = sum(total);
-        sums[r] = all_of_them;
-        picked[r] = hit * (z[target] - most) + shown[0];
+        sums[r] = sum(total);
+        picked[r] = hit * (z[target] - most) + (rest != 0 ? rest * sum(together) : 0);
         const float weight = share * (weights ? weights[r] : 1.0f) * (stack.class_weights ? stack.class_weights[target] : 1.0f);
-        const float scale = weight / all_of_them;
-        for (int64_t u = 0; u < width; u += LANES) store(delta + u, load(delta + u) * scale);
-        if (rest != 0)
-            for (int64_t u = 0; u < classes; u++) delta[u] -= weight * rest;
-        delta[target] -= weight * hit;
-        for (int64_t u = classes; u < width; u++) delta[u] = 0;
+        const float scale = weight / sums[r];
+        for (int64_t u = 0; u < width; u += LANES) {  // p − t
+            const Whole number = counting(u, PLACES);
+            const Vector wanted = number == static_cast<int32_t>(target) ? all(weight * (hit + rest)) : all(weight * rest);
+            const Vector found = load(delta + u) * scale - wanted;
+            store(delta + u, number < static_cast<int32_t>(classes) ? found : Vector{});
+        }
     }
     double loss = 0;
     for (int64_t r = 0; r < rows; r += LANES) {
@@ -429,7 +429,7 @@ static double cross_entropy(const Stack &stack, const Pass &pass, const int64_t 
 static double binary_cross_entropy(const Stack &stack, const Pass &pass, const int64_t *targets, const float *weights, int64_t rows) {
     const float share = 1.0f / rows, hit = 1 - stack.smoothing, rest = stack.smoothing / 2;
     float *z = pass.a[stack.layers - 1], *delta = pass.delta[stack.layers - 1];
-    float *true_ = pass.labels, *factors = pass.labels + room(rows) - WIDE;
+    float *true_ = pass.labels, *factors = pass.labels + wide(rows);
     for (int64_t r = 0; r < rows; r++) {
         true_[r] = hit * targets[r] + rest;
         factors[r] = (weights ? weights[r] : 1.0f) * (stack.class_weights ? stack.class_weights[targets[r]] : 1.0f);
@@ -492,9 +492,12 @@ static void backward(const Stack &stack, const Pass &pass, int64_t rows) {
             pass.biases[l][0] = found;
         } else {
             for (int64_t u = 0; u < row; u += LANES) {
-                Vector total = {};
-                for (int64_t r = 0; r < rows; r++) total += load(delta + r * row + u);
-                store(pass.biases[l] + u, total);
+                Vector totals[4] = {};  // four sums do not wait for each other
+                int64_t r = 0;
+                for (; r + 4 <= rows; r += 4)
+                    for (int k = 0; k < 4; k++) totals[k] += load(delta + (r + k) * row + u);
+                for (; r < rows; r++) totals[0] += load(delta + r * row + u);
+                store(pass.biases[l] + u, (totals[0] + totals[1]) + (totals[2] + totals[3]));
             }
         }
         if (!l) break;

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -35,7 +35,11 @@ RULES = {  # with the names of their state
     "adam": ("average", "square"),
     "simple-nadam": ("average", "square"),
 }
-SAME_RULE = {"gradient-descent": "sgd", "mini-batch": "sgd", "adamw": "adam"}  # but for the decay, which is handed over apart
+SAME_RULE = {
+    "gradient-descent": "sgd",
+    "mini-batch": "sgd",
+    "adamw": "adam",
+}  # but for the decay, which is handed over apart
 
 _int64, _double, _pointer = ctypes.c_int64, ctypes.c_double, ctypes.c_void_p
 
@@ -206,15 +210,12 @@ def why_not_native(chain: Sequence[DenseLayer], task: Task, rule: str) -> str | 
     for layer in chain:
         if layer.linear.weight.dtype != torch.float32:
             return f"its weights are {layer.linear.weight.dtype}, not float32"
-        if layer.linear.bias is None:
+        if layer.rows == layer.inputs:
             return "a layer has no bias"
         if layer.dropout is not None and any(layer.dropout.rates):
             return "it has dropout, whose noise is drawn by torch"
         if layer.activation is not None and layer.activation.name not in ACTIVATIONS:
             return f"its activation {layer.activation.name} is not in the compiled part"
-        number = 0.0 if layer.activation is None else layer.activation.number
-        if number is not None and not number >= 0:
-            return f"its activation {layer.activation} is not in the compiled part"
     if _loss_of(task) is None:
         return "its loss is not in the compiled part"
     if SAME_RULE.get(rule, rule) not in RULES:

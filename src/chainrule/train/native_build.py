@@ -86,15 +86,19 @@ def _compile(compiler: str, path: Path) -> None:
         for flags in ((*FLAGS, *OF_THIS_PROCESSOR), FLAGS):
             command = [compiler, *flags, str(SOURCE), "-o", str(made)]
             try:
-                done = subprocess.run(command, capture_output=True, text=True, timeout=MOST_SECONDS, errors="replace")
+                done = subprocess.run(
+                    command, capture_output=True, text=True, timeout=MOST_SECONDS, errors="replace"
+                )
             except (OSError, subprocess.TimeoutExpired) as error:
                 raise PlanError(f"the compiler {visible(compiler)} failed: {visible(error)}") from error
             if done.returncode == 0:
                 break
         else:
-            said = next((line for line in done.stderr.splitlines() if line.strip()), f"exit code {done.returncode}")
+            said = next(
+                (line for line in done.stderr.splitlines() if line.strip()), f"exit code {done.returncode}"
+            )
             raise PlanError(f"the compiler {visible(compiler)} failed: {visible(said)}")
         hashed = Path(folder) / "made.sha256"
         hashed.write_text(hashlib.sha256(made.read_bytes()).hexdigest())
-        os.replace(made, path)
-        os.replace(hashed, path.with_suffix(".sha256"))
+        made.replace(path)
+        hashed.replace(path.with_suffix(".sha256"))

@@ -108,8 +108,8 @@ class StackTraining:
         end = math.inf if epochs is None else self.epoch + epochs
         self.task.train()
         while self.epoch < end and (going := self.going):
-            self._make_room()
-            self._train_epoch()
+            self._make_room(going)
+            self._train_epoch(going)
             self.epoch += 1
             yield len(going)
 
@@ -215,15 +215,15 @@ class StackTraining:
             networks[-1].load_state_dict(self.state_of(number))
         members = len(networks)
         reader = self._make_step(
-            Population(networks), lambda p: Bound("sgd", optimizer("sgd", p, learning_rate=1.0, members=members))
+            Population(networks),
+            lambda p: Bound("sgd", optimizer("sgd", p, learning_rate=1.0, members=members)),
         )
         return dict(zip(wanted, reader.outputs(self.inputs[rows]), strict=True))
 
     def _state_of(self, number: int) -> dict[str, Tensor]:
         return self.step.population.state_of(self._numbers.index(number))
 
-    def _make_room(self) -> None:
-        going = self.going
+    def _make_room(self, going: list[int]) -> None:
         if 2 * len(going) <= len(self._numbers):
             self.leave([number for number in self._numbers if number not in set(going)])
 
@@ -239,13 +239,13 @@ class StackTraining:
         if old.running_losses is not None:
             self.step.running_losses = old.running_losses[places]
 
-    def _train_epoch(self) -> None:
+    def _train_epoch(self, going: list[int]) -> None:
         self._began = time.perf_counter()
         schedules = [self._schedule(number) for number in self._numbers]
         first = self.epoch * self.steps_per_epoch
         factors = _factors(schedules, range(first, first + self.steps_per_epoch))
         rows = self._rows()
-        self._end_epoch(self.step.epoch(rows, first, factors), rows.sizes)
+        self._end_epoch(set(going), self.step.epoch(rows, first, factors), rows.sizes)
 
     def _schedule(self, number: int) -> Schedule:
         """Return the schedule of a member as it stands."""
@@ -275,11 +275,10 @@ class StackTraining:
             weights=self._weights,
         )
 
-    def _end_epoch(self, losses: Tensor, rows: list[int]) -> None:
+    def _end_epoch(self, going: set[int], losses: Tensor, rows: list[int]) -> None:
         """Take up the epoch for every member that is not over. Shapes: losses (members, updates)."""
         shares = torch.tensor(rows, dtype=torch.float64) / sum(rows)
         means = (losses.double() * shares).sum(1).tolist()
-        going = set(self.going)
         seconds = (time.perf_counter() - self._began) / len(going)  # of one network
         measured = self._measured(going)
         rates = self.step.rates.tolist()

@@ -7,6 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from chainrule.nn.stacks import StackedLinear
+from chainrule.optim.kernel import Kernel
+from chainrule.optim.members import PerMember
 from chainrule.optim.penalties import is_coupled
 from chainrule.train.dense_chain import dense_chain
 from chainrule.train.native import FEW, RULES, SAME_RULE, NativeRule, NativeStack, NativeTensors, wide
@@ -27,9 +30,9 @@ class StackedNativeStep(StackedStep):
 
     def __init__(self, population: Population, task: Task, bind: Bind, **around: Any) -> None:
         chain = dense_chain(population.member(0))
-        layers = [layer for layer in population.stack if hasattr(layer, "weight")]
+        layers = [layer for layer in population.stack if isinstance(layer, StackedLinear)]
         weights = [_own_weights(layer.weight) for layer in layers]
-        biases = [_own_biases(layer.bias) for layer in layers]
+        biases = [_own_biases(layer.bias) for layer in layers if layer.bias is not None]
         parameters = [nn.Parameter(t) for pair in zip(weights, biases, strict=True) for t in pair]
         super().__init__(population, task, parameters, bind, **around)
         self._running = torch.full((len(population),), -1.0, dtype=torch.float64)
@@ -54,10 +57,11 @@ class StackedNativeStep(StackedStep):
     def _rule(self, name: str) -> NativeRule:
         """Return the rule with every member's numbers."""
         group = self.optimizer.param_groups[0]  # that of the weights
-        number = next((group[key] for key in _NUMBERS if key in group), 0.0)
-        if self.penalty is None:
-            decay, l1, coupled = group["weight_decay"], 0.0, is_coupled(None, self.rule_name)
-        else:
+        number: PerMember = next((group[key] for key in _NUMBERS if key in group), 0.0)
+        decay: PerMember = group["weight_decay"]
+        l1: PerMember = 0.0
+        coupled = is_coupled(None, self.rule_name)
+        if self.penalty is not None:
             decay, l1, coupled = self.penalty.l2, self.penalty.l1, self.penalty.is_coupled
         return NativeRule(
             name=name,
@@ -76,7 +80,9 @@ class StackedNativeStep(StackedStep):
 
     def epoch(self, rows: StackRows, first: int, factors: Tensor) -> Tensor:
         """Make the updates of an epoch, and return every member's loss before each."""
-        return self._train(rows.inputs, rows.targets, rows.order, rows.batch_size, first, factors, rows.weights)
+        return self._train(
+            rows.inputs, rows.targets, rows.order, rows.batch_size, first, factors, rows.weights
+        )
 
     def prepare(self, number: int, rate_factors: Tensor) -> None:
         """Say which update comes next, counted from 0, and the factor on each learning rate. Shapes: (members,)."""
@@ -85,7 +91,9 @@ class StackedNativeStep(StackedStep):
     def __call__(self, inputs: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
         """Make one update, and return every member's loss before it."""
         order = torch.arange(inputs.shape[-2]).unsqueeze(0)
-        return self._train(inputs.contiguous(), targets.contiguous(), order, order.numel(), *self._next, weights)[:, 0]
+        return self._train(
+            inputs.contiguous(), targets.contiguous(), order, order.numel(), *self._next, weights
+        )[:, 0]
 
     def outputs(self, inputs: Tensor) -> Tensor:
         """Return what every member answers, as in prediction. Shapes: as a call's -> (members, rows, units)."""
@@ -110,6 +118,7 @@ class StackedNativeStep(StackedStep):
             self.running_losses = self._running
         for group in self.optimizer.param_groups:
             group["lr"] = rates[-1]
+        assert isinstance(self.optimizer, Kernel)
         self.optimizer.advance_(len(factors))
         return losses
 

@@ -30,7 +30,7 @@ class Stopping:
         >>> Stopping(tolerance=0.01).reason([{"train_loss": 0.5}, {"train_loss": 0.499}])
         'the training loss changed by 0.001 from epoch 1 to 2, no more than stop_tolerance 0.01'
         """
-        if len(history) < 2:
+        if len(history) < 2 or not self.is_set:
             return None
         before, now = (row["train_loss"] for row in history[-2:])
         where = f"from epoch {len(history) - 1} to {len(history)}"

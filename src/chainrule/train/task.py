@@ -114,10 +114,17 @@ class Task(nn.Module):
         raise NotImplementedError
 
     def measure(
-        self, outputs: Tensor, targets: Tensor, weights: np.ndarray | None = None
+        self,
+        outputs: Tensor,
+        targets: Tensor,
+        weights: np.ndarray | None = None,
+        metrics: Sequence[str] | None = None,
     ) -> dict[str, float]:
-        """Return the watched metrics of outputs against targets; an undefined one is not there. Shapes: weights (N,)."""
-        return measure(self.answers(outputs, targets), self.watched, weights)
+        """Return metrics of outputs against targets, those that are watched where none are named; an undefined one is not there.
+
+        Shapes: weights (N,)
+        """
+        return measure(self.answers(outputs, targets), metrics or self.watched, weights)
 
 
 class Regression(Task):
@@ -228,14 +235,19 @@ class Classification(Task):
         return torch.from_numpy(targets.astype(np.int64, copy=False))
 
     def measure(
-        self, outputs: Tensor, targets: Tensor, weights: np.ndarray | None = None
+        self,
+        outputs: Tensor,
+        targets: Tensor,
+        weights: np.ndarray | None = None,
+        metrics: Sequence[str] | None = None,
     ) -> dict[str, float]:
-        if self.watched != ("accuracy",):
-            return super().measure(outputs, targets, weights)
+        wanted = tuple(metrics or self.watched)
+        if wanted != ("accuracy",):
+            return super().measure(outputs, targets, weights, wanted)
         labels = (
             self.labels(outputs).cpu().numpy()
         )  # enough, and of many rows far less than their probabilities
-        return measure(Answers(true=targets.cpu().numpy(), labels=labels), self.watched, weights)
+        return measure(Answers(true=targets.cpu().numpy(), labels=labels), wanted, weights)
 
     def probabilities(self, outputs: Tensor) -> Tensor:
         """Return the probability of every class. Shapes: outputs (N, units) -> (N, classes)."""

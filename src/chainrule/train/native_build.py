@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import hashlib
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 from chainrule.core.errors import PlanError, StorageError
@@ -21,84 +24,143 @@ SOURCE = Path(__file__).with_name("native.cpp")
 COMPILERS = ("c++", "g++", "clang++")
 FLAGS = ("-std=gnu++17", "-O3", "-fno-math-errno", "-shared", "-fPIC")
 OF_THIS_PROCESSOR = ("-mcpu=native",) if platform.machine() in ("arm64", "aarch64") else ("-march=native",)
-MOST_SECONDS = 120  # for the compiler; it takes two
+COMPILE_SECONDS = 2.2  # that compiling takes, with g++ 12 on a core of 3 GHz
+MOST_SECONDS = 120  # for the compiler
+_MAKING = "making-"  # what folders of a compiler at work are called
 
 
-@functools.cache
 def library() -> ctypes.CDLL:
-    """Return the library, compiled now if this machine has none yet.
+    """Return the library, compiled now if this machine has none yet; a failure stays as it is within a process.
 
     Raises: PlanError where there is no compiler, or it fails; StorageError where there is no folder to keep it in
     """
-    compiler = find_compiler()
-    path = user_cache_folder("native") / f"{_digest(compiler)}.so"
-    for _ in range(2):
-        if not _is_whole(path):
-            _compile(compiler, path)
-        try:
-            return ctypes.CDLL(str(path))
-        except OSError as error:  # damaged since: once more
-            why = error
-            path.unlink(missing_ok=True)
-    raise PlanError(f"the compiled library cannot be loaded: {visible(why)}")
+    found = _library_or_why()
+    if isinstance(found, ctypes.CDLL):
+        return found
+    raise type(found)(*found.args)
 
 
 def why_no_library() -> str | None:
     """Say in words why there is no library, None if there is one."""
+    found = _library_or_why()
+    return None if isinstance(found, ctypes.CDLL) else str(found)
+
+
+def is_compiled() -> bool:
+    """Whether a whole library is there already, so that `library` need not compile."""
     try:
-        library()
-    except (PlanError, StorageError) as error:
-        return str(error)
-    return None
+        return _is_whole(_place(find_compiler()))
+    except (PlanError, StorageError):
+        return False
 
 
-def find_compiler() -> str:
-    """Return the path of a C++ compiler: $CXX, or the first on the path. Raises: PlanError"""
-    asked = os.environ.get("CXX", "").split()
-    for name in (*asked[:1], *COMPILERS):
-        if found := shutil.which(name):
-            return found
+def find_compiler() -> tuple[str, ...]:
+    """Return the command of a C++ compiler: $CXX, or the first on the path. Raises: PlanError"""
+    for command in (os.environ.get("CXX", ""), *COMPILERS):
+        name, *options = command.split() or [""]
+        found = shutil.which(name)
+        if found and not _is_placeholder(found):
+            return found, *options
     raise PlanError(f"there is no C++ compiler on this machine ({', '.join(COMPILERS)})")
 
 
-def _digest(compiler: str) -> str:
-    """Return a name for what the library depends on: source, compiler and flags, processor."""
-    compiled_by = Path(compiler).resolve()
-    said = [
-        SOURCE.read_text(), str(compiled_by), str(compiled_by.stat().st_mtime_ns), *FLAGS, *OF_THIS_PROCESSOR,
-        processor_name(), *instruction_sets(),
-    ]  # fmt: skip
-    return hashlib.sha256("\0".join(said).encode()).hexdigest()[:32]
+@functools.cache
+def _library_or_why() -> ctypes.CDLL | PlanError | StorageError:
+    try:
+        compiler = find_compiler()
+        path = _place(compiler)
+        if not _is_whole(path):
+            _compile(compiler, path)
+        return ctypes.CDLL(str(path))
+    except (PlanError, StorageError) as error:
+        return type(error)(str(error))  # without the frames of the first one
+    except OSError as error:
+        return PlanError(f"the compiled library cannot be made or loaded: {visible(error)}")
+
+
+def _is_placeholder(compiler: str) -> bool:
+    """Whether it is what macOS has in place of a compiler: calling it would open a window that offers one."""
+    if platform.system() != "Darwin" or Path(compiler).parent != Path("/usr/bin"):
+        return False
+    return subprocess.run(["xcode-select", "-p"], capture_output=True).returncode != 0
+
+
+def _place(compiler: tuple[str, ...]) -> Path:
+    """Return where the library of this source, compiler and processor belongs. Raises: PlanError, StorageError"""
+    program = Path(compiler[0]).resolve()
+    try:
+        said = [
+            SOURCE.read_text("utf-8"), str(program), str(program.stat().st_mtime_ns), *compiler[1:], *FLAGS,
+            *OF_THIS_PROCESSOR, processor_name(), *instruction_sets(),
+        ]  # fmt: skip
+    except OSError as error:
+        raise PlanError(f"the source of the compiled library cannot be read: {visible(error)}") from error
+    digest = hashlib.sha256("\0".join(said).encode()).hexdigest()[:32]
+    return user_cache_folder("native") / f"{digest}.so"  # every system loads it by any name
 
 
 def _is_whole(path: Path) -> bool:
     """Whether a library is there as the compiler left it: its hash stands beside it."""
     try:
-        return path.with_suffix(".sha256").read_text() == hashlib.sha256(path.read_bytes()).hexdigest()
+        return path.with_suffix(".sha256").read_bytes() == _hash(path)
     except OSError:
         return False
 
 
-def _compile(compiler: str, path: Path) -> None:
-    """Compile into a folder beside, and put the finished library and its hash in place. Raises: PlanError"""
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        made = Path(folder) / "made.so"
+def _hash(path: Path) -> bytes:
+    return hashlib.sha256(path.read_bytes()).hexdigest().encode()
+
+
+def _compile(compiler: tuple[str, ...], path: Path) -> None:
+    """Compile into a folder beside, and put the finished library and its hash in place. Raises: PlanError, OSError"""
+    _remove_remains(path.parent)
+    with tempfile.TemporaryDirectory(prefix=_MAKING, dir=path.parent) as folder:
+        made, hashed = Path(folder) / "made.so", Path(folder) / "made.sha256"
         for flags in ((*FLAGS, *OF_THIS_PROCESSOR), FLAGS):
-            command = [compiler, *flags, str(SOURCE), "-o", str(made)]
-            try:
-                done = subprocess.run(
-                    command, capture_output=True, text=True, timeout=MOST_SECONDS, errors="replace"
-                )
-            except (OSError, subprocess.TimeoutExpired) as error:
-                raise PlanError(f"the compiler {visible(compiler)} failed: {visible(error)}") from error
-            if done.returncode == 0:
+            why = _run([*compiler, *flags, str(SOURCE), "-o", str(made)])
+            if why is None and made.exists():
                 break
         else:
-            said = next(
-                (line for line in done.stderr.splitlines() if line.strip()), f"exit code {done.returncode}"
-            )
-            raise PlanError(f"the compiler {visible(compiler)} failed: {visible(said)}")
-        hashed = Path(folder) / "made.sha256"
-        hashed.write_text(hashlib.sha256(made.read_bytes()).hexdigest())
+            raise PlanError(f"the compiler {visible(compiler[0])} failed: {visible(why or 'it made no file')}")
+        hashed.write_bytes(_hash(made))
+        path.with_suffix(".sha256").unlink(missing_ok=True)  # a library without a hash is never loaded
         made.replace(path)
         hashed.replace(path.with_suffix(".sha256"))
+
+
+def _run(command: list[str]) -> str | None:
+    """Run a compiler with all that it starts; return the first line of what it says if it fails. Raises: PlanError"""
+    try:
+        with subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+        ) as process:  # fmt: skip
+            try:
+                said = process.communicate(timeout=MOST_SECONDS)[1].decode("utf-8", "replace")
+            except BaseException:
+                _stop(process)
+                raise
+    except subprocess.TimeoutExpired as error:
+        raise PlanError(
+            f"the compiler {visible(command[0])} was not done after {MOST_SECONDS:g} seconds"
+        ) from error
+    except OSError as error:
+        raise PlanError(f"the compiler {visible(command[0])} cannot be run: {visible(error)}") from error
+    if not process.returncode:
+        return None
+    return next((line for line in said.splitlines() if line.strip()), f"exit code {process.returncode}")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Kill a compiler and what it has started: the driver alone would leave the compiler proper at work."""
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+
+
+def _remove_remains(folder: Path) -> None:
+    """Remove what a killed process has left: folders older than any compiler at work."""
+    for left in folder.glob(f"{_MAKING}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > 2 * MOST_SECONDS:
+                shutil.rmtree(left)

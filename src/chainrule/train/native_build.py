@@ -121,7 +121,9 @@ def _compile(compiler: tuple[str, ...], path: Path) -> None:
             if why is None and made.exists():
                 break
         else:
-            raise PlanError(f"the compiler {visible(compiler[0])} failed: {visible(why or 'it made no file')}")
+            raise PlanError(
+                f"the compiler {visible(compiler[0])} failed: {visible(why or 'it made no file')}"
+            )
         hashed.write_bytes(_hash(made))
         path.with_suffix(".sha256").unlink(missing_ok=True)  # a library without a hash is never loaded
         made.replace(path)

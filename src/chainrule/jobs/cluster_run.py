@@ -17,8 +17,9 @@ from torch import Tensor
 
 from chainrule.core.errors import RunError, SettingError
 from chainrule.jobs.cluster import Cluster, failed
-from chainrule.jobs.cluster_task import Shown, look_around, pack_rows, train_group
+from chainrule.jobs.cluster_task import look_around, pack_rows, train_group
 from chainrule.jobs.entries import DENSE, Entry, key_of, possible_ways, varied_among
+from chainrule.jobs.networks import Networks, Shown
 from chainrule.jobs.population import FEW
 from chainrule.train.course import Row
 
@@ -27,8 +28,8 @@ GROUP = 32  # networks that are sent together, at the most
 TRIES = 3  # of a group whose workers are lost
 
 
-class ClusterRun:
-    """Networks under way on a cluster. `for made in run.train()` trains them all; `judge` gives what they showed."""
+class ClusterRun(Networks):
+    """Networks under way on a cluster: their workers train them and judge them."""
 
     def __init__(
         self,
@@ -40,10 +41,8 @@ class ClusterRun:
         varied: Collection[str] = (),
     ) -> None:
         """`varied`: as for `PopulationRun`, which trains deterministically what this does."""
-        self.entries = list(entries)
+        super().__init__(entries)
         self.cluster = cluster
-        self.ready: set[int] = set()  # networks that came to the end of the latest `train`
-        self.notes: list[str] = []  # what became of workers, for whoever shows the search
         self._metrics = list(metrics)
         self._most = most or GROUP
         self._varied = sorted({*varied, *varied_among(entries)})
@@ -85,36 +84,10 @@ class ClusterRun:
                     ray.cancel(answer, force=True)
 
     def leave(self, numbers: Sequence[int]) -> None:
-        """Take networks out: they train no further."""
         self._gone |= set(numbers)
 
-    def release(self, numbers: Sequence[int]) -> None:
-        """Let go of weights: none are here."""
-
-    @property
-    def keeps_all(self) -> bool:
-        """Whether networks go on, as far as a search has to know: that they begin again is settled here."""
-        return True
-
-    def judge(
-        self,
-        part: str = "test",
-        *,
-        among: Collection[int] | None = None,
-        metrics: Sequence[str] | None = None,
-    ) -> list[Row | None]:
-        """Return loss and metrics of networks on the test rows, which their workers judged them on."""
-        assert part == "test" and list(metrics or self._metrics) == self._metrics
-        wanted = self._shown.keys() if among is None else set(among) & self._shown.keys()
-        return [self._shown[k].row if k in wanted else None for k in range(len(self.entries))]
-
-    def epochs(self, number: int) -> int:
-        """Return how many epochs a network has made."""
-        return self._shown[number].epochs if number in self._shown else 0
-
-    def failure(self, number: int) -> str | None:
-        """Return why the training of a network failed, None if it did not."""
-        return self._shown[number].failure if number in self._shown else None
+    def shown(self, number: int) -> Shown:
+        return self._shown.get(number, Shown())
 
     # ---- groups
 
@@ -154,11 +127,11 @@ class ClusterRun:
 
     def _take_up(self, group: Sequence[int], shown: Sequence[tuple[Row | None, int, str | None]]) -> int:
         """Keep what networks showed, and return how many epochs they have made since the last time."""
-        before = sum(self.epochs(number) for number in group)
+        before = sum(self.shown(number).epochs for number in group)
         for number, (row, epochs, failure) in zip(group, shown, strict=True):
             self._shown[number] = Shown(row=row, epochs=epochs, failure=failure)
         self.ready |= set(group)
-        return sum(self.epochs(number) for number in group) - before
+        return sum(self.shown(number).epochs for number in group) - before
 
     def _lost(self, group: Sequence[int], tried: int, error: BaseException) -> None:
         """Say that a worker was lost. Raises: RunError for a group that is lost again and again"""

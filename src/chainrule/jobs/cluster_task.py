@@ -10,7 +10,7 @@ import json
 import os
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from importlib.metadata import version
 
 import numpy as np
@@ -28,15 +28,6 @@ from chainrule.train.recipe import Recipe
 PARTS = ("train", "validation", "test")
 START = "RAY_AUTH_MODE=token ray start --head"
 COMPARED = ("chainrule", "torch", "numpy")  # what the bits of a network depend on
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
-    """What a network showed after its epochs; `row` is None where it failed or its outputs are not finite."""
-
-    row: Row | None
-    epochs: int
-    failure: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +72,7 @@ def train_group(
 ) -> list[tuple[Row | None, int, str | None]]:
     """Train networks of one shape on the same rows for so many epochs, or to their end, and judge them on the test rows.
 
-    The fields of `Shown` for each, in the order of the recipes. `there`: what `look_around` says where the search runs.
+    The fields of `networks.Shown` for each, in the order of the recipes. `there`: what `look_around` says where the search runs.
     Raises: SettingError where this machine, which may have come later, differs from it
     """
     refusal = why_not_there(look_around(), there)
@@ -90,11 +81,12 @@ def train_group(
     material = unpack_rows(arrays)
     read = [Recipe.from_json(json.loads(text), "the recipe of a network") for text in recipes]
     entries = [Entry(recipe=recipe, material=material) for recipe in read]
-    run = PopulationRun(entries, cores=1, is_deterministic=True, varied=varied)
+    run = PopulationRun(
+        entries, cores=1, is_deterministic=True, varied=varied, judged="test", metrics=metrics
+    )
     for _ in run.train(epochs):
         pass
-    rows = run.judge("test", metrics=metrics)
-    return [(row, len(run.history(place)), run.failure(place)) for place, row in enumerate(rows)]
+    return [astuple(run.shown(place)) for place in range(len(entries))]
 
 
 def look_around() -> dict[str, str]:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from chainrule.jobs.entries import ALONE, DENSE, Entry, form_of, key_of, possible_ways
 from chainrule.jobs.entry_trainings import EntryTrainings
 from chainrule.jobs.lanes import AloneLane, Lane, StackLane
+from chainrule.jobs.networks import Networks, Shown
 from chainrule.jobs.population_memory import NO_ROOM, MemoryPlan
 from chainrule.jobs.side_by_side import one_thread, train_lanes, train_lanes_apart
 from chainrule.jobs.workshop import make_model
@@ -33,7 +34,7 @@ PAIR = 2  # members, at the least, of stacks that stand apart only to keep cores
 CORES = os.cpu_count() or 1
 
 
-class PopulationRun:
+class PopulationRun(Networks):
     """Networks under way. `for made in run.train()` trains them all; each is then judged, and gives its weights."""
 
     def __init__(
@@ -63,17 +64,15 @@ class PopulationRun:
         `judged` names the part of the split on which each network is to be judged, by `metrics`: where it is trained, it is
         judged too.
         """
-        self.entries = list(entries)
+        super().__init__(entries)
         self.cores = cores or CORES
         self._judged, self._metrics = judged, metrics
         self._trainings = EntryTrainings(entries, varied)
         self.lanes: list[Lane] = []
         self.known_ways = {} if known_ways is None else dict(known_ways)
-        self.ready: set[int] = set()  # networks whose lane has come to the end of the latest `train`
         self._kinds: dict[
             int, tuple[int, int]
         ] = {}  # by network: the first that is alike, and the most in a stack
-        self.notes: list[str] = []  # for whoever shows how it goes
         self._until = 0  # epochs that `train` was asked for so far
         self.memory = MemoryPlan(memory_bytes, self.cores, self.notes)
         self.ways = [] if ways is None else list(ways)
@@ -175,6 +174,13 @@ class PopulationRun:
     def keeps_all(self) -> bool:
         """Whether memory holds all networks from one `train` to the next."""
         return self.memory.keeps_all
+
+    def shown(self, number: int) -> Shown:
+        """Return what a network showed where it was `judged`."""
+        lane = self._lane_of[number]
+        return Shown(
+            row=lane.judgements.get(number), epochs=len(lane.history(number)), failure=lane.failure(number)
+        )
 
     def judge(
         self,

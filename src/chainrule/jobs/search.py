@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Collection, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Protocol
 
 from chainrule.catalog import CLASSICAL
 from chainrule.core.errors import RunError, SettingError
@@ -18,11 +17,11 @@ from chainrule.jobs.cluster import Cluster
 from chainrule.jobs.cluster_run import ClusterRun
 from chainrule.jobs.entries import Entry
 from chainrule.jobs.events import Event, Said, Searched, TrialEnded
+from chainrule.jobs.networks import Networks, Shown
 from chainrule.jobs.population import PopulationRun
 from chainrule.jobs.search_candidates import Candidates, refusal
 from chainrule.jobs.search_store import SearchStore
 from chainrule.jobs.search_trials import Network, Trial, ranked, tried
-from chainrule.train.course import Row
 from chainrule.train.metrics import Metric
 from chainrule.train.proposals import STARTS, propose
 from chainrule.train.recipe import Recipe
@@ -51,31 +50,6 @@ class Way:
     budget_seconds: float | None = None
     is_deterministic: bool = False
     most: int | None = None  # members of a stack
-
-
-class Networks(Protocol):
-    """Networks that are trained together: on this machine a `PopulationRun`, on a cluster a `ClusterRun`; classical
-    models in a `ClassicalRun`."""
-
-    entries: list[Entry]
-    notes: list[str]
-
-    @property
-    def ready(self) -> set[int]: ...
-    @property
-    def keeps_all(self) -> bool: ...
-    def train(self, epochs: int | None = None) -> Generator[int, None, None]: ...
-    def leave(self, numbers: Sequence[int]) -> None: ...
-    def release(self, numbers: Sequence[int]) -> None: ...
-    def judge(
-        self,
-        part: str = "test",
-        *,
-        among: Collection[int] | None = None,
-        metrics: Sequence[str] | None = None,
-    ) -> list[Row | None]: ...
-    def epochs(self, number: int) -> int: ...
-    def failure(self, number: int) -> str | None: ...
 
 
 class Search:
@@ -336,27 +310,8 @@ class Search:
     def _take_up(
         self, run: Networks, keys: Sequence[Key], places: Sequence[int], rung: int
     ) -> Iterator[Event]:
-        """Judge networks on the rows that they never saw, keep the figures, and tell of the trials that are complete."""
-        judged = run.judge("test", among=set(places), metrics=[self.metric.name])
-        found = []
-        for place in places:
-            number, fold = keys[place]
-            row, epochs = judged[place], run.epochs(place)
-            score = None if row is None else row.get(self.metric.name)
-            failure = run.failure(place)
-            if failure is None and score is None:
-                failure = (
-                    "its outputs are not finite" if row is None else f"its {self.metric.name} is not defined"
-                )
-            loss = None if row is None or failure else row["loss"]
-            if loss is not None and not math.isfinite(loss):
-                failure, loss = f"its loss is {loss}", None
-            found.append(
-                Network(
-                    trial=number, fold=fold, epochs=epochs, rung=rung, score=None if failure else score, loss=loss,
-                    failure=failure,
-                )
-            )  # fmt: skip
+        """Keep what networks showed on the rows that they never saw, and tell of the trials that are complete."""
+        found = [self._network(keys[place], rung, run.shown(place)) for place in places]
         self.store.add_networks(found)
         for network in found:
             self.trials[network.trial].add(network)
@@ -364,6 +319,27 @@ class Search:
             trial = self.trials[number]
             if trial.is_done and trial.rung == rung:
                 yield self._ended(trial)
+
+    def _network(self, key: Key, rung: int, shown: Shown) -> Network:
+        """Return what is kept of a network: what it showed, and why that is no score where it is none."""
+        row, failure = shown.row, shown.failure
+        score = None if row is None else row.get(self.metric.name)
+        if failure is None and score is None:
+            failure = (
+                "its outputs are not finite" if row is None else f"its {self.metric.name} is not defined"
+            )
+        loss = None if row is None or failure else row["loss"]
+        if loss is not None and not math.isfinite(loss):
+            failure, loss = f"its loss is {loss}", None
+        return Network(
+            trial=key[0],
+            fold=key[1],
+            epochs=shown.epochs,
+            rung=rung,
+            score=None if failure else score,
+            loss=loss,
+            failure=failure,
+        )
 
     def _ended(self, trial: Trial) -> TrialEnded:
         known = [one for one in (self._leader, trial) if one is not None]

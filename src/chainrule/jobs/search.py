@@ -20,6 +20,7 @@ from chainrule.jobs.events import Event, Said, Searched, TrialEnded
 from chainrule.jobs.networks import Networks, Shown
 from chainrule.jobs.population import PopulationRun
 from chainrule.jobs.search_candidates import Candidates, refusal
+from chainrule.jobs.search_rungs import RUNGS, best_at, rung_epochs, rung_reached
 from chainrule.jobs.search_store import SearchStore
 from chainrule.jobs.search_trials import Network, Trial, ranked, tried
 from chainrule.train.metrics import Metric
@@ -30,8 +31,6 @@ from chainrule.train.space import Space
 TELL_SECONDS = 0.2  # between two reports of progress
 NETWORKS_AT_ONCE = 2000  # that are made ready together
 BATCH = 5  # trials that a Gaussian process proposes at once
-KEPT = 4  # of so many trials one goes on to the next rung
-RUNGS = 3  # the last one trains to the end
 NOT_KEPT = (
     "memory does not hold all networks from one rung to the next: networks of the next rung begin again"
 )
@@ -116,15 +115,16 @@ class Search:
     def _next(self) -> list[Trial]:
         """Return trials that an earlier process left unfinished, and new ones beside them where that does no harm."""
         if self.way.method == "halving" and self.trials:
-            return [] if self._rung_reached(self._unrefused())[0] == RUNGS else self.trials
+            return [] if self._rung_reached()[0] == RUNGS else self.trials
         open_ones = [trial for trial in self.trials if not trial.is_done]
         if open_ones and self.way.method == "bayes":
             return open_ones
         count = min(self._batch() - len(open_ones), self.way.trials - len(self.trials))
         return [*open_ones, *(self._propose(count) if count > 0 else [])]
 
-    def _unrefused(self) -> list[Trial]:
-        return [trial for trial in self.trials if trial.refused is None]
+    def _rung_reached(self) -> tuple[int, list[Trial]]:
+        unrefused = [trial for trial in self.trials if trial.refused is None]
+        return rung_reached(unrefused, self.store, larger_is_better=self.metric.larger_is_better)
 
     def _batch(self) -> int:
         """Return how many trials are run at once."""
@@ -175,11 +175,12 @@ class Search:
     def _halve(self, batch: Sequence[Trial]) -> Iterator[Event]:
         """Train all a little, keep the best quarter, train those four times as long, and so on."""
         yield from (self._ended(trial) for trial in batch if trial.refused is not None)
-        alive = self._unrefused()
+        first, alive = self._rung_reached()
         if not alive:
             return
-        ends = self._rungs(alive)
-        first, alive = self._rung_reached(alive)
+        epochs = self.recipe_of(alive[0]).settings.epochs
+        assert epochs is not None
+        ends = rung_epochs(epochs)
         keys = [(trial.number, fold) for trial in alive for fold in range(trial.folds)]
         run = self._population(keys)
         made, keeps = 0, run.keeps_all
@@ -191,7 +192,7 @@ class Search:
             )
             if self.seconds_left <= 0 or rung == RUNGS - 1:
                 return
-            alive = self._best(alive, rung)
+            alive = best_at(alive, self.store, rung, larger_is_better=self.metric.larger_is_better)
             stay = {trial.number for trial in alive}
             if keeps:
                 made = ends[rung]
@@ -201,34 +202,6 @@ class Search:
             else:
                 keys = [key for key in keys if key[0] in stay]
                 run = self._population(keys)
-
-    def _rungs(self, alive: Sequence[Trial]) -> list[int]:
-        """Return after how many epochs each rung judges."""
-        epochs = self.recipe_of(alive[0]).settings.epochs
-        assert epochs is not None
-        return [math.ceil(epochs / KEPT ** (RUNGS - 1 - rung)) for rung in range(RUNGS)]
-
-    def _rung_reached(self, alive: list[Trial]) -> tuple[int, list[Trial]]:
-        """Return the rung to go on from, and the trials that are in it: what an earlier process judged stands."""
-        for rung in range(RUNGS):
-            known = self.store.of_rung(rung)
-            if not all((trial.number, fold) in known for trial in alive for fold in range(trial.folds)):
-                return rung, alive
-            alive = self._best(alive, rung)
-        return RUNGS, alive
-
-    def _best(self, alive: Sequence[Trial], rung: int) -> list[Trial]:
-        """Return the best quarter of the trials at a rung, in their order."""
-        known = self.store.of_rung(rung)
-        at_rung = []
-        for trial in alive:
-            one = Trial(number=trial.number, values=trial.values, folds=trial.folds)
-            for fold in range(trial.folds):
-                one.add(known[trial.number, fold])
-            at_rung.append(one)
-        best = ranked(at_rung, larger_is_better=self.metric.larger_is_better)
-        stay = {trial.number for trial in best[: -(-len(alive) // KEPT)]}
-        return [trial for trial in alive if trial.number in stay]
 
     # ---- networks
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from chainrule.core.files import write_atomic
 from chainrule.jobs.search_folder import SearchFolder
+from chainrule.jobs.search_rungs import at_rung
 from chainrule.jobs.search_trials import Trial
 from chainrule.report.search_page import SearchSummary, ShownTrial, search_page
 from chainrule.train.search_importance import find_importance
@@ -26,7 +27,8 @@ def summarise_search(made: Search, test_score: float | None, search_seconds: flo
     """Return all that the page of a search shows."""
     best = made.ranking
     ranking = [*best, *(trial for trial in made.trials if trial.score is None)]
-    compared = _at_one_rung(made)
+    halves = made.way.method == "halving"
+    compared = at_rung(made.trials, made.store, 0) if halves else made.trials  # with each other
     scored = [(trial.values, trial.score) for trial in compared if trial.score is not None]
     importance = find_importance(made.way.space, [v for v, _ in scored], [s for _, s in scored])
     recipe = made.candidates.recipe
@@ -41,9 +43,7 @@ def summarise_search(made: Search, test_score: float | None, search_seconds: flo
         trials=[_shown(trial) for trial in ranking],
         tried=[trial.values for trial in compared],
         scores=[trial.score for trial in compared],
-        rung_epochs=max((trial.epochs for trial in compared), default=0)
-        if made.way.method == "halving"
-        else None,
+        rung_epochs=max((trial.epochs for trial in compared), default=0) if halves else None,
         shares={} if importance is None else importance.shares,
         together=0.0 if importance is None else importance.together,
         means={} if importance is None else importance.means,
@@ -52,21 +52,6 @@ def summarise_search(made: Search, test_score: float | None, search_seconds: flo
         search_seconds=search_seconds,
         command=recipe.command,
     )
-
-
-def _at_one_rung(made: Search) -> list[Trial]:
-    """Return the trials as they were compared with each other: in halving, all at the first rung."""
-    if made.way.method != "halving":
-        return made.trials
-    known = made.store.of_rung(0)
-    found = []
-    for trial in made.trials:
-        one = Trial(number=trial.number, values=trial.values, folds=trial.folds, refused=trial.refused)
-        for fold in range(trial.folds):
-            if (trial.number, fold) in known:
-                one.add(known[trial.number, fold])
-        found.append(one)
-    return found
 
 
 def _shown(trial: Trial) -> ShownTrial:

@@ -33,8 +33,8 @@ INLINE int64_t wide(int64_t n) { return (n + WIDE - 1) / WIDE * WIDE; }
 INLINE Vector all(float x) { return Vector{} + x; }
 INLINE Vector load(const float *p) { return *reinterpret_cast<const Vector *>(p); }
 INLINE void store(float *p, Vector v) { *reinterpret_cast<Vector *>(p) = v; }
-INLINE Vector larger(Vector a, Vector b) { return a > b ? a : b; }
-INLINE Vector smaller(Vector a, Vector b) { return a < b ? a : b; }
+INLINE Vector larger(Vector a, Vector b) { return a < b ? b : a; }  // a where one is no number
+INLINE Vector smaller(Vector a, Vector b) { return a > b ? b : a; }
 INLINE Vector root(Vector v) {
     Vector found;
     for (int i = 0; i < LANES; i++) found[i] = __builtin_sqrtf(v[i]);
@@ -69,8 +69,12 @@ INLINE float largest(Vector v) {
 
 // ---- functions of a vector. Source of the polynomials: Moshier's Cephes, 1992; within 2 units in the last place
 
-INLINE Vector exponential(Vector x) {
-    Vector kept = smaller(larger(x, all(-87.3f)), all(88.3f));
+// e^x as (1 + `more`) · `power`, a power of 2
+struct Exponential {
+    Vector more, power;
+};
+INLINE Exponential parts_of_exponential(Vector x) {
+    Vector kept = smaller(larger(all(-87.3f), x), all(88.3f));
     Vector scaled = kept * 1.44269504f;
     Whole whole = __builtin_convertvector(scaled + (scaled < Vector{} ? all(-0.5f) : all(0.5f)), Whole);
     Vector count = __builtin_convertvector(whole, Vector);
@@ -81,8 +85,17 @@ INLINE Vector exponential(Vector x) {
     series = series * rest + 4.1665795894e-2f;
     series = series * rest + 1.6666665459e-1f;
     series = series * rest + 5.0000001201e-1f;
-    Vector found = (series * rest * rest + rest + 1.0f) * reinterpret_cast<Vector>((whole + 127) << 23);
-    return x == x ? found : x;  // what is no number stays none
+    return {series * rest * rest + rest, reinterpret_cast<Vector>((whole + 127) << 23)};
+}
+
+INLINE Vector exponential(Vector x) {
+    Exponential found = parts_of_exponential(x);
+    return x == x ? (found.more + 1.0f) * found.power : x;  // what is no number stays none
+}
+
+INLINE Vector exponential_less_one(Vector x) {  // exact near 0 too
+    Exponential found = parts_of_exponential(x);
+    return x == x ? found.more * found.power + (found.power - 1.0f) : x;
 }
 
 INLINE Vector logarithm(Vector x) {  // of positive numbers
@@ -108,7 +121,8 @@ INLINE Vector logarithm(Vector x) {  // of positive numbers
 INLINE Vector magnitude(Vector x) { return x < Vector{} ? -x : x; }
 
 INLINE Vector log_of_one_and(Vector x) {  // log(1 + x) for 0 ≤ x ≤ 1
-    return x < 0.01f ? x * (1.0f - x * (0.5f - x * 0.33333333f)) : logarithm(1.0f + x);
+    Vector whole = 1.0f + x;  // rounded; the quotient makes up for it
+    return whole == 1.0f ? x : logarithm(whole) * (x / (whole - 1.0f));
 }
 
 INLINE Vector softplus(Vector z) { return larger(z, Vector{}) + log_of_one_and(exponential(-magnitude(z))); }
@@ -308,10 +322,10 @@ static void activate(const Layer &layer, float *z, int64_t count) {
     case LEAKY_RELU: return each(z, count, [=](Vector v, int64_t) { return v < Vector{} ? v * number : v; });
     case SIGMOID: return each(z, count, [](Vector v, int64_t) { return sigmoid(v); });
     case TANH: return each(z, count, [](Vector v, int64_t) { return tanh_of(v); });
-    case ELU: return each(z, count, [=](Vector v, int64_t) { return v < Vector{} ? number * (exponential(v) - 1.0f) : v; });
+    case ELU: return each(z, count, [=](Vector v, int64_t) { return v < Vector{} ? number * exponential_less_one(v) : v; });
     case SELU:
         return each(z, count, [](Vector v, int64_t) {
-            return SELU_FACTOR * (v < Vector{} ? SELU_SCALE * (exponential(v) - 1.0f) : v);
+            return SELU_FACTOR * (v < Vector{} ? SELU_SCALE * exponential_less_one(v) : v);
         });
     case SOFTPLUS: return each(z, count, [](Vector v, int64_t) { return softplus(v); });
     case SOFTSIGN: return each(z, count, [](Vector v, int64_t) { return v / (1.0f + magnitude(v)); });
@@ -338,7 +352,7 @@ static void go_back(const Layer &layer, const float *a, float *delta, int64_t co
     case ELU: return times([=](Vector v) { return v > Vector{} ? all(1.0f) : v + number; });
     case SELU:
         return times([](Vector v) { return v > Vector{} ? all(SELU_FACTOR) : v + SELU_FACTOR * SELU_SCALE; });
-    case SOFTPLUS: return times([](Vector v) { return 1.0f - exponential(-v); });
+    case SOFTPLUS: return times([](Vector v) { return -exponential_less_one(-v); });
     case SOFTSIGN: return times([](Vector v) { return (1.0f - magnitude(v)) * (1.0f - magnitude(v)); });
     case HARD_SIGMOID: return times([](Vector v) { return (v > Vector{}) & (v < 1.0f) ? all(1.0f / 6.0f) : Vector{}; });
     case HARD_TANH: return times([](Vector v) { return magnitude(v) < 1.0f ? all(1.0f) : Vector{}; });
@@ -532,7 +546,7 @@ struct Numbers {  // of one member at one update
 INLINE Vector sign(Vector v) { return v > Vector{} ? all(1.0f) : v < Vector{} ? all(-1.0f) : Vector{}; }
 INLINE Vector towards_zero(Vector v, float by) {
     Vector left = magnitude(v) - by;
-    return left > Vector{} ? (v < Vector{} ? -left : left) : Vector{};
+    return left <= 0.0f ? Vector{} : (v < Vector{} ? -left : left);  // what is no number stays none
 }
 
 template <int64_t RULE, bool HAS_L1> INLINE void move_all(const Numbers &n, int64_t count, float *values, float *const *state, const float *gradients) {
@@ -570,7 +584,7 @@ template <int64_t RULE, bool HAS_L1> INLINE void move_all(const Numbers &n, int6
             x -= ahead * n.of_average / (root(square) * n.of_square + n.epsilon);
         }
         if constexpr (HAS_L1) {
-            if (n.l1 > 0) x = x * side > 0.0f ? x : Vector{};
+            if (n.l1 > 0) x = x * side <= 0.0f ? Vector{} : x;
             x = towards_zero(x, n.threshold);
         }
         store(values + i, x);

@@ -214,7 +214,7 @@ def why_not_native(chain: Sequence[DenseLayer], task: Task, rule: str) -> str | 
             return "a layer has no bias"
         if layer.dropout is not None and any(layer.dropout.rates):
             return "it has dropout, whose noise is drawn by torch"
-        if layer.activation is not None and layer.activation.name not in ACTIVATIONS:
+        if layer.activation is not None and _kind(layer.activation) not in ACTIVATIONS:
             return f"its activation {layer.activation.name} is not in the compiled part"
     if _loss_of(task) is None:
         return "its loss is not in the compiled part"
@@ -223,10 +223,15 @@ def why_not_native(chain: Sequence[DenseLayer], task: Task, rule: str) -> str | 
     return None
 
 
+def _kind(activation: Activation) -> str:
+    """Return the name without a number of its own (elu:0.5)."""
+    return activation.name.partition(":")[0]
+
+
 def _activation(activation: Activation | None) -> tuple[int, float]:
     if activation is None:
         return 0, 0.0
-    return ACTIVATIONS.index(activation.name), activation.number or 0.0
+    return ACTIVATIONS.index(_kind(activation)), activation.number or 0.0
 
 
 def _loss_of(task: Task) -> int | None:

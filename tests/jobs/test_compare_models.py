@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +16,12 @@ import chainrule as cr
 from chainrule.apps.cli import app
 from chainrule.core.errors import ChainruleError, SettingError, UnknownNameError
 from chainrule.jobs import fold_scores
+from chainrule.jobs.compare_models import run_comparison
+from chainrule.jobs.population import PopulationRun
+from chainrule.jobs.request import Request
 from chainrule.report.model_comparison import ModelComparison
 from chainrule.train.classical import fit_classical
+from chainrule.train.settings import Settings
 from chainrule.train.significance import holm, resampled_t_test
 from chainrule.train.task import build_task
 
@@ -75,6 +79,27 @@ def test_models_of_values_are_ranked_by_the_smaller_error() -> None:
     )
     assert [one.name for one in found.models] == ["least-squares", "decision-tree"]
     assert found.models[0].spread.mean < found.models[1].spread.mean < (found.base or 0)
+
+
+def test_progress_stays_below_the_whole_where_epochs_are_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is told where memory runs out: what a group has made is taken back, and made again in halves."""
+    train, bars = PopulationRun.train, []
+
+    def halved(self: PopulationRun, epochs: int | None = None) -> Iterator[int]:
+        made = list(train(self, epochs))
+        yield from (made[0], -made[0], *made)
+
+    def track(items: Iterable[int], total: int, what: str) -> Iterator[int]:
+        bars.append([what, 0, total])
+        for item in items:
+            bars[-1][1] += 1
+            yield item
+
+    monkeypatch.setattr(PopulationRun, "train", halved)
+    request = Request(data="iris", settings=Settings(epochs=4), track=track)
+    asked = {"models": ["mlp", "softmax-regression"], "metric": None, "folds": 3, "repeats": 1}
+    list(run_comparison(request, **asked, budget_seconds=60.0))
+    assert bars[-2:] == [["mlp: epochs", 12, 12], ["softmax-regression: epochs", 12, 12]]
 
 
 def test_what_does_not_fit_is_left_out_and_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -121,7 +121,7 @@ def _train_networks(
     run = PopulationRun(entries, judged="test")
     epochs = sum(recipe.settings.epochs or 0 for recipe in recipes)
     with closing(run.train()) as training:
-        ticks = _in_time((1 for made in training for _ in range(made)), epochs, began, most_seconds)
+        ticks = _in_time(_ticks(training), epochs, began, most_seconds)
         for _ in track(ticks, epochs, f"{name}: epochs"):
             pass
     seconds = time.perf_counter() - began
@@ -228,6 +228,20 @@ def _rehearse(recipe: Recipe, material: Material, fits: int, most_seconds: float
         growth = 1.0 if len(taken) == 1 else float(np.clip(math.log(taken[1] / taken[0], 4), 0.5, 3.0))
         if (forecast := fits * taken[-1] * part**growth) > most_seconds:
             raise TooSlowError(forecast)
+
+
+def _ticks(reports: Iterable[int]) -> Iterator[int]:
+    """Tick once for each epoch that is reported; one that is taken back and made again ticks no second time.
+
+    >>> list(_ticks([2, 1, -3, 3, 1]))
+    [1, 2, 3, 4]
+    """
+    told = made = 0
+    for more in reports:
+        made += more
+        while told < made:
+            told += 1
+            yield told
 
 
 def _in_time(ticks: Iterable[int], total: int, began: float, most_seconds: float) -> Iterator[int]:

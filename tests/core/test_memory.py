@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from chainrule.core.memory import available_bytes, is_out_of_memory, memory_bytes
+from chainrule.core.memory import available_bytes, ended_for_memory, is_out_of_memory, memory_bytes
 
 STATM = "1000 800 50 1 0 400 0\n"
 
@@ -37,6 +37,11 @@ def test_the_least_of_machine_and_control_groups_counts(tmp_path: Path) -> None:
     assert available_bytes(system(tmp_path, files)) == 4000 - 3000 + 700
     files |= {"sys/fs/cgroup/jobs/memory.current": "9000\n"}
     assert available_bytes(system(tmp_path, files)) == 0
+
+
+def test_what_the_system_ended_for_lack_of_memory_is_counted(tmp_path: Path) -> None:
+    assert ended_for_memory(tmp_path) is None
+    assert ended_for_memory(system(tmp_path, {"proc/vmstat": "oom_kill_disable 7\noom_kill 3\n"})) == 3
 
 
 def test_without_word_of_what_is_free_it_is_all_that_the_machine_has(tmp_path: Path) -> None:

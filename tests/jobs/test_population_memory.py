@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -153,6 +155,38 @@ def test_a_network_that_fits_nowhere_fails_with_a_reason(monkeypatch: pytest.Mon
         assert said is not None and said.startswith(
             "it does not fit into memory, not even alone; a smaller --batch-size"
         )
+
+
+@pytest.mark.skipif(not side_by_side.can_copy(), reason="a process cannot be copied on this system")
+@pytest.mark.parametrize("is_lasting", [False, True])
+def test_a_process_that_is_ended_from_outside_is_not_taken_for_a_lack_of_memory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, is_lasting: bool
+) -> None:
+    """The networks that it had are trained again, with the same bits."""
+    entries = differing(entry(epochs=3), learning_rate=rates(6))
+    whole = train(entries, cores=1)
+    epoch, ended = StackTraining._train_epoch, tmp_path / "ended"
+
+    def killed(self: StackTraining, going: list[int]) -> None:
+        has_it = any(member.learning_rate == rates(6)[4] for member in self.members)
+        if has_it and self.epoch == 1 and (is_lasting or not ended.exists()):
+            ended.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        epoch(self, going)
+
+    monkeypatch.setattr(StackTraining, "_train_epoch", killed)
+    monkeypatch.setattr(side_by_side, "ended_for_memory", lambda: 3)
+    run = PopulationRun(entries, cores=2, most=3, ways=[DENSE])
+    assert sum(run.train()) == 3 * (6 - is_lasting)
+    assert run.notes[0] == (
+        "a process that trained 3 networks was ended from outside (SIGKILL), and memory was not short: they begin again (bits stay "
+        "the same)"
+    )
+    assert not any("memory ran out" in note for note in run.notes)
+    for number in {*range(6)} - ({4} if is_lasting else set()):
+        assert all(map(torch.equal, weights_of(run, number), weights_of(whole, number)))
+    failure = "its process was ended from outside (SIGKILL), and again when it was trained alone"
+    assert run.failure(4) == (failure if is_lasting else None)
 
 
 def test_other_errors_are_not_taken_for_a_lack_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:

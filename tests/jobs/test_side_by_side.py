@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 from collections.abc import Iterator, Sequence
@@ -43,13 +44,13 @@ class Counting(Lane):
     def _outputs(self, rows: Tensor, among: Sequence[int]) -> dict[int, Tensor]:
         return {number: self.total.sum() * rows for number in among}
 
-    def _tensors(self) -> dict[str, Tensor]:
+    def tensors(self) -> dict[str, Tensor]:
         return {"total": self.total}
 
     def state(self) -> dict[str, Any]:
         return {"processes": self.processes}
 
-    def _restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+    def restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
         self.total = tensors["total"].clone()
         self.processes = state["processes"]
 
@@ -120,19 +121,23 @@ def test_a_process_that_breaks_is_said() -> None:
         list(train_lanes(lanes(None, int(signal.SIGTERM)), None, 2))
 
 
+@pytest.mark.parametrize("is_system", [True, False])
 @pytest.mark.parametrize("way", ["one", "threads", "processes"])
 @pytest.mark.parametrize("failure", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory"), signal.SIGKILL], ids=str)  # fmt: skip
 def test_a_lane_that_memory_is_short_for_is_reported(
-    way: str, failure: Exception | int, monkeypatch: pytest.MonkeyPatch
+    way: str, failure: Exception | int, is_system: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The system ends processes by SIGKILL where memory runs out. What the lane had made is taken back."""
+    """The system ends processes by SIGKILL where memory runs out, and counts them. What the lane had made is taken back."""
     if (way == "processes" and not can_copy()) or (way != "processes" and isinstance(failure, int)):
         pytest.skip("needs a process of its own")
     monkeypatch.setattr(side_by_side, "can_copy", lambda: way == "processes")
+    counts = itertools.chain([3], itertools.repeat(3 + is_system))  # of processes ended for lack of memory
+    monkeypatch.setattr(side_by_side, "ended_for_memory", lambda: next(counts))
     given = lanes(None, failure, None, None)
     given[1].breaks_at = 2
     reports = list(train_lanes(given, 4, 1 if way == "one" else 2))
     assert [report.short for report in reports if report.short is not None] == [given[1]]
+    assert any(report.is_ended for report in reports) == (isinstance(failure, int) and not is_system)
     assert {id(report.ready) for report in reports if report.ready is not None} == {
         id(given[k]) for k in (0, 2, 3)
     }

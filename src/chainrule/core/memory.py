@@ -35,6 +35,14 @@ def available_bytes(system: Path = SYSTEM) -> int | None:
     return min(known) if known else memory_bytes()
 
 
+def ended_for_memory(system: Path = SYSTEM) -> int | None:
+    """Return how many processes the system has ended since its start because memory ran out, None where it does not say."""
+    for line in _lines(system / "proc/vmstat"):
+        if line.startswith("oom_kill "):
+            return int(line.split()[1])
+    return None
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Say whether an error is about memory that could not be had."""
     if isinstance(error, MemoryError):

@@ -32,6 +32,7 @@ LEAST, MOST = 4, 128  # members of a stack, whatever they take
 FEW = 4  # members, at the least, for which one more stack pays
 PAIR = 2  # members, at the least, of stacks that stand apart only to keep cores at work
 CORES = os.cpu_count() or 1
+ENDED_AGAIN = "its process was ended from outside (SIGKILL), and again when it was trained alone"
 
 
 class PopulationRun(Networks):
@@ -103,7 +104,9 @@ class PopulationRun(Networks):
                     if report.ready is not None:
                         self.ready |= set(report.ready.numbers)
                     if report.short is not None:
-                        lanes += self._begin_again(report.short, is_alone=cores == 1)
+                        lanes += self._begin_again(
+                            report.short, is_alone=cores == 1, is_ended=report.is_ended
+                        )
                     yield report.made
             again = [number for lane in lanes for number in lane.numbers]
             if again:
@@ -116,14 +119,19 @@ class PopulationRun(Networks):
             if not lanes:
                 lanes, alone, cores = alone, [], 1
 
-    def _begin_again(self, lane: Lane, *, is_alone: bool) -> list[Lane]:
-        """Return what takes the place of a lane that memory is too small for, and is still to be trained."""
+    def _begin_again(self, lane: Lane, *, is_alone: bool, is_ended: bool) -> list[Lane]:
+        """Return what takes the place of a lane that memory is too small for, or whose process was ended."""
         if is_alone and len(lane.numbers) == 1:
-            lane.give_up(NO_ROOM)
+            lane.give_up(ENDED_AGAIN if is_ended else NO_ROOM)
             self.ready |= set(lane.numbers)
             return []
         members = len(lane.numbers)
-        if members > 1:
+        if is_ended:
+            self.notes.append(
+                f"a process that trained {members} network{'s' * (members > 1)} was ended from outside (SIGKILL), and memory was "
+                f"not short: {'they begin' if members > 1 else 'it begins'} again (bits stay the same)"
+            )
+        elif members > 1:
             self.notes.append(
                 f"memory ran out in a group of {members} networks: it is halved, and its networks begin again (their bits "
                 "stay the same)"

@@ -28,24 +28,27 @@ import safetensors.torch
 import torch
 
 from chainrule.core import errors
-from chainrule.core.memory import is_out_of_memory
+from chainrule.core.memory import ended_for_memory, is_out_of_memory
 from chainrule.jobs.lanes import Lane
 from chainrule.train.checkpoint import packed
 
 END = (-1).to_bytes(4, signed=True)  # to a worker, in place of the number of a lane
 MADE, DONE, SHORT, FAILED = b"m", b"d", b"s", b"f"  # what a worker's message begins with
+ENDED = b"e"  # in place of a message, where the worker was ended by SIGKILL
 DIES_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
 class Progress(NamedTuple):
     """Epochs that were made (of one network each), the lane that has come to the end, or one that memory is short for.
 
-    What such a lane has made is taken back: `made` is then below 0. It may stand anywhere.
+    What such a lane has made is taken back: `made` is then below 0. It may stand anywhere. `is_ended`: its process
+    was ended from outside, and not for lack of memory.
     """
 
     made: int = 0
     ready: Lane | None = None
     short: Lane | None = None
+    is_ended: bool = False
 
 
 def train_lanes(lanes: Sequence[Lane], until: int | None, cores: int) -> Generator[Progress, None, None]:
@@ -143,6 +146,7 @@ def _in_threads(lanes: Sequence[Lane], until: int | None, cores: int) -> Generat
 
 def _in_processes(lanes: Sequence[Lane], until: int | None, cores: int) -> Generator[Progress, None, None]:
     numbers = iter(range(len(lanes)))
+    before = ended_for_memory()
     workers: dict[Connection, _Worker] = {}
 
     def begin(number: int) -> None:
@@ -163,13 +167,14 @@ def _in_processes(lanes: Sequence[Lane], until: int | None, cores: int) -> Gener
                     yield Progress(int.from_bytes(content))
                     continue
                 following = next(numbers, None)
-                if kind == SHORT:
+                if kind in (SHORT, ENDED):
                     worker.process.join()  # its memory is free then
                     here.close()
                     del workers[here]
                     if following is not None:
                         begin(following)
-                    yield Progress(-worker.made, short=lane)
+                    is_ended = kind == ENDED and before is not None and ended_for_memory() == before
+                    yield Progress(-worker.made, short=lane, is_ended=is_ended)
                     continue
                 _restore(lane, content)
                 if following is None:
@@ -244,7 +249,7 @@ def _heard(here: Connection, process: BaseProcess, lane: Lane) -> tuple[bytes, b
     except (EOFError, ConnectionResetError):
         process.join()
         if process.exitcode == -signal.SIGKILL:  # as the system ends processes where memory runs out
-            return SHORT, b""
+            return ENDED, b""
         raise RuntimeError(
             f"the process that trained {len(lane.numbers)} networks was ended (exit code {process.exitcode})"
         ) from None

@@ -24,7 +24,7 @@ SOURCE = Path(__file__).with_name("native.cpp")
 COMPILERS = ("c++", "g++", "clang++")
 FLAGS = ("-std=gnu++17", "-O3", "-fno-math-errno", "-shared", "-fPIC")
 OF_THIS_PROCESSOR = ("-mcpu=native",) if platform.machine() in ("arm64", "aarch64") else ("-march=native",)
-COMPILE_SECONDS = 2.2  # that compiling takes, with g++ 12 on a core of 3 GHz
+COMPILE_SECONDS = 2.5  # that compiling takes
 MOST_SECONDS = 120  # for the compiler
 _MAKING = "making-"  # what folders of a compiler at work are called
 
@@ -69,6 +69,7 @@ def _library_or_why() -> ctypes.CDLL | PlanError | StorageError:
     try:
         compiler = find_compiler()
         path = _place(compiler)
+        _remove_remains(path.parent)
         if not _is_whole(path):
             _compile(compiler, path)
         return ctypes.CDLL(str(path))
@@ -113,7 +114,6 @@ def _hash(path: Path) -> bytes:
 
 def _compile(compiler: tuple[str, ...], path: Path) -> None:
     """Compile into a folder beside, and put the finished library and its hash in place. Raises: PlanError, OSError"""
-    _remove_remains(path.parent)
     with tempfile.TemporaryDirectory(prefix=_MAKING, dir=path.parent) as folder:
         made, hashed = Path(folder) / "made.so", Path(folder) / "made.sha256"
         for flags in ((*FLAGS, *OF_THIS_PROCESSOR), FLAGS):
@@ -131,7 +131,7 @@ def _compile(compiler: tuple[str, ...], path: Path) -> None:
 
 
 def _run(command: list[str]) -> str | None:
-    """Run a compiler with all that it starts; return the first line of what it says if it fails. Raises: PlanError"""
+    """Run a compiler with all that it starts; return the error that it tells of if it fails. Raises: PlanError"""
     try:
         with subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
@@ -149,7 +149,10 @@ def _run(command: list[str]) -> str | None:
         raise PlanError(f"the compiler {visible(command[0])} cannot be run: {visible(error)}") from error
     if not process.returncode:
         return None
-    return next((line for line in said.splitlines() if line.strip()), f"exit code {process.returncode}")
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return next(
+        (line for line in lines if "error" in line), lines[0] if lines else f"exit code {process.returncode}"
+    )
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

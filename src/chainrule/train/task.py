@@ -277,7 +277,10 @@ class Classification(Task):
 
 
 class Binary(Classification):
-    """Two classes: one unit read through a sigmoid, the second class from 0.5 (rows OUT-03, ACT-05)."""
+    """Two classes: one unit read through a sigmoid, the second class from 0.5 (rows OUT-03, ACT-05).
+
+    At exactly 0.5 it is the second class too, as row ACT-05 wants it; scikit-learn's own classifiers take the first there.
+    """
 
     kind = "binary"
     units = 1

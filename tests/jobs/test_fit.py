@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 import shutil
+import typing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,17 +21,47 @@ import chainrule as cr
 from chainrule.core.errors import DataError, RunError, SettingError, ShapeError, TrainingFailed
 from chainrule.data.builtin import iris
 from chainrule.data.read import read
+from chainrule.jobs import fit as fit_job
 from chainrule.jobs.events import EpochEnded, Finished, Opened
 from chainrule.jobs.fit import run_fit
 from chainrule.jobs.preparation import prepare_run
 from chainrule.jobs.request import Request
 from chainrule.train.checkpoint import load_checkpoint
-from chainrule.train.settings import Settings
+from chainrule.train.settings import DECLARED, Settings, kinds
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> cr.Run:
     return cr.fit("iris", epochs=30, runs=tmp_path_factory.mktemp("runs"), quiet=True)
+
+
+def test_arguments_with_the_name_of_a_setting_are_that_setting(monkeypatch):
+    """Of the same type and default, unless they take more; and what is said of them reaches the settings."""
+    asked = []
+
+    def keep(request):
+        asked.append(request.settings)
+        raise StopIteration
+
+    monkeypatch.setattr(fit_job, "run_fit", keep)
+    parameters = inspect.signature(cr.fit).parameters
+    named = [name for name in parameters if name in DECLARED and name not in fit_job.TAKE_MORE]
+    assert {"epochs", "learning_rate", "validation", "seed", "l1"} < {*named}
+    hints, usual = typing.get_type_hints(cr.fit), Settings()
+    of_kind = {bool: True, int: 7, float: 0.25, str: "said"}
+    special = {"memory": "1GB", "class_weight": "balanced"}
+    for name in named:
+        assert parameters[name].default == getattr(usual, name), name
+        if name != "batch_size":  # which says that its only word is all
+            assert hints[name] == kinds()[name], name
+        kind = typing.get_args(kinds()[name])[0] if typing.get_args(kinds()[name]) else kinds()[name]
+        value = special.get(name, of_kind[kind])
+        with pytest.raises(StopIteration):
+            cr.fit("iris", **{name: value}, quiet=True)
+        assert asked[-1] == replace(usual, **{name: value})
+    with pytest.raises(StopIteration):
+        cr.fit("iris", augment="flip,shift", columns={"a": "number"}, loss="mse", model="mlp", quiet=True)
+    assert asked[-1] == Settings(augment=("flip", "shift"), columns=("a=number",), loss="mse", model="mlp")
 
 
 def test_a_run_folder_holds_everything(run):

@@ -47,12 +47,18 @@ from chainrule.jobs.workshop import draw_start_, make_training
 from chainrule.train.checkpoint import load_checkpoint
 from chainrule.train.plan import make_plan
 from chainrule.train.recipe import Recipe, versions_here
-from chainrule.train.settings import Settings
+from chainrule.train.settings import DECLARED, Settings
 from chainrule.train.settings_text import parse_value
 from chainrule.train.task import LossFunction
 from chainrule.train.training import Training, Trains
 
 LESS = "a smaller --batch-size or fewer units need less, and closing other programs leaves more"
+TAKE_MORE = {
+    "model",
+    "loss",
+    "augment",
+    "columns",
+}  # arguments that take more kinds than the settings of these names
 
 
 def fit(
@@ -121,43 +127,13 @@ def fit(
     Raises: ChainruleError for what cannot be done, TrainingFailed if the loss is no longer finite,
     Interrupted (a KeyboardInterrupt) after Ctrl-C with a checkpoint saved
     """
+    said = dict(locals())  # all arguments: one that has the name of a setting is that setting
     asked = Settings(
-        task=task,
-        epochs=epochs,
-        batch_size=batch_size,
-        initial=initial,
-        optimizer=optimizer,
-        learning_rate=learning_rate,
-        schedule=schedule,
-        weight_decay=weight_decay,
-        l1=l1,
-        members=members,
-        ensemble=ensemble,
-        vote=vote,
-        dropout=dropout,
-        label_smoothing=label_smoothing,
-        clip_norm=clip_norm,
+        **{name: said[name] for name in said.keys() & DECLARED.keys() - TAKE_MORE},
         augment=parse_value("augment", augment, tuple[str, ...])
         if isinstance(augment, str)
         else tuple(augment),
-        decay_with_loss=decay_with_loss,
-        validation=validation,
-        test=test,
-        split=split,
-        folds=folds,
-        encoding=encoding,
-        sheet=sheet,
         columns=tuple(f"{name}={kind}" for name, kind in (columns or {}).items()),
-        decimal=decimal,
-        merge_classes=merge_classes,
-        patience=patience,
-        metric=metric,
-        class_weight=class_weight,
-        by=by,
-        memory=memory,
-        seed=seed,
-        device=device,
-        plan=plan,
     )
     request = make_request(
         data,

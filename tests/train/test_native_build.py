@@ -13,6 +13,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -242,7 +243,8 @@ def test_there_is_no_compiler(cache: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_networks_are_trained_another_way_without_a_compiler(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = entry("iris", (4,), {"dropout": 0.0})
+    noisy = entry("iris", (4,))
+    found = replace(noisy, recipe=replace(noisy.recipe, model_settings={"hidden": (4,), "dropout": 0.0}))
     assert possible_ways(found) == (NATIVE, DENSE, AUTOGRAD, ALONE)
     native_build._library_or_why.cache_clear()
     monkeypatch.setenv("PATH", "/nowhere")

@@ -67,7 +67,7 @@ def main() -> None:
             pass
 
     sides: dict[str, Callable[[], float]] = {
-        "one": lambda: timed(lambda: one(alone(network)[0])),
+        "one": lambda: timed(lambda: one(alone(network))),
         "planned": lambda: timed(lambda: one(network.recipe)),
         "population": lambda: timed(lambda: population(is_deterministic=False)),
         "deterministic": lambda: timed(lambda: population(is_deterministic=True)),

@@ -43,16 +43,16 @@ def test_scores_are_those_of_networks_trained_one_by_one() -> None:
         Request(data="iris", settings=settings), read("iris", Reading(target=None))
     )
     for number, of_fold in enumerate(fold_materials(recipe, material, folds=3, repeats=2, seed=4)):
-        own, rows = alone(
-            Entry(recipe=in_fold(recipe, of_fold, seed=mix(4, "fold", number)), material=of_fold)
-        )
+        own = alone(Entry(recipe=in_fold(recipe, of_fold, seed=mix(4, "fold", number)), material=of_fold))
         with own.plan.applied() as device:
-            training = make_training(own, rows, device)
+            training = make_training(own, of_fold, device)
             draw_start_(training.step.objective.model, own)
             list(training.reports())
         task = training.step.objective.task
-        outputs = outputs_of(training.step.objective.model, rows.inputs, torch.from_numpy(rows.split.test))
-        expected = judge(task, outputs, task.encode(rows.examples.targets[rows.split.test]))  # type: ignore[index]
+        outputs = outputs_of(
+            training.step.objective.model, of_fold.inputs, torch.from_numpy(of_fold.split.test)
+        )
+        expected = judge(task, outputs, task.encode(of_fold.examples.targets[of_fold.split.test]))  # type: ignore[index]
         metrics = found.folds[number].metrics
         assert metrics is not None and metrics["accuracy"] == pytest.approx(expected["accuracy"], abs=1e-9)
         assert metrics["log-loss"] == pytest.approx(expected["log-loss"], rel=1e-4)

@@ -77,9 +77,9 @@ def train(entries: list[Entry], **options: Any) -> PopulationRun:
 
 
 def train_alone(entry: Entry) -> Training:
-    recipe, material = alone(entry)
+    recipe = alone(entry)
     with recipe.plan.applied() as device:
-        training = make_training(recipe, material, device)
+        training = make_training(recipe, entry.material, device, rows=entry.rows)
         draw_start_(training.step.objective.model, recipe)
         for _ in training.reports():
             pass
@@ -284,6 +284,17 @@ def test_rows_of_ones_own_and_weights() -> None:
     counts = np.bincount(drawn, minlength=len(base.material.examples)).astype(np.float64)
     weighted = train([replace(base, weights=counts), base], cores=1)
     assert furthest(weighted, 0, train_alone(replace(base, rows=drawn))) < 1e-5
+
+
+@pytest.mark.parametrize(("data", "settings"), [("diabetes", {}), ("wine", {"class_weight": "balanced"})])
+def test_rows_of_ones_own_leave_the_task_as_it_is(data: str, settings: dict[str, Any]) -> None:
+    """The scale of values, and the weights of classes, are those of all training rows, whichever way a member goes."""
+    base = entry(data, epochs=2, **settings)
+    rows, targets = base.material.split.train, base.material.targets
+    drawn = np.resize(rows[np.argsort(targets[rows].reshape(len(rows)))[len(rows) // 3 :]], len(rows))
+    stacked, by_itself = (train([replace(base, rows=drawn)], ways=[way]) for way in (DENSE, ALONE))
+    for one, other in zip(weights_of(stacked, 0), weights_of(by_itself, 0), strict=True):
+        assert torch.allclose(one, other, atol=1e-5)
 
 
 def test_members_that_stay_may_all_be_without_what_others_had() -> None:

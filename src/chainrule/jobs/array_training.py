@@ -73,10 +73,6 @@ class ArrayRows:
         """Return the row numbers of a part of the split: train, validation or test."""
         return self.split.parts()[part]
 
-    def training_on(self, rows: np.ndarray) -> ArrayRows:
-        """Return the same with other training rows, scaled as before."""
-        return replace(self, split=replace(self.split, train=rows))
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trained:

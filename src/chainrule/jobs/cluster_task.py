@@ -10,7 +10,7 @@ import json
 import os
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass
 from importlib.metadata import version
 
 import numpy as np
@@ -42,10 +42,6 @@ class ArrivedRows:
     def rows(self, part: str) -> np.ndarray:
         """Return the row numbers of a part of the split: train, validation or test."""
         return self.split.parts()[part]
-
-    def training_on(self, rows: np.ndarray) -> ArrivedRows:
-        """Return the same with other training rows."""
-        return replace(self, split=replace(self.split, train=rows))
 
 
 def pack_rows(material: ReadyRows) -> dict[str, np.ndarray]:

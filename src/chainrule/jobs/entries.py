@@ -75,11 +75,10 @@ def possible_ways(entry: Entry) -> tuple[str, ...]:
     return (DENSE, AUTOGRAD, ALONE) if is_native else (NATIVE, DENSE, AUTOGRAD, ALONE)
 
 
-def alone(entry: Entry) -> tuple[Recipe, ReadyRows]:
-    """Return recipe and material of a network as if it were trained by itself: on one thread."""
+def alone(entry: Entry) -> Recipe:
+    """Return the recipe of a network as if it were trained by itself: on one thread."""
     plan = Plan(device="cpu", threads=1, step="dense" if DENSE in possible_ways(entry) else "autograd")
-    material = entry.material if entry.rows is None else entry.material.training_on(entry.rows)
-    return replace(entry.recipe, plan=plan), material
+    return replace(entry.recipe, plan=plan)
 
 
 def varied_among(entries: Sequence[Entry]) -> set[str]:

@@ -63,8 +63,10 @@ class EntryTrainings:
     def alone(self, number: int) -> Training:
         """Return the training of a single network, on one thread."""
         entry = self.entries[number]
-        recipe, material = alone(entry)
-        training = make_training(recipe, material, torch.device("cpu"), weights=entry.weights)
+        recipe = alone(entry)
+        training = make_training(
+            recipe, entry.material, torch.device("cpu"), rows=entry.rows, weights=entry.weights
+        )
         draw_start_(training.step.objective.model, recipe)
         return training
 

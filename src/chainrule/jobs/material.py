@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -44,7 +44,6 @@ class ReadyRows(Protocol):
     @property
     def weights(self) -> np.ndarray | None: ...
     def rows(self, part: str) -> np.ndarray: ...
-    def training_on(self, rows: np.ndarray) -> ReadyRows: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,10 +74,6 @@ class Material:
         """Return the row numbers of a part of the split: train, validation or test."""
         found: np.ndarray = getattr(self.split, part)
         return found
-
-    def training_on(self, rows: np.ndarray) -> Material:
-        """Return the same with other training rows, prepared as before."""
-        return replace(self, split=replace(self.split, train=rows))
 
 
 def make_material(source: Source, examples: Examples, recipe_schema: Any, settings: Settings) -> Material:

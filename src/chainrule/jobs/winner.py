@@ -138,7 +138,7 @@ def _planned(recipe: Recipe, material: Material, runs: Path) -> tuple[Recipe, Tr
     device = torch.device("cpu")
     entry = Entry(recipe=recipe, material=material)
     if settings.plan == "auto" and settings.device in ("auto", "cpu") and DENSE in possible_ways(entry):
-        recipe, _ = alone(entry)
+        recipe = alone(entry)
         return recipe, make_training(recipe, material, device)
     training = make_training(recipe, material, device)
     recipe = replace(recipe, plan=plan_for(recipe, training, runs).plan)

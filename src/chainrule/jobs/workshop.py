@@ -123,11 +123,14 @@ def make_training(
     *,
     model: nn.Module | None = None,
     loss: LossFunction | None = None,
+    rows: np.ndarray | None = None,
     weights: np.ndarray | None = None,
 ) -> Training:
-    """Put model, task, optimizer, batches and schedule together. Shapes: weights (N,), how much each row counts in
-    place of the weights of the material
+    """Put model, task, optimizer, batches and schedule together.
 
+    `rows` are trained on in place of the training rows, by which the task is fitted all the same; `weights` say how much each
+    row counts, in place of those of the material.
+    Shapes: rows (n,), weights (N,)
     Raises: ShapeError if the model's outputs do not fit the task; SettingError for the recipe of an ensemble
     """
     settings = recipe.settings
@@ -140,7 +143,8 @@ def make_training(
     network = make_model(recipe, task.units, model)
     inputs, targets = material.inputs.to(device), task.encode(material.targets).to(device)
     train, validation = (
-        _batches(inputs, targets, material.rows(part), settings) for part in ("train", "validation")
+        _batches(inputs, targets, chosen, settings)
+        for chosen in (material.rows("train") if rows is None else rows, material.rows("validation"))
     )
     assert train is not None
     weights = material.weights if weights is None else weights

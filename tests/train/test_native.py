@@ -366,11 +366,12 @@ def test_what_stood_in_the_memory_before_does_not_matter(monkeypatch: pytest.Mon
             ((3, 2, 1), binary()),
             ((17, 5, 4, 33), classes(33)),
             ((1, 16, 3), values(3)),
+            ((20, 17, 5, 17, 3), values(3)),
         ):
-            made = run(training("native", sizes, task, optimizer="adam", rows=37), 2)
+            made = run(training("native", sizes, task, optimizer="adam", rows=37, clip_norm=0.5), 2)
             found.append((weights(made, 1), made.outputs(torch.arange(37))[1]))
     for place, tensors in enumerate(found):
-        assert all(same_bits(*pair) for pair in zip(tensors, found[place % 3], strict=True))
+        assert all(same_bits(*pair) for pair in zip(tensors, found[place % 4], strict=True))
 
 
 @pytest.mark.parametrize("rule", list(RULES))

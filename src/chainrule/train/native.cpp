@@ -195,9 +195,9 @@ static void multiply(const Product &p, int64_t rows, int64_t width) {
     for (; column < width; column += LANES) columns<1>(p, rows, column);
 }
 
-// to[j][i] = from[i][j]; both wide enough for whole blocks
+// to[j][i] = from[i][j], and 0 for i from `rows` to `to_row`; both wide enough for whole blocks
 static void transpose(const float *from, int64_t from_row, int64_t rows, int64_t width, float *to, int64_t to_row) {
-    for (int64_t row = 0; row < rows; row += LANES)
+    for (int64_t row = 0; row < to_row; row += LANES)
         for (int64_t column = 0; column < width; column += LANES) {
             Vector block[2][LANES];
             int64_t there = rows - row;

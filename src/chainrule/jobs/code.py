@@ -25,6 +25,7 @@ from chainrule.core.text import visible
 from chainrule.jobs.classical import make_fitting
 from chainrule.jobs.code_augmentation import augmentation_part
 from chainrule.jobs.code_classical import classical_parts, describe_classical
+from chainrule.jobs.code_ensemble import MEMBER, WRITTEN_KINDS, ensemble_part, of_a_member
 from chainrule.jobs.code_judging import check_metric, judging_part
 from chainrule.jobs.code_network import describe, network_part, noisy_layers, other_than_in_training
 from chainrule.jobs.code_prepare import prepare_part
@@ -33,6 +34,7 @@ from chainrule.jobs.code_reading import reading_code
 from chainrule.jobs.code_split import PARTS, split_part
 from chainrule.jobs.code_text import WIDTH, Part, join
 from chainrule.jobs.code_training import Facts, training_part
+from chainrule.jobs.ensembles import network_recipe
 from chainrule.jobs.folder import find
 from chainrule.jobs.material import Material, make_material, read_again
 from chainrule.jobs.workshop import empty_task, make_model, make_task
@@ -46,7 +48,7 @@ WRITTEN = frozenset({
     "label_smoothing", "decay_with_loss", "clip_norm", "scaling", "picture_size", "split", "metric", "validation", "test", "patience", "seed",
     "device", "plan", "by", "class_weight", "folds", "columns", "decimal", "encoding", "sheet", "merge_classes", "memory",
     "l1", "penalty", "clip_value", "augment", "warmup_epochs", "drop_epochs", "drop_factor", "decay_rate", "schedule_patience", "lowest_rate",
-    "momentum", "beta1", "beta2", "rho", "epsilon",
+    "momentum", "beta1", "beta2", "rho", "epsilon", "members", "vote",
 })  # fmt: skip
 
 MIX = '''
@@ -115,12 +117,17 @@ def _title(recipe: Recipe) -> str:
         return describe_classical(recipe)
     ours, torch_version = (_plain_version(recipe.versions.get(name, "")) for name in ("chainrule", "torch"))
     whose = "the same weights" if recipe.plan.is_plain else "the weights of --plan plain"
+    ends = f"it ends with {whose} bit for bit"
+    if (
+        recipe.settings.members is not None and not recipe.plan.is_plain
+    ):  # no plan can be asked for its members
+        ends = "it ends with the weights of the run but for rounding"
     went = (
         "" if recipe.plan.is_plain else f"The run went by the plan {recipe.plan.way}; this is plain PyTorch. "
     )
     said = (
-        f"Written by chainrule {ours}. {went}On the machine of the run, with torch {torch_version}, it "
-        f"ends with {whose} bit for bit; it saves them beside itself. From the top: settings, data, network, judging, "
+        f"Written by chainrule {ours}. {went}On the machine of the run, with torch {torch_version}, "
+        f"{ends}; it saves them beside itself. From the top: settings, data, network, judging, "
         "training, chance."
     )
     return f"{describe(recipe)}\n\n{textwrap.fill(said, WIDTH)}\n"
@@ -140,7 +147,8 @@ def _check_settings(recipe: Recipe) -> None:
     standard = Settings()
     for item in fields(Settings):
         value = getattr(recipe.settings, item.name)
-        if value and item.name not in WRITTEN and value != getattr(standard, item.name):
+        is_written = item.name in WRITTEN or (item.name == "ensemble" and value in WRITTEN_KINDS)
+        if value and not is_written and value != getattr(standard, item.name):
             raise RunError(f"the setting {item.name} ({visible(value)}) is not yet supported in scripts")
 
 
@@ -167,7 +175,8 @@ def _network_parts(
 ) -> Iterator[Part]:
     settings = recipe.settings
     units = empty_task(recipe).units
-    model = make_model(recipe, units, None)
+    own = network_recipe(recipe)
+    model = make_model(own, units, None)
     foreign = settings.model not in MODELS
     default_loss = {"regression": "", "binary": "binary-cross-entropy"}.get(material.kind, "cross-entropy")
     smooths = (
@@ -178,7 +187,7 @@ def _network_parts(
     counts = material.split.counts()
     otherwise = other_than_in_training(model) or "no dropout" * foreign
     leaves_one = isinstance(settings.batch_size, int) and counts["train"] % settings.batch_size == 1
-    network = network_part(recipe, model, units, leaves_one=leaves_one)
+    network = network_part(own, model, units, leaves_one=leaves_one)
     facts = Facts(
         validates=bool(counts["validation"]),
         noisy=noisy_layers(model),
@@ -188,15 +197,32 @@ def _network_parts(
         has_units=material.kind == "regression",
     )
     yield _load_part(material, read, division, arguments)
-    yield network
+    if settings.members is not None:
+        yield Part().with_function(MEMBER)
+    yield _of_one(recipe, network)
     task = make_task(recipe, material, None)
     weights = task.class_weights if isinstance(task, Classification) else None
     listed = None if weights is None else weights.tolist()
     yield judging_part(recipe, smooths=smooths, switches=otherwise, largest=max(counts["validation"], counts["test"]), weights=listed)  # fmt: skip
     yield augmentation_part(settings.augment)
-    yield training_part(settings, facts)
-    yield Part().uses("zlib:crc32", "torch").with_function(GENERATOR).with_function(MIX)
-    yield _main(recipe, material)
+    yield _of_one(recipe, training_part(own.settings, facts))
+    arguments = _validation(recipe, material)
+    if settings.members is not None:
+        yield ensemble_part(recipe, arguments)
+    yield _of_one(recipe, Part().uses("zlib:crc32", "torch").with_function(GENERATOR))
+    yield Part().with_function(MIX)
+    yield _main(recipe, material, arguments)
+
+
+def _of_one(recipe: Recipe, part: Part) -> Part:
+    """Return a part of the network's own: in an ensemble it is that of a member."""
+    return part if recipe.settings.members is None else of_a_member(part)
+
+
+def _validation(recipe: Recipe, material: Material) -> str:
+    """Return what `fit` takes beside the training rows, as further arguments."""
+    units = ", mean, std" * (material.kind == "regression" and bool(recipe.settings.metric))
+    return f", validation{units}" * bool(len(material.rows("validation")))
 
 
 def _load_part(material: Material, read: ReadCode, division: str, arguments: str) -> Part:
@@ -228,11 +254,13 @@ def _load_part(material: Material, read: ReadCode, division: str, arguments: str
     return part
 
 
-def _main(recipe: Recipe, material: Material) -> Part:
+def _main(recipe: Recipe, material: Material, validation: str) -> Part:
     counts = material.split.counts()
     present = [n for n in PARTS if counts[n]]
     units = ", mean, std" * (material.kind == "regression")
-    judges = units * bool(recipe.settings.metric)
+    model = f"    model = build_model()\n{FOLDED * bool(recipe.settings.folds)}    fit(model, inputs, targets, train{validation})\n"
+    if recipe.settings.members is not None:
+        model = f"    model = Ensemble(members_of(inputs, targets, train{validation}))\n"
     rows = f"({', '.join(present)}{',' * (len(present) == 1)})"
     loaded = f"inputs, targets, {rows}{', (mean, std)' if units else ''} = load()"
     judged = "test" if counts["test"] else present[-1]
@@ -242,10 +270,7 @@ def _main(recipe: Recipe, material: Material) -> Part:
         "def main():\n"
         f"    torch.set_num_threads({recipe.plan.threads})  # another number may end in other bits\n"
         f"    {loaded}\n"
-        "    model = build_model()\n"
-        + FOLDED
-        * bool(recipe.settings.folds)
-        + f"    fit(model, inputs, targets, train{f', validation{judges}' * bool(counts['validation'])})\n"
+        f"{model}"
         f"    for name, value in evaluate(model, inputs[{judged}], targets[{judged}]{units}).items():\n"
         f'        print(f"{judged} {{name}}: {{value:.6g}}")\n'
         "    save_file(model.state_dict(), WEIGHTS)\n"

@@ -197,4 +197,6 @@ def describe(recipe: Recipe) -> str:
         recipe.schema.target.kind, f"Classification into {len(recipe.schema.target.classes)} classes"
     )
     model = recipe.settings.model if recipe.settings.model in MODELS else "a model of your own"
+    if recipe.settings.members is not None:
+        model = f"an ensemble of {recipe.settings.members} networks ({model})"
     return f"{said} by {model}, in plain PyTorch."

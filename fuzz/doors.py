@@ -29,8 +29,9 @@ from chainrule.jobs.predict import evaluate_on, predict_file
 from chainrule.jobs.preparation import load_model_settings, prepare_run
 from chainrule.jobs.request import Request
 from chainrule.jobs.search_folder import SearchFolder
+from chainrule.jobs.search_request import SearchRequest
 from chainrule.jobs.search_trials import ranked
-from chainrule.jobs.tune import SearchRequest, run_tune
+from chainrule.jobs.tune import run_tune
 from chainrule.jobs.workshop import empty_task, make_training
 from chainrule.train.settings import Settings
 from chainrule.train.settings_text import parse_settings

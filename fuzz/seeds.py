@@ -338,7 +338,8 @@ def _search_files() -> dict[str, bytes]:
     from chainrule.jobs.folder import RunFolder
     from chainrule.jobs.request import Request
     from chainrule.jobs.search_folder import SearchFolder
-    from chainrule.jobs.tune import SearchRequest, run_tune
+    from chainrule.jobs.search_request import SearchRequest
+    from chainrule.jobs.tune import run_tune
     from chainrule.train.settings import Settings
 
     with tempfile.TemporaryDirectory() as made:

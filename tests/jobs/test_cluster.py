@@ -27,7 +27,8 @@ from chainrule.jobs.events import Said, SearchFinished, SearchOpened
 from chainrule.jobs.folder import RunFolder
 from chainrule.jobs.request import Request
 from chainrule.jobs.search_folder import SearchFolder, find_search
-from chainrule.jobs.tune import SearchRequest, Tuned, run_tune
+from chainrule.jobs.search_request import SearchRequest
+from chainrule.jobs.tune import Tuned, run_tune
 from chainrule.train.settings import Settings
 
 TOKEN = "a-token-that-only-this-test-knows-00"

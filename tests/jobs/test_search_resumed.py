@@ -16,8 +16,9 @@ from chainrule.jobs.entry_trainings import EntryTrainings
 from chainrule.jobs.folder import RunFolder
 from chainrule.jobs.request import Request
 from chainrule.jobs.search_folder import SearchFolder
+from chainrule.jobs.search_request import SearchRequest
 from chainrule.jobs.search_store import SearchStore
-from chainrule.jobs.tune import SearchRequest, run_tune
+from chainrule.jobs.tune import run_tune
 from chainrule.train.settings import Settings
 
 FOLDS = 2

@@ -28,7 +28,8 @@ from chainrule.jobs.population import PopulationRun
 from chainrule.jobs.preparation import load_model_settings, searched_of
 from chainrule.jobs.request import Request
 from chainrule.jobs.search_folder import SearchFolder
-from chainrule.jobs.tune import SearchRequest, Tuned, run_tune
+from chainrule.jobs.search_request import SearchRequest
+from chainrule.jobs.tune import Tuned, run_tune
 from chainrule.train.search_defaults import default_space
 from chainrule.train.settings import Settings
 from chainrule.train.space import parse_space
@@ -227,7 +228,8 @@ import sys
 from pathlib import Path
 from chainrule.jobs import population, search
 from chainrule.jobs.request import Request
-from chainrule.jobs.tune import SearchRequest, run_tune
+from chainrule.jobs.search_request import SearchRequest
+from chainrule.jobs.tune import run_tune
 from chainrule.train.settings import Settings
 settings = Settings(model="mlp", epochs=12, seed=5)
 request = Request(data="iris", settings=settings, runs=Path(sys.argv[1]), name="killed")

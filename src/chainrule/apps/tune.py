@@ -116,7 +116,8 @@ def tune(
         request = asked.request(
             data, runs=runs, track=out.track, validation_data=validation_data, test_data=test_data
         )
-        from chainrule.jobs.tune import SearchRequest, run_tune
+        from chainrule.jobs.search_request import SearchRequest
+        from chainrule.jobs.tune import run_tune
 
         search = SearchRequest(
             fit=dataclasses.replace(request, name=name, resume=resume, command=output.command_line()), space=space,

@@ -5,55 +5,34 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from chainrule.catalog import CLASSICAL
 from chainrule.core import signals
 from chainrule.core.errors import Interrupted, SettingError
 from chainrule.core.text import visible
 from chainrule.data.read import read
 from chainrule.jobs import folder as folders
-from chainrule.jobs.cluster import Cluster, check_address, connected
+from chainrule.jobs.cluster import Cluster, connected
 from chainrule.jobs.events import Event, Said, SearchFinished, SearchOpened, Warned
-from chainrule.jobs.folds import needs_validation
 from chainrule.jobs.material import make_material, read_again, reading_of
-from chainrule.jobs.preparation import load_model_settings, prepare_run, searched_of
-from chainrule.jobs.request import Request, called, check_initial, check_names, divided, make_request
+from chainrule.jobs.preparation import prepare_run, searched_of
+from chainrule.jobs.request import called, check_initial, check_names, divided, make_request
 from chainrule.jobs.run import Run
 from chainrule.jobs.search import Search, Way
-from chainrule.jobs.search_candidates import VALIDATION, Candidates
+from chainrule.jobs.search_candidates import Candidates
 from chainrule.jobs.search_folder import Asked, SearchFolder, find_search, read_asked
+from chainrule.jobs.search_request import DEFAULTS, METHOD, SearchRequest, check_search, held_back, space_of
 from chainrule.jobs.search_trials import Trial
 from chainrule.jobs.show import Terminal
 from chainrule.jobs.winner import how_to_resume, refit
 from chainrule.jobs.workshop import empty_task
 from chainrule.train.metrics import metric_named
-from chainrule.train.proposals import check_method, count_trials, load_optuna
-from chainrule.train.search_defaults import default_space
-from chainrule.train.settings import Settings, flag_of
-from chainrule.train.space import Space, parse_space, read_space
-
-DEFAULTS = "defaults"
-METHOD = "random"
-TEST = 0.2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchRequest:
-    """What a user asked of `tune`: a fit, and what is searched around it. `space` is a file, a mapping or defaults."""
-
-    fit: Request
-    space: str | Path | Mapping[str, Any] = DEFAULTS
-    method: str = METHOD
-    trials: int | None = None
-    folds: int | None = None
-    budget_seconds: float | None = None
-    is_deterministic: bool = False
-    most: int | None = None  # members of a stack
-    cluster: str | None = None  # an address
+from chainrule.train.proposals import count_trials
+from chainrule.train.settings import Settings
+from chainrule.train.space import Space, parse_space
 
 
 class Tuned:
@@ -141,18 +120,18 @@ def tune(
 
 def run_tune(search: SearchRequest) -> Iterator[Event]:
     """Do what a request asks, and tell of it as it happens."""
-    _check(search)
+    check_search(search)
     with connected(search.cluster) as cluster:
         yield from _begin(search, cluster) if search.fit.resume is None else _resume(search, cluster)
 
 
 def _begin(search: SearchRequest, cluster: Cluster | None) -> Iterator[Event]:
     """Read the data, make the folder, and search."""
-    request = _held_back(search)
+    request = held_back(search)
     check_names(request.settings)
     check_initial(request)
     folders.check_place(request.runs, request.name)
-    early = _space_of(search, request.settings.model) if request.settings.model else None
+    early = space_of(search, request.settings.model) if request.settings.model else None
     yield Said(text=f"reading {visible(called(request.data))}")
     reading = reading_of(request.settings, request.target, cache=request.runs / ".cache", track=request.track)
     source = read(request.data, reading)
@@ -161,7 +140,7 @@ def _begin(search: SearchRequest, cluster: Cluster | None) -> Iterator[Event]:
     yield from (Said(text=note) for note in recipe.notes)
     yield from (Warned(text=warning) for warning in recipe.warnings)
     assert recipe.settings.model is not None
-    space = early or _space_of(search, recipe.settings.model)
+    space = early or space_of(search, recipe.settings.model)
     trials = count_trials(space, search.method, search.trials)
     candidates = Candidates(request, recipe, material, search.folds)
     asked = Asked(
@@ -205,80 +184,6 @@ def _resume(search: SearchRequest, cluster: Cluster | None) -> Iterator[Event]:
             asked.space, partial(searched_of, recipe.settings.model or ""), f"{folder.asked}: "
         )
         yield from _search(search, candidates, asked, space, folder, began, cluster)
-
-
-def _check(search: SearchRequest) -> None:
-    """Refuse what cannot be searched before any data is read."""
-    check_method(search.method)
-    if search.method == "bayes":
-        load_optuna()
-    if search.cluster is not None:
-        check_address(search.cluster)
-    if search.folds is not None and search.folds < 0:
-        raise SettingError(
-            f"--folds takes 0 or more (0 and 1: one part of the rows is held out); got {search.folds}"
-        )
-    if search.budget_seconds is not None and not search.budget_seconds > 0:
-        raise SettingError(f"--budget-seconds must be above 0; got {search.budget_seconds:g}")
-    settings = search.fit.settings
-    if settings.model in CLASSICAL and search.cluster is not None:
-        raise SettingError(
-            f"--cluster spreads networks, and {settings.model} is a classical model: leave it out"
-        )
-    if settings.model in CLASSICAL and search.method == "halving":
-        raise SettingError(
-            f"halving trains a little first, and {settings.model} is fitted in one go; take --method grid, random or bayes"
-        )
-    if settings.folds:
-        raise SettingError("the setting folds is about judging few rows with fit; tune takes --folds")
-    if settings.test == 0:
-        raise SettingError(
-            "--test 0 leaves no rows that the search does not see, to say what its winner is worth; leave it out, or "
-            "give --test-data"
-        )
-
-
-def _held_back(search: SearchRequest) -> Request:
-    """Return the request with the rows that are held back: for the test always, to validate where something waits."""
-    settings = search.fit.settings
-    validation = (settings.validation or VALIDATION) if needs_validation(settings) else 0.0
-    held = replace(
-        settings, folds=0, validation=validation, test=TEST if settings.test is None else settings.test
-    )
-    return replace(search.fit, settings=held)
-
-
-def _space_of(search: SearchRequest, model: str) -> Space:
-    """Read the space that was asked for, or take that of the model. Raises: SettingError for a setting said twice"""
-    given = {*search.fit.model_settings, *_said(search.fit.settings)}
-    if search.space == DEFAULTS:
-        usual = default_space(model, given, load_model_settings(model))
-        if not usual:
-            raise SettingError(
-                f"{model} has no settings to search; chainrule cross-validate DATA --model {model} judges it"
-            )
-        return parse_space(usual, partial(searched_of, model))
-    if isinstance(search.space, str | Path):
-        space = read_space(Path(search.space), partial(searched_of, model))
-    else:
-        space = parse_space(search.space, partial(searched_of, model))
-    both = [name for name in space.settings if name in given]
-    if both:
-        raise SettingError(
-            f"{both[0]} is in the space and given as {flag_of(both[0])}; leave out one of them"
-        )
-    if search.method == "halving" and "epochs" in space.settings:
-        raise SettingError(
-            "halving trains by epochs itself, so that epochs cannot be searched; give them as --epochs"
-        )
-    return space
-
-
-def _said(settings: Settings) -> list[str]:
-    usual = Settings()
-    return [
-        item.name for item in fields(Settings) if getattr(settings, item.name) != getattr(usual, item.name)
-    ]
 
 
 def _search(

@@ -232,12 +232,15 @@ def test_penalties(rule: str, penalty: str) -> None:
     agree(optimizer=rule, members=members, penalty=penalty, rate=0.005, epochs=2)
 
 
+@pytest.mark.curriculum("REG-05")
 @pytest.mark.parametrize("penalty", ["coupled", "decoupled"])
 def test_l1_makes_the_same_weights_exactly_zero(penalty: str) -> None:
     dense, compiled = (
         run(training(kind, members=[{"l1": 0.05}], penalty=penalty, rate=0.05), 5)
         for kind in ("dense", "native")
     )
+    by_l2 = run(training("native", members=[{"weight_decay": 0.05}], penalty=penalty, rate=0.05), 5)
+    assert (weights(by_l2, 0) == 0).sum() == 0
     zeros = [weights(made, 0) == 0 for made in (dense, compiled)]
     assert zeros[0].sum() > 50
     assert (zeros[0] != zeros[1]).sum() <= 1  # one may lie at the edge
@@ -324,6 +327,42 @@ def test_gradient_of_every_activation_in_a_wide_network(activation: str) -> None
     wanted = by_autograd(sizes, task, activation, data, torch.float64)
     own = distance(by_autograd(sizes, task, activation, data, torch.float32), wanted)
     assert distance(gradients(sizes, task, activation, data), wanted) <= max(2 * own, 1e-6)
+
+
+# ---- the courses' paths down f = θ²
+
+PATHS = [  # from θ = 1 with rate 0.1
+    pytest.param("sgd", {}, (0.8, 0.64, 0.512), marks=pytest.mark.curriculum("GDF-01")),
+    pytest.param("adam", {}, (0.9, 0.800412, 0.701586), marks=pytest.mark.curriculum("GDF-17")),
+    pytest.param("adagrad", {}, (0.9, 0.833104, 0.780456), marks=pytest.mark.curriculum("GDF-19")),
+    pytest.param("rmsprop", {"rho": 0.9}, (0.683772, 0.498871, 0.369181), marks=pytest.mark.curriculum("GDF-20")),
+    pytest.param("simple-nadam", {}, (0.81, 0.674130, 0.556829), marks=pytest.mark.curriculum("GDF-22")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rule", "own", "path"), PATHS)
+def test_a_rule_goes_down_a_parabola_as_the_courses_have_it(
+    rule: str, own: dict[str, float], path: tuple[float, ...]
+) -> None:
+    """A weight that no row touches, with a coupled decay of 2: the gradient of θ² is all that moves it."""
+    data = torch.zeros(1, 1), torch.zeros(1, 1)
+    made = training("native", (1, 1), values(1), optimizer=rule, rate=0.1, batch=1, data=data,
+                    members=[{"weight_decay": 2.0, "hyperparameters": own}])  # fmt: skip
+    state = made.step.population.stack.state_dict()
+    state["0.weight"].fill_(1.0)
+    state["0.bias"].zero_()
+    seen = [made.state_of(0)["0.weight"].item() for _ in made.train(3)]
+    assert seen == pytest.approx(path, abs=1e-6)
+
+
+@pytest.mark.curriculum("GDF-23")
+def test_adamw_shrinks_a_weight_without_gradient_by_its_decay_alone() -> None:
+    data = torch.zeros(1, 1), torch.zeros(1, 1)
+    made = training("native", (1, 1), values(1), optimizer="adamw", rate=0.1, batch=1, data=data,
+                    members=[{"weight_decay": 0.01}])  # fmt: skip
+    before = made.state_of(0)["0.weight"].item()
+    seen = [made.state_of(0)["0.weight"].item() for _ in made.train(3)]
+    assert seen == pytest.approx([before * 0.999**k for k in (1, 2, 3)], rel=1e-6)
 
 
 # ---- a member's bits

@@ -539,6 +539,7 @@ static void backward(const Stack &stack, const Pass &pass, int64_t rows) {
 
 struct Numbers {  // of one member at one update
     float rate, number, beta1, beta2, epsilon, of_average, of_square;
+    float but_number, but_beta1, but_beta2;  // 1 less each, from float64: 1 − 0.999 in float32 has five digits
     float decay, shrink;    // λ in the gradient; what weights are multiplied with beside the update
     float l1, threshold;    // likewise: in the gradient; what weights are moved towards 0 by
 };
@@ -566,21 +567,21 @@ template <int64_t RULE, bool HAS_L1> INLINE void move_all(const Numbers &n, int6
             store(state[0] + i, velocity);
             x -= (RULE == NESTEROV ? g + velocity * n.number : velocity) * n.rate;
         } else if constexpr (RULE == ADAGRAD || RULE == RMSPROP) {
-            Vector total = RULE == ADAGRAD ? load(state[0] + i) + g * g : load(state[0] + i) * n.number + g * g * (1 - n.number);
+            Vector total = RULE == ADAGRAD ? load(state[0] + i) + g * g : load(state[0] + i) * n.number + g * g * n.but_number;
             store(state[0] + i, total);
             x -= g / (root(total) + n.epsilon) * n.rate;
         } else if constexpr (RULE == ADADELTA) {
-            Vector square = load(state[0] + i) * n.number + g * g * (1 - n.number), past = load(state[1] + i);
+            Vector square = load(state[0] + i) * n.number + g * g * n.but_number, past = load(state[1] + i);
             Vector step = root(past + n.epsilon) / root(square + n.epsilon) * g;
             store(state[0] + i, square);
-            store(state[1] + i, past * n.number + step * step * (1 - n.number));
+            store(state[1] + i, past * n.number + step * step * n.but_number);
             x -= step * n.rate;
         } else {
-            Vector average = load(state[0] + i) * n.beta1 + g * (1 - n.beta1);
-            Vector square = load(state[1] + i) * n.beta2 + g * g * (1 - n.beta2);
+            Vector average = load(state[0] + i) * n.beta1 + g * n.but_beta1;
+            Vector square = load(state[1] + i) * n.beta2 + g * g * n.but_beta2;
             store(state[0] + i, average);
             store(state[1] + i, square);
-            Vector ahead = RULE == SIMPLE_NADAM ? average * n.beta1 + g * (1 - n.beta1) : average;
+            Vector ahead = RULE == SIMPLE_NADAM ? average * n.beta1 + g * n.but_beta1 : average;
             x -= ahead * n.of_average / (root(square) * n.of_square + n.epsilon);
         }
         if constexpr (HAS_L1) {
@@ -641,6 +642,7 @@ static void update(const Stack &stack, const Pass &pass, int64_t member, double 
     const double beta1 = stack.beta1[member], beta2 = stack.beta2[member];
     Numbers n = {};
     n.rate = rate, n.number = stack.rule_number[member], n.beta1 = beta1, n.beta2 = beta2;
+    n.but_number = 1 - stack.rule_number[member], n.but_beta1 = 1 - beta1, n.but_beta2 = 1 - beta2;
     n.epsilon = stack.epsilon[member], n.shrink = 1;
     n.of_average = rate / (1 - std::pow(beta1, number));
     n.of_square = 1 / std::sqrt(1 - std::pow(beta2, number));

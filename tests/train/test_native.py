@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -299,7 +304,7 @@ def distance(found: list[Tensor], wanted: list[Tensor]) -> float:
 
 
 @pytest.mark.curriculum("BPG-01")
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(
     inputs=st.sampled_from((1, 3, 30, 64, 100)),
     hidden=st.lists(st.sampled_from(UNITS), max_size=3),
@@ -461,6 +466,30 @@ def test_a_stack_at_rest_answers_and_goes_on_as_one_that_was_not() -> None:
     rows = torch.arange(70)
     assert all(same_bits(straight.outputs(rows)[k], rested.outputs(rows)[k]) for k in range(3))
     assert all(same_bits(straight.kept_outputs(rows)[k], straight.outputs(rows)[k]) for k in range(3))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    platform.machine() not in ("x86_64", "AMD64"), reason="other processors have no such options"
+)
+@pytest.mark.parametrize("options", ["-mno-avx512f", "-mno-avx"])
+def test_narrow_vectors(options: str, tmp_path: Path) -> None:
+    """The tests of this file once more, on a library compiled as for processors without wide vectors."""
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "--noconftest",
+        "-p",
+        "no:cacheprovider",
+        "-m",
+        "not slow",
+    ]
+    env = {**os.environ, "CXX": f"{find_compiler()[0]} {options}", "XDG_CACHE_HOME": str(tmp_path)}
+    done = subprocess.run([*command, __file__], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert len(list(tmp_path.glob("chainrule/native/*.so"))) == 1
 
 
 # ---- functions at the edges

@@ -16,6 +16,7 @@ from chainrule.jobs.workshop import empty_task, is_of_catalogue, make_model
 from chainrule.train.dense_chain import dense_chain
 from chainrule.train.native import why_not_native
 from chainrule.train.native_build import why_no_library
+from chainrule.train.native_rule import has_native_rule
 from chainrule.train.plan import Plan
 from chainrule.train.population import Population
 from chainrule.train.recipe import Recipe
@@ -71,8 +72,12 @@ def possible_ways(entry: Entry) -> tuple[str, ...]:
         return AUTOGRAD, ALONE
     assert settings.optimizer
     chain = dense_chain(population.member(0))
-    is_native = why_not_native(chain, empty_task(recipe), settings.optimizer) or why_no_library()
-    return (DENSE, AUTOGRAD, ALONE) if is_native else (NATIVE, DENSE, AUTOGRAD, ALONE)
+    is_native = has_native_rule(settings.optimizer) and why_not_native(chain, empty_task(recipe)) is None
+    return (
+        (NATIVE, DENSE, AUTOGRAD, ALONE)
+        if is_native and why_no_library() is None
+        else (DENSE, AUTOGRAD, ALONE)
+    )
 
 
 def alone(entry: Entry) -> Recipe:

@@ -132,8 +132,7 @@ class Kernel:
 
     def advance_(self, updates: int) -> None:
         """Count updates that were made elsewhere, on this rule's state."""
-        for counts in self._counts:
-            counts += updates
+        self._late += updates
 
     def kernel(self, update: Update) -> None:
         """Update one group."""

@@ -8,13 +8,16 @@ import torch
 from torch import nn
 
 from chainrule.train.dense_chain import why_not_dense
+from chainrule.train.native_build import is_compiled
+from chainrule.train.native_step import why_not_native_step
 from chainrule.train.objective import Objective
-from chainrule.train.plan import ONE_THREAD_BELOW, PROCESSORS, Plan
+from chainrule.train.plan import ONE_THREAD_BELOW, PROCESSORS, WRITTEN_OUT, Plan
 
 WORTH_THREADS = ONE_THREAD_BELOW // 2
 ALL_THREADS_FROM = 2 * ONE_THREAD_BELOW  # multiply-adds a batch for each core: with more, all of them win
 SURE_BELOW = 250_000  # multiply-adds a batch; an MLP of 64 and 32 units on a small table has 130,000
 PROMISING = (
+    "native",
     "dense",
     "bfloat16,channels-last",
     "channels-last",
@@ -33,6 +36,8 @@ def candidates(objective: Objective, plain: Plan) -> list[Plan]:
     """
     found = [plain]
     lower = has_fast_bfloat16(plain.device)
+    if is_compiled() and why_not_native_step(objective) is None:
+        found += [replace(plain, step="native", threads=1)]
     if why_not_dense(objective) is None:
         found += [replace(plain, step="dense", precision=each) for each in ("float32", *["bfloat16"] * lower)]
     layouts = ("standard", *["channels-last"] * _convolves(objective.model))
@@ -46,7 +51,7 @@ def is_sure(plan: Plan, multiply_adds: int) -> bool:
     Explicit backprop with little to multiply: 1.7 to 9.6 times in all such jobs of benchmarks/never_slower.py. With more, an
     update no longer is mostly overhead: with 500,000, softmax regression of MNIST, it took 0.95 to 1.1 times as long.
     """
-    return plan.way == "dense" and multiply_adds < SURE_BELOW
+    return plan.way in WRITTEN_OUT and multiply_adds < SURE_BELOW
 
 
 def promise(plan: Plan) -> int:
@@ -60,7 +65,7 @@ def other_threads(plan: Plan, multiply_adds: int) -> tuple[int, ...]:
     `multiply_adds` is the work of one forward pass over a batch. With little no second thread is tried, which waits a
     hundred times as long as it works where another program wants the processor; with much a single one has no chance.
     """
-    if plan.device != "cpu" or PROCESSORS == 1:
+    if plan.device != "cpu" or plan.step == "native" or PROCESSORS == 1:
         return ()
     if not WORTH_THREADS <= multiply_adds < ALL_THREADS_FROM * PROCESSORS:
         return ()

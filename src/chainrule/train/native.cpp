@@ -244,6 +244,7 @@ struct Stack {
     double *running;          // mean of losses that decay is multiplied with, or none; less than 0 before the first update
     double running_share;     // of the past in it
     double clip_norm, clip_value;  // 0: none
+    int64_t stops_at_failure;      // a loss that is not finite moves nothing
 };
 
 struct Rows {
@@ -259,6 +260,7 @@ struct Rows {
     const double *rates;     // (updates, members)
     int64_t updates_before;
     float *losses;           // (members, updates)
+    float *outputs;          // of the latest batch, (rows, units), or none
     float *work;
 };
 
@@ -608,7 +610,6 @@ static void apply(int64_t rule, const Numbers &n, int64_t count, const Tensors &
     case ADADELTA: return move<ADADELTA>(n, count, values, state, gradients);
     case ADAM: return move<ADAM>(n, count, values, state, gradients);
     case SIMPLE_NADAM: return move<SIMPLE_NADAM>(n, count, values, state, gradients);
-    case GRADIENTS_ONLY: std::memcpy(t.gradients + place, gradients, count * sizeof(float));
     }
 }
 
@@ -631,7 +632,17 @@ static void clip(const Stack &stack, const Pass &pass) {
     }
 }
 
+static void keep_gradients(const Stack &stack, const Pass &pass, int64_t member) {
+    for (int64_t l = 0; l < stack.layers; l++) {
+        const Layer &layer = stack.layer[l];
+        const int64_t weights = weights_of(layer), units = wide(layer.units);
+        std::memcpy(layer.weights.gradients + member * weights, pass.weights[l], weights * sizeof(float));
+        std::memcpy(layer.biases.gradients + member * units, pass.biases[l], units * sizeof(float));
+    }
+}
+
 static void update(const Stack &stack, const Pass &pass, int64_t member, double rate, int64_t number, double loss) {
+    if (stack.rule == GRADIENTS_ONLY) return keep_gradients(stack, pass, member);
     clip(stack, pass);
     double decay = stack.decays[member];
     if (stack.running) {
@@ -696,8 +707,14 @@ static void train_member(const Stack &stack, const Rows &given, Pass &pass, int6
             loss = stack.loss == CROSS_ENTROPY ? cross_entropy(stack, pass, classes, own, rows)
                                                : binary_cross_entropy(stack, pass, classes, own, rows);
         }
-        backward(stack, pass, rows);
         given.losses[member * updates + u] = loss;
+        if (given.outputs) {
+            const int64_t row = row_of(stack.layer[stack.layers - 1]);
+            for (int64_t r = 0; r < rows; r++)
+                std::memcpy(given.outputs + r * units, pass.a[stack.layers - 1] + r * row, units * sizeof(float));
+        }
+        if (stack.stops_at_failure && !std::isfinite(loss)) return;
+        backward(stack, pass, rows);
         update(stack, pass, member, given.rates[u * stack.members + member], given.updates_before + u + 1, loss);
     }
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,10 +14,9 @@ from chainrule.nn import losses
 from chainrule.nn.activations import Activation
 from chainrule.train.dense_chain import DenseLayer
 from chainrule.train.native_build import library
+from chainrule.train.native_rule import RULES, NativeRule
 from chainrule.train.task import Binary, Classification, MultiClass, Task
 
-WIDE = 16  # what units are filled up to
-FEW = 4  # units, at the most, of a layer whose weights lie along its inputs
 MOST_LAYERS = 64
 
 # Their places are those of the enumerations in native.cpp.
@@ -25,22 +25,6 @@ ACTIVATIONS = (
     "hard-tanh", "relu6",
 )  # fmt: skip
 CROSS_ENTROPY, BINARY_CROSS_ENTROPY, SQUARED_ERROR = range(3)
-RULES = {  # with the names of their state
-    "sgd": (),
-    "momentum": ("velocity",),
-    "nesterov": ("velocity",),
-    "adagrad": ("sum",),
-    "rmsprop": ("square",),
-    "adadelta": ("square", "delta"),
-    "adam": ("average", "square"),
-    "simple-nadam": ("average", "square"),
-}
-SAME_RULE = {
-    "gradient-descent": "sgd",
-    "mini-batch": "sgd",
-    "adamw": "adam",
-}  # but for the decay, which is handed over apart
-
 _int64, _double, _pointer = ctypes.c_int64, ctypes.c_double, ctypes.c_void_p
 
 
@@ -61,7 +45,7 @@ class _Stack(ctypes.Structure):
         ("smoothing", _double), ("error_scale", _double), ("class_weights", _pointer), ("rule", _int64),
         ("rule_number", _pointer), ("beta1", _pointer), ("beta2", _pointer), ("epsilon", _pointer), ("decays", _pointer),
         ("l1", _pointer), ("is_coupled", _int64), ("running", _pointer), ("running_share", _double),
-        ("clip_norm", _double), ("clip_value", _double),
+        ("clip_norm", _double), ("clip_value", _double), ("stops_at_failure", _int64),
     ]  # fmt: skip
 
 
@@ -70,38 +54,27 @@ class _Rows(ctypes.Structure):
         ("inputs", _pointer), ("input_member", _int64), ("targets", _pointer), ("target_member", _int64),
         ("weights", _pointer), ("weight_member", _int64), ("order", _pointer), ("order_member", _int64),
         ("rows", _int64), ("batch", _int64), ("rates", _pointer), ("updates_before", _int64), ("losses", _pointer),
-        ("work", _pointer),
+        ("outputs", _pointer), ("work", _pointer),
     ]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NativeTensors:
-    """Weights or biases of a layer for all members, and the state of the rule that moves them."""
+    """Weights or biases of a layer for all members, the state of the rule that moves them, and where gradients go."""
 
     values: Tensor
     state: Sequence[Tensor] = ()
+    gradients: Tensor | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NativeRule:
-    """An update rule with the numbers of every member. Shapes: (members,) each, float64
+class _Single(NamedTuple):
+    """What an update of one network by a batch of some size is handed over in; `kept` is memory that is pointed at."""
 
-    `number` is momentum or ρ. `running` is the mean of losses that decays are multiplied with, less than 0 before the
-    first; none where they stay.
-    """
-
-    name: str
-    number: Tensor
-    beta1: Tensor
-    beta2: Tensor
-    epsilon: Tensor
-    decays: Tensor
-    l1: Tensor
-    is_coupled: bool
-    running: Tensor | None = None
-    running_share: float = 0.0
-    clip_norm: float | None = None
-    clip_value: float | None = None
+    given: _Rows
+    reference: Any
+    rate: ctypes.c_double
+    outputs: Tensor
+    kept: tuple[Tensor, Tensor]
 
 
 class NativeStack:
@@ -118,7 +91,10 @@ class NativeStack:
         biases: Sequence[NativeTensors],
         task: Task,
         rule: NativeRule,
+        *,
+        stops_at_failure: bool = False,
     ) -> None:
+        """`stops_at_failure`: a loss that is not finite moves nothing."""
         self.members = len(biases[0].values)
         self._library = library()
         self._library.work_floats.restype = _int64
@@ -135,10 +111,12 @@ class NativeStack:
         self._stack = _Stack(
             self.members, len(chain), layers, loss, smoothing, scale, _at(class_weights), list(RULES).index(rule.name),
             _at(rule.number), _at(rule.beta1), _at(rule.beta2), _at(rule.epsilon), _at(rule.decays), _at(rule.l1),
-            rule.is_coupled, _at(rule.running), rule.running_share, rule.clip_norm or 0.0, rule.clip_value or 0.0,
+            rule.is_coupled, _at(rule.running), rule.running_share, rule.clip_norm, rule.clip_value, stops_at_failure,
         )  # fmt: skip
+        self._reference = ctypes.byref(self._stack)
         self._units = chain[-1].units
         self._work = torch.empty(0)
+        self._single: dict[int, _Single] = {}
 
     def train(
         self,
@@ -161,10 +139,42 @@ class NativeStack:
         given = _Rows(
             _at(inputs), 0 if of_all else inputs[0].numel(), _at(targets), 0 if of_all else targets[0].numel(),
             _at(weights), 0 if weights is None else weights.shape[1], _at(order), 0 if len(order) == 1 else rows,
-            rows, batch, _at(rates), updates_before, _at(losses), self._room(batch),
+            rows, batch, _at(rates), updates_before, _at(losses), None, self._room(batch),
         )  # fmt: skip
-        self._library.train(ctypes.byref(self._stack), ctypes.byref(given))
+        self._library.train(self._reference, ctypes.byref(given))
         return losses
+
+    def step(
+        self, inputs: Tensor, targets: Tensor, rate: float, number: int, weights: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Make one update of the only member; return the loss of the batch before it, and what was answered.
+
+        The answers are overwritten by the next call.
+        Shapes: inputs (B, …), targets (B, …), weights (B,) -> (), (B, units)
+        """
+        rows = len(inputs)
+        single = self._single.get(rows) or self._new_single(rows)
+        inputs, targets, loss = inputs.contiguous(), targets.contiguous(), torch.empty(())
+        given = single.given
+        given.inputs, given.targets, given.losses = inputs.data_ptr(), targets.data_ptr(), loss.data_ptr()
+        given.weights = None if weights is None else weights.contiguous().data_ptr()
+        single.rate.value, given.updates_before = rate, number
+        self._library.train(self._reference, single.reference)
+        return loss, single.outputs
+
+    def _new_single(self, rows: int) -> _Single:
+        order, rate = torch.arange(rows), _double()
+        outputs, work = torch.empty(rows, self._units), torch.empty(self._floats(rows))
+        given = _Rows(
+            order=_at(order),
+            rows=rows,
+            batch=rows,
+            rates=ctypes.addressof(rate),
+            outputs=_at(outputs),
+            work=_at(work),
+        )
+        self._single[rows] = _Single(given, ctypes.byref(given), rate, outputs, (order, work))
+        return self._single[rows]
 
     def answer(self, inputs: Tensor, rows: Tensor) -> Tensor:
         """Return what every member answers to rows, as in prediction.
@@ -176,12 +186,13 @@ class NativeStack:
         given = _Rows(
             inputs=_at(inputs), input_member=of_member, order=_at(rows), rows=len(rows), work=self._room(1)
         )
-        self._library.answer(ctypes.byref(self._stack), ctypes.byref(given), _pointer(outputs.data_ptr()))
+        self._library.answer(self._reference, ctypes.byref(given), _pointer(outputs.data_ptr()))
         return outputs
 
     def rest(self) -> None:
         """Let go of memory that the next call makes anew."""
         self._work = torch.empty(0)
+        self._single.clear()
 
     def forget_rule(self) -> None:
         """Let go of the state of the rule: no update comes."""
@@ -192,18 +203,16 @@ class NativeStack:
         self._kept = [given.values for given in self._kept if isinstance(given, NativeTensors)]
 
     def _room(self, batch: int) -> int:
-        floats = self._library.work_floats(ctypes.byref(self._stack), _int64(batch))
-        if len(self._work) < floats:
+        if len(self._work) < (floats := self._floats(batch)):
             self._work = torch.empty(floats)
         return self._work.data_ptr()
 
+    def _floats(self, batch: int) -> int:
+        found: int = self._library.work_floats(self._reference, _int64(batch))
+        return found
 
-def wide(count: int) -> int:
-    """Return the next multiple of `WIDE`."""
-    return -(-count // WIDE) * WIDE
 
-
-def why_not_native(chain: Sequence[DenseLayer], task: Task, rule: str) -> str | None:
+def why_not_native(chain: Sequence[DenseLayer], task: Task) -> str | None:
     """Say in words why native.cpp cannot train a chain of dense layers, None if it can."""
     if len(chain) > MOST_LAYERS:
         return f"it has {len(chain)} layers; compiled backprop is written for {MOST_LAYERS} at the most"
@@ -218,8 +227,6 @@ def why_not_native(chain: Sequence[DenseLayer], task: Task, rule: str) -> str | 
             return f"its activation {layer.activation.name} is not in the compiled part"
     if _loss_of(task) is None:
         return "its loss is not in the compiled part"
-    if SAME_RULE.get(rule, rule) not in RULES:
-        return f"the update rule {rule} is not in the compiled part"
     return None
 
 
@@ -257,7 +264,7 @@ def _loss(task: Task) -> tuple[int, float, float, Tensor | None]:
 
 def _tensors(given: NativeTensors) -> _Tensors:
     state = [_at(tensor) for tensor in given.state] + [None] * (2 - len(given.state))
-    return _Tensors(_at(given.values), (_pointer * 2)(*state), None)
+    return _Tensors(_at(given.values), (_pointer * 2)(*state), _at(given.gradients))
 
 
 def _at(tensor: Tensor | None) -> int | None:

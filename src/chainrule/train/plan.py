@@ -17,7 +17,8 @@ from chainrule.core.text import visible
 
 PROCESSORS = os.cpu_count() or 1  # more threads than these only wait for each other
 MOST_THREADS = 4096  # of a plan in a file; torch starts as many as it is told to
-WORDS = ("plain", "dense", "bfloat16", "channels-last", "compiled")
+WORDS = ("plain", "native", "dense", "bfloat16", "channels-last", "compiled")
+WRITTEN_OUT = ("native", "dense")  # kinds of step, for chains of dense layers
 # Multiply-adds a batch. 64-256-10 at batch 64 has 1.2 million and takes 0.4 ms on one thread.
 ONE_THREAD_BELOW = 4_000_000
 
@@ -63,7 +64,7 @@ class Plan:
     def way(self) -> str:
         """What is not plain about it, as `--plan` takes it."""
         words = [
-            *["dense"] * (self.step == "dense"),
+            *[self.step] * (self.step in WRITTEN_OUT),
             *["bfloat16"] * (self.precision == "bfloat16"),
             *["channels-last"] * (self.layout == "channels-last"),
             *["compiled"] * self.compiled,
@@ -80,8 +81,10 @@ class Plan:
         for name, known in _KNOWN.items():
             if (value := getattr(self, name)) not in known:
                 raise ValueError(f"plan.{name} should be {' or '.join(known)}; got {value!r}")
-        if self.step == "dense" and (self.layout != "standard" or self.compiled):
-            raise ValueError("plan.step dense goes with neither a layout nor a compiler")
+        if self.step in WRITTEN_OUT and (self.layout != "standard" or self.compiled):
+            raise ValueError(f"plan.step {self.step} goes with neither a layout nor a compiler")
+        if self.step == "native" and self.precision != "float32":
+            raise ValueError("plan.step native computes in float32")
 
     @contextmanager
     def applied(self) -> Iterator[torch.device]:
@@ -95,7 +98,7 @@ class Plan:
 
 
 _KNOWN = {
-    "step": ("autograd", "dense"),
+    "step": ("autograd", *WRITTEN_OUT),
     "precision": ("float32", "bfloat16"),
     "layout": ("standard", "channels-last"),
 }
@@ -109,8 +112,8 @@ def make_plan(name: str, device: str, multiply_adds: int | None = None) -> Plan:
     Raises: SettingError
     """
     words = _words(name)
-    is_dense = "dense" in words
-    chosen = choose_device("cpu" if is_dense and device == "auto" else device)
+    step = next((kind for kind in WRITTEN_OUT if kind in words), "autograd")
+    chosen = choose_device("cpu" if step != "autograd" and device == "auto" else device)
     threads = min(torch.get_num_threads(), PROCESSORS)
     reason = "plain execution in torch's default precision" if words <= {"auto", "plain"} else "as was asked"
     if (
@@ -123,7 +126,7 @@ def make_plan(name: str, device: str, multiply_adds: int | None = None) -> Plan:
     return Plan(
         device=chosen.type,
         threads=threads,
-        step="dense" if is_dense else "autograd",
+        step=step,
         precision="bfloat16" if "bfloat16" in words else "float32",
         layout="channels-last" if "channels-last" in words else "standard",
         compiled="compiled" in words,
@@ -144,7 +147,7 @@ def _words(name: str) -> set[str]:
                 f"--plan takes auto, a run whose plan is wanted, or some of {', '.join(WORDS)} with commas between; "
                 f"got '{visible(name, 60)}'"
             )
-    for alone in ("auto", "plain"):
+    for alone in ("auto", "plain", "native"):
         if alone in words and len(words) > 1:
             raise SettingError(f"--plan {alone} stands alone; got '{name}'")
     if "dense" in words and not {"dense", "bfloat16"} >= set(words):

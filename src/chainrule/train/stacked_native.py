@@ -9,17 +9,14 @@ from torch import Tensor, nn
 
 from chainrule.nn.stacks import StackedLinear
 from chainrule.optim.kernel import Kernel
-from chainrule.optim.members import PerMember
-from chainrule.optim.penalties import is_coupled
 from chainrule.train.dense_chain import dense_chain
-from chainrule.train.native import FEW, RULES, SAME_RULE, NativeRule, NativeStack, NativeTensors, wide
+from chainrule.train.native import NativeStack, NativeTensors
+from chainrule.train.native_memory import room_for_biases, room_for_weights
+from chainrule.train.native_rule import native_rule, state_of
 from chainrule.train.population import Population
 from chainrule.train.stack_rows import StackRows
 from chainrule.train.stacked_step import Bind, StackedStep
-from chainrule.train.step import RUNNING
 from chainrule.train.task import Task
-
-_NUMBERS = ("momentum", "rho")  # what native.cpp calls the number of a rule
 
 
 class StackedNativeStep(StackedStep):
@@ -36,47 +33,20 @@ class StackedNativeStep(StackedStep):
         parameters = [nn.Parameter(t) for pair in zip(weights, biases, strict=True) for t in pair]
         super().__init__(population, task, parameters, bind, **around)
         self._running = torch.full((len(population),), -1.0, dtype=torch.float64)
-        places = {id(p): (g, k) for g, group in enumerate(self.optimizer.param_groups) for k, p in enumerate(group["params"])}  # fmt: skip
-        state = self.optimizer.tensors()
-        name = SAME_RULE.get(self.rule_name, self.rule_name)
-
-        def tensors(parameter: nn.Parameter) -> NativeTensors:
-            group, number = places[id(parameter)]
-            return NativeTensors(
-                values=parameter.data, state=[state[f"{group}/{number}/{kept}"] for kept in RULES[name]]
-            )
-
-        self._native = NativeStack(
-            chain,
-            [tensors(p) for p in parameters[::2]],
-            [tensors(p) for p in parameters[1::2]],
-            task,
-            self._rule(name),
-        )
-
-    def _rule(self, name: str) -> NativeRule:
-        """Return the rule with every member's numbers."""
-        group = self.optimizer.param_groups[0]  # that of the weights
-        number: PerMember = next((group[key] for key in _NUMBERS if key in group), 0.0)
-        decay: PerMember = group["weight_decay"]
-        l1: PerMember = 0.0
-        coupled = is_coupled(None, self.rule_name)
-        if self.penalty is not None:
-            decay, l1, coupled = self.penalty.l2, self.penalty.l1, self.penalty.is_coupled
-        return NativeRule(
-            name=name,
-            number=self._each(number).contiguous(),
-            beta1=self._each(group.get("beta1", 0.0)).contiguous(),
-            beta2=self._each(group.get("beta2", 0.0)).contiguous(),
-            epsilon=self._each(group.get("epsilon", 0.0)).contiguous(),
-            decays=self._each(decay).contiguous(),
-            l1=self._each(l1).contiguous(),
-            is_coupled=coupled,
+        rule = native_rule(
+            self.rule_name,
+            self.optimizer,
+            self.penalty,
+            len(population),
             running=self._running if self.decay_with_loss else None,
-            running_share=RUNNING,
             clip_norm=self.clip_norm,
             clip_value=self.clip_value,
         )
+        state = state_of(self.optimizer, rule, parameters)
+        tensors = [
+            NativeTensors(values=p.data, state=kept) for p, kept in zip(parameters, state, strict=True)
+        ]
+        self._native = NativeStack(chain, tensors[::2], tensors[1::2], task, rule)
 
     def epoch(self, rows: StackRows, first: int, factors: Tensor) -> Tensor:
         """Make the updates of an epoch, and return every member's loss before each."""
@@ -124,22 +94,15 @@ class StackedNativeStep(StackedStep):
 
 
 def _own_weights(own: nn.Parameter) -> Tensor:
-    """Return memory as native.cpp has it for the weights of a layer, and make the parameter a view of it."""
-    members, units, inputs = own.shape
-    if units <= FEW:
-        whole = own.new_zeros(members, units, wide(inputs), requires_grad=False)
-        view = whole[:, :, :inputs]
-    else:
-        whole = own.new_zeros(members, inputs, wide(units), requires_grad=False)
-        view = whole[:, :, :units].mT
+    """Return memory for the weights of a layer, and make the parameter a view of it."""
+    whole, view = room_for_weights(own)
     view.copy_(own.detach())
     own.data = view
     return whole
 
 
 def _own_biases(own: nn.Parameter) -> Tensor:
-    members, units = own.shape
-    whole = own.new_zeros(members, wide(units), requires_grad=False)
-    whole[:, :units].copy_(own.detach())
-    own.data = whole[:, :units]
+    whole, view = room_for_biases(own)
+    view.copy_(own.detach())
+    own.data = view
     return whole

@@ -19,6 +19,8 @@ from chainrule.jobs.trained_network import ONE_THREAD, Scaling, TrainedNetwork, 
 from chainrule.jobs.workshop import make_model, make_task, make_training
 from chainrule.train.course import Row
 from chainrule.train.dense_chain import why_not_dense
+from chainrule.train.native_build import is_compiled
+from chainrule.train.native_step import why_not_native_step
 from chainrule.train.objective import Objective
 from chainrule.train.plan import Plan, make_plan, multiply_adds
 from chainrule.train.recipe import Recipe
@@ -159,7 +161,9 @@ def choose_plan(objective: Objective, settings: Settings, width: int) -> Plan:
     work = multiply_adds(objective.model, torch.zeros(2, width)) // 2 * settings.batch_size
     plan = make_plan(settings.plan, settings.device, work)
     if settings.plan == "auto" and plan.device == "cpu" and why_not_dense(objective) is None:
-        plan = replace(plan, step="dense", reason="explicit backprop applies")
+        is_native = is_compiled() and why_not_native_step(objective) is None
+        step, reason = ("native", "compiled code") if is_native else ("dense", "explicit backprop")
+        plan = replace(plan, step=step, reason=f"{reason} applies")
     return plan
 
 

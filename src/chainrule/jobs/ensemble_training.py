@@ -17,7 +17,7 @@ from chainrule.core.errors import RunError, TrainingFailed
 from chainrule.core.text import visible
 from chainrule.data.prepared import PreparedRows
 from chainrule.jobs.ensembles import BAGGING, BOOSTING, bag, network_recipe, trains_apart
-from chainrule.jobs.entries import DENSE, Entry, possible_ways
+from chainrule.jobs.entries import Entry, kind_alone, possible_ways
 from chainrule.jobs.material import Material
 from chainrule.jobs.population import PopulationRun
 from chainrule.jobs.snapshots import SnapshotTraining
@@ -254,7 +254,7 @@ class EnsembleTraining:
 def plan_of_members(recipe: Recipe, material: Material) -> Plan:
     """Return the plan of members that are trained side by side."""
     possible = possible_ways(Entry(recipe=network_recipe(recipe), material=material))
-    step = "dense" if DENSE in possible else "autograd"
+    step = kind_alone(possible)
     return Plan(
         device="cpu", threads=1, step=step, reason="members are trained side by side, each on one core"
     )

@@ -80,9 +80,14 @@ def possible_ways(entry: Entry) -> tuple[str, ...]:
     )
 
 
+def kind_alone(possible: Sequence[str]) -> str:
+    """Return the kind of step of a network that stands alone, of which these ways are possible."""
+    return next((KINDS[way] for way in (NATIVE, DENSE) if way in possible), "autograd")
+
+
 def alone(entry: Entry) -> Recipe:
     """Return the recipe of a network as if it were trained by itself: on one thread."""
-    plan = Plan(device="cpu", threads=1, step="dense" if DENSE in possible_ways(entry) else "autograd")
+    plan = Plan(device="cpu", threads=1, step=kind_alone(possible_ways(entry)))
     return replace(entry.recipe, plan=plan)
 
 

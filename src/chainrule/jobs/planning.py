@@ -19,6 +19,9 @@ from chainrule.train.candidates import candidates, other_threads
 from chainrule.train.choice import choose
 from chainrule.train.compile_costs import Prospect
 from chainrule.train.compile_trial import try_compiled
+from chainrule.train.native_build import COMPILE_SECONDS, is_compiled, why_no_library
+from chainrule.train.native_step import why_not_native_step
+from chainrule.train.objective import Objective
 from chainrule.train.plan import Plan, make_plan, multiply_adds, names_a_way
 from chainrule.train.recipe import Recipe
 from chainrule.train.settings import Settings
@@ -28,6 +31,10 @@ TRIED = 4  # batches that trials go over
 LEAST_UPDATES = 100  # of the run: a twentieth of fewer holds not even the first look at plain execution
 SLOWER = 1.5  # times the predicted time of the first epoch, from which on a plan is measured anew
 AROUND_SECONDS = 20e-6  # of an update: its batch, the schedule and the report
+SAVED_SECONDS, SAVED_BY_WORK = (
+    80e-6,
+    2e-11,
+)  # by compiled code, of a plain update: at least, and by multiply-add
 COMPILED = "/compiled"  # after the name of a plan: the same plan compiled
 UNSEEN_SECONDS = 0.05  # of an epoch that no prediction holds: validation, history, the terminal
 
@@ -87,10 +94,10 @@ def is_elsewhere(plan: Plan) -> bool:
 
 def plan_anew(recipe: Recipe, training: Training) -> Planned:
     """Return the plan of a run that was moved here. The kind of step stays: what is saved of the optimizer depends on it."""
-    before = replace(unmeasured_plan(recipe, training), step=recipe.plan.step)
-    return (
-        Planned(plan=before) if before.step == "dense" else _measured(recipe, training, before, is_moved=True)
-    )
+    plain = unmeasured_plan(recipe, training)
+    if recipe.plan.step == "dense":
+        return Planned(plan=replace(plain, step="dense"))
+    return _measured(recipe, training, plain, is_moved=True)
 
 
 def _plan_of(settings: Settings, runs: Path) -> Plan:
@@ -108,16 +115,25 @@ def _measured(recipe: Recipe, training: Training, plain: Plan, *, is_moved: bool
     key = _key(recipe, training)
     for name in (key, _of_length(key, updates)):
         kept = plan_cache.find(name)
-        if kept is not None and (not is_moved or kept.step == plain.step):
+        if kept is not None and not (is_moved and kept.step == "dense"):
             planned = Planned(plan=replace(kept, reason="measured in an earlier run"), key=name)
             return _kept_compiled(planned, updates) or _with_prospect(planned, training)
-    ways = [way for way in candidates(objective, plain) if not is_moved or way.step == plain.step]
+    _compile_if_worth(objective, plain, updates, _work(training))
+    ways = [way for way in candidates(objective, plain) if not (is_moved and way.step == "dense")]
     if len(ways) == 1 and not other_threads(plain, _work(training)):
         return Planned(plan=replace(plain, reason=f"{plain.reason}; no other way applies here"))
     if updates < LEAST_UPDATES:
         reason = f"{plain.reason}; {updates:,} updates are too few to try others"
         return Planned(plan=replace(plain, reason=reason))
     return _with_prospect(_chosen(recipe, training, ways, key), training)
+
+
+def _compile_if_worth(objective: Objective, plain: Plan, updates: int, work: int) -> None:
+    """Compile what trains chains of dense layers, once for this machine, where this run alone saves more than that takes."""
+    if plain.device != "cpu" or is_compiled() or why_not_native_step(objective) is not None:
+        return
+    if updates * (SAVED_SECONDS + work * SAVED_BY_WORK) > compile_costs.WORTH * COMPILE_SECONDS:
+        why_no_library()
 
 
 def _key(recipe: Recipe, training: Training) -> str:
@@ -128,6 +144,7 @@ def _key(recipe: Recipe, training: Training) -> str:
             "optimizer", "l1", "weight_decay", "penalty", "clip_norm", "clip_value", "decay_with_loss", "device",
         )
     }  # fmt: skip
+    about["native"] = is_compiled()
     return plan_cache.key_of(training.step.objective, training.batches, about, recipe.versions["chainrule"])
 
 

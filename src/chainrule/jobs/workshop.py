@@ -29,8 +29,8 @@ from chainrule.optim.rules import HYPERPARAMETERS, Rule, optimizer
 from chainrule.optim.schedules import Plateau, Schedule, schedule
 from chainrule.train.dense_chain import why_not_dense
 from chainrule.train.dense_step import DenseStep
-from chainrule.train.native_step import NativeStep
 from chainrule.train.metrics import metric_named
+from chainrule.train.native_step import NativeStep
 from chainrule.train.objective import Objective, check_outputs, check_smallest_batch
 from chainrule.train.pretraining import check_can_pretrain, pretrain_
 from chainrule.train.recipe import Recipe
@@ -213,7 +213,9 @@ def make_step(recipe: Recipe, objective: Objective) -> RuleStep:
         try:
             return NativeStep(objective, make_rule, name, **around)
         except SettingError as reason:
-            raise SettingError(f"--plan native does not apply: {reason}; --plan plain runs any network") from None
+            raise SettingError(
+                f"--plan native does not apply: {reason}; --plan plain runs any network"
+            ) from None
     return AutogradStep(
         objective,
         make_rule(network.parameters()),

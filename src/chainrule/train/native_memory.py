@@ -1,6 +1,11 @@
-"""Weights of chains of dense layers in memory as native.cpp has it, which the parameters of networks become views of."""
+"""Weights of chains of dense layers in memory as native.cpp has it, which the parameters of networks become views of.
+
+Units are filled up to a multiple of 16; shapes may begin with an axis of members.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -14,21 +19,27 @@ def wide(count: int) -> int:
     return -(-count // WIDE) * WIDE
 
 
-def room_for_weights(like: Tensor) -> tuple[Tensor, Tensor]:
-    """Return memory, filled with zeros, for the weights of a layer of all members, and its view with their shape.
+def room_for_weights(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+    """Return memory, filled with zeros, for weights of a shape.
 
-    Shapes: like (members, units, inputs) -> (members, inputs, wide units), or (members, units, wide inputs) where there
-    are few units; and as `like`
+    Shapes: (…, units, inputs) -> (…, inputs, wide units), or (…, units, wide inputs) where there are few units
     """
-    members, units, inputs = like.shape
-    if units <= FEW:
-        whole = torch.zeros(members, units, wide(inputs), dtype=like.dtype)
-        return whole, whole[:, :, :inputs]
-    whole = torch.zeros(members, inputs, wide(units), dtype=like.dtype)
-    return whole, whole[:, :, :units].mT
+    *members, units, inputs = shape
+    sides = (units, wide(inputs)) if units <= FEW else (inputs, wide(units))
+    return torch.zeros(*members, *sides, dtype=dtype)
 
 
-def room_for_biases(like: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the same for biases. Shapes: like (members, units) -> (members, wide units), and as `like`."""
-    whole = torch.zeros(len(like), wide(like.shape[1]), dtype=like.dtype)
-    return whole, whole[:, : like.shape[1]]
+def own_weights(memory: Tensor, shape: Sequence[int]) -> Tensor:
+    """Return what of such memory belongs to weights of a shape, as they have it."""
+    units, inputs = shape[-2:]
+    return memory[..., :inputs] if units <= FEW else memory[..., :units].mT
+
+
+def room_for_biases(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+    """Return memory for biases of a shape. Shapes: (…, units) -> (…, wide units)."""
+    return torch.zeros(*shape[:-1], wide(shape[-1]), dtype=dtype)
+
+
+def own_biases(memory: Tensor, shape: Sequence[int]) -> Tensor:
+    """Return what of such memory belongs to biases of a shape."""
+    return memory[..., : shape[-1]]

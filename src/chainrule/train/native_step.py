@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from chainrule.core.errors import SettingError, ShapeError, TrainingFailed
-from chainrule.optim.kernel import Kernel
+from chainrule.optim.kernel import Groups, Kernel
 from chainrule.optim.rules import Rule
 from chainrule.train.dense_chain import check_dense, flattens
 from chainrule.train.native import NativeStack, NativeTensors, why_not_native
-from chainrule.train.native_memory import room_for_biases, room_for_weights
+from chainrule.train.native_memory import own_biases, own_weights, room_for_biases, room_for_weights
 from chainrule.train.native_rule import NativeRule, gradients_only, has_native_rule, native_rule, state_of
 from chainrule.train.objective import Objective, Outcome
 from chainrule.train.step import RuleStep, describe_failure
@@ -46,19 +47,20 @@ class NativeStep(RuleStep):
         if reason := why_not_native(self._chain, objective.task):
             raise SettingError(reason)
         parts = [_Part(p) for layer in self._chain for p in layer.linear.parameters()]
-        super().__init__(objective, make_rule([part.parameter for part in parts]), **around)
-        self._parts = parts
+        own = make_rule([part.parameter for part in parts])
+        super().__init__(objective, _InShapesOfModel(own, parts), **around)
+        self._parts, self._own_rule = parts, own
         self._flattens = flattens(objective.model)
         self._running = torch.full((1,), -1.0, dtype=torch.float64)
         self._slopes = self._bound(gradients_only())
         # The length of the gradient, which clipping reports, is taken by torch; so are the rules of torch.optim.
-        has_rule = has_native_rule(rule) and isinstance(self.optimizer, Kernel) and self.clip_norm is None
+        has_rule = has_native_rule(rule) and isinstance(own, Kernel) and self.clip_norm is None
         self._moves = self._bound(self._rule(rule)) if has_rule else None
 
     def _rule(self, name: str) -> NativeRule:
         return native_rule(
             name,
-            self.optimizer,
+            self._own_rule,
             self.penalty,
             members=1,
             running=self._running if self.decay_with_loss else None,
@@ -75,8 +77,8 @@ class NativeStep(RuleStep):
             self.running_loss = self._running.item()
             if self.penalty is not None:
                 self.penalty.factor = min(1.0, self.running_loss)
-        assert isinstance(self.optimizer, Kernel)
-        self.optimizer.advance_(1)
+        assert isinstance(self._own_rule, Kernel)
+        self._own_rule.advance_(1)
         return outcome
 
     def differentiate(self, inputs: Tensor, targets: Tensor, weights: Tensor | None = None) -> Outcome:
@@ -101,7 +103,7 @@ class NativeStep(RuleStep):
 
     def _bound(self, rule: NativeRule) -> NativeStack:
         """Return the network bound to a rule, or to what keeps the gradients."""
-        state = state_of(self.optimizer, rule, [part.parameter for part in self._parts])
+        state = state_of(self._own_rule, rule, [part.parameter for part in self._parts])
         tensors = [
             NativeTensors(values=part.values, state=kept, gradients=part.gradients)
             for part, kept in zip(self._parts, state, strict=True)
@@ -112,15 +114,46 @@ class NativeStep(RuleStep):
 
 
 class _Part:
-    """A parameter of the network, in memory of its own with its gradient; the rule moves `parameter`, all of it."""
+    """A parameter of the network, in memory of its own with its gradient; the rule moves `parameter`, all of it.
+
+    `view` gives what of a tensor with the shape of that memory belongs to the network, in the network's shape.
+    """
 
     def __init__(self, own: nn.Parameter) -> None:
         room = room_for_weights if own.dim() == 2 else room_for_biases
-        like = own.detach().unsqueeze(0)
-        values, view = room(like)
-        self.gradients, of_own = room(like)
-        view.copy_(like)
-        own.data, self.gradient, self.own = view[0], of_own[0], own
-        self.values = values
-        self.parameter = nn.Parameter(values[0])
-        self.parameter.grad = self.gradients[0]
+        of_network = own_weights if own.dim() == 2 else own_biases
+        self.values, self.gradients = room(own.shape, own.dtype), room(own.shape, own.dtype)
+        self.view = functools.partial(of_network, shape=own.shape)
+        self.view(self.values).copy_(own.detach())
+        own.data, self.gradient, self.own = self.view(self.values), self.view(self.gradients), own
+        self.parameter = nn.Parameter(self.values)
+        self.parameter.grad = self.gradients
+
+
+class _InShapesOfModel:
+    """A rule whose state is saved in the shapes of the model's parameters, as that of `AutogradStep` is."""
+
+    def __init__(self, rule: Rule, parts: Sequence[_Part]) -> None:
+        self._rule = rule
+        self._parts = {id(part.parameter): part for part in parts}
+        self.step = rule.step
+
+    @property
+    def param_groups(self) -> Groups:
+        """Groups of parameters with their rates and decays."""
+        return self._rule.param_groups
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return all state by name."""
+        found = self._rule.tensors()
+        for place, group in enumerate(self.param_groups):
+            for number, parameter in enumerate(group["params"]):
+                for name in [n for n in found if n.startswith(f"{place}/{number}/")]:
+                    if found[name].shape == parameter.shape:
+                        found[name] = self._parts[id(parameter)].view(found[name])
+        return found
+
+    def load_(self, tensors: dict[str, Tensor]) -> None:
+        """Put saved state back."""
+        for name, tensor in self.tensors().items():
+            tensor.copy_(tensors[name])

@@ -11,7 +11,7 @@ from chainrule.nn.stacks import StackedLinear
 from chainrule.optim.kernel import Kernel
 from chainrule.train.dense_chain import dense_chain
 from chainrule.train.native import NativeStack, NativeTensors
-from chainrule.train.native_memory import room_for_biases, room_for_weights
+from chainrule.train.native_memory import own_biases, own_weights, room_for_biases, room_for_weights
 from chainrule.train.native_rule import native_rule, state_of
 from chainrule.train.population import Population
 from chainrule.train.stack_rows import StackRows
@@ -28,8 +28,8 @@ class StackedNativeStep(StackedStep):
     def __init__(self, population: Population, task: Task, bind: Bind, **around: Any) -> None:
         chain = dense_chain(population.member(0))
         layers = [layer for layer in population.stack if isinstance(layer, StackedLinear)]
-        weights = [_own_weights(layer.weight) for layer in layers]
-        biases = [_own_biases(layer.bias) for layer in layers if layer.bias is not None]
+        weights = [_moved(layer.weight) for layer in layers]
+        biases = [_moved(layer.bias) for layer in layers if layer.bias is not None]
         parameters = [nn.Parameter(t) for pair in zip(weights, biases, strict=True) for t in pair]
         super().__init__(population, task, parameters, bind, **around)
         self._running = torch.full((len(population),), -1.0, dtype=torch.float64)
@@ -93,16 +93,11 @@ class StackedNativeStep(StackedStep):
         return losses
 
 
-def _own_weights(own: nn.Parameter) -> Tensor:
-    """Return memory for the weights of a layer, and make the parameter a view of it."""
-    whole, view = room_for_weights(own)
+def _moved(own: nn.Parameter) -> Tensor:
+    """Return memory for a parameter of all members, and make the parameter a view of it."""
+    room, of_network = (room_for_weights, own_weights) if own.dim() == 3 else (room_for_biases, own_biases)
+    memory = room(own.shape, own.dtype)
+    view = of_network(memory, own.shape)
     view.copy_(own.detach())
     own.data = view
-    return whole
-
-
-def _own_biases(own: nn.Parameter) -> Tensor:
-    whole, view = room_for_biases(own)
-    view.copy_(own.detach())
-    own.data = view
-    return whole
+    return memory

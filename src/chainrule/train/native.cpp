@@ -52,6 +52,10 @@ template <int BY, int... I> INLINE Vector moved(Vector v, std::integer_sequence<
 }
 constexpr auto PLACES = std::make_integer_sequence<int, LANES>{};
 
+template <int... I> INLINE Whole counting(int64_t first, std::integer_sequence<int, I...>) {
+    return Whole{I...} + static_cast<int32_t>(first);
+}
+
 INLINE float sum(Vector v) {
     if constexpr (LANES > 8) v += moved<8>(v, PLACES);
     if constexpr (LANES > 4) v += moved<4>(v, PLACES);
@@ -229,6 +233,8 @@ struct Layer {
     int64_t inputs, units, activation;
     double number;  // of the activation
     Tensors weights, biases;
+    const double *dropout;       // rates (members), or none
+    const int64_t *noise_seeds;  // (members)
 };
 
 struct Stack {
@@ -274,7 +280,7 @@ INLINE int64_t room(int64_t floats) { return wide(floats) + WIDE; }
 // Where one member's pass is made.
 struct Pass {
     static constexpr int MOST_LAYERS = 64;
-    float *inputs, *a[MOST_LAYERS], *delta[MOST_LAYERS], *weights[MOST_LAYERS], *biases[MOST_LAYERS], *turned, *labels;
+    float *inputs, *a[MOST_LAYERS], *kept[MOST_LAYERS], *dropped[MOST_LAYERS], *delta[MOST_LAYERS], *weights[MOST_LAYERS], *biases[MOST_LAYERS], *turned, *labels;
     const float *w[MOST_LAYERS], *b[MOST_LAYERS];
     int64_t floats;
 
@@ -289,8 +295,13 @@ struct Pass {
         inputs = take(rows * stack.layer[0].inputs);
         for (int64_t l = 0; l < stack.layers; l++) {
             const Layer &layer = stack.layer[l];
-            a[l] = take(rows * row_of(layer));
+            a[l] = dropped[l] = take(rows * row_of(layer));
+            kept[l] = nullptr;
             if (!trains) continue;
+            if (layer.dropout) {
+                kept[l] = take(rows * row_of(layer));
+                dropped[l] = take(rows * row_of(layer));
+            }
             delta[l] = take(rows * row_of(layer));
             weights[l] = take(weights_of(layer));
             biases[l] = take(wide(layer.units));
@@ -362,9 +373,48 @@ static void go_back(const Layer &layer, const float *a, float *delta, int64_t co
     }
 }
 
+// ---- dropout, as nn/noise.py draws it
+
+static uint64_t finalise(uint64_t z) {
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+    return z ^ (z >> 31);
+}
+
+static uint64_t mix(uint64_t seed, uint64_t counter) {
+    constexpr uint64_t GOLDEN = 0x9E3779B97F4A7C15u;
+    return finalise(finalise((finalise(seed + GOLDEN) ^ counter) + GOLDEN)) >> 1;
+}
+
+typedef uint32_t Bits __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+
+static void draw(double rate, int64_t seed, int64_t step, int64_t rows, int64_t units, int64_t row, float *kept) {
+    const uint64_t key = mix(seed, step);
+    const uint32_t low = static_cast<uint32_t>(key), high = static_cast<uint32_t>(key >> 32);
+    const int32_t most = static_cast<int32_t>(std::min<int64_t>(static_cast<int64_t>((1 - rate) * 4294967296.0) - 2147483648, 2147483647));
+    const Vector value = all(static_cast<float>(1 / (1 - rate)));
+    const int64_t lines = row == 1 ? 1 : rows, line = row == 1 ? rows : row;
+    for (int64_t r = 0; r < lines; r++)
+        for (int64_t u = 0; u < line; u += LANES) {
+            Bits x = reinterpret_cast<Bits>(counting(r * units + u, PLACES)) + low;
+            x = (x ^ (x >> 16)) * 0x7FEB352Du ^ high;
+            x = (x ^ (x >> 15)) * 0x846CA68Bu;
+            x ^= x >> 16;
+            store(kept + r * line + u, reinterpret_cast<Whole>(x) < most ? value : Vector{});
+        }
+}
+
+static void drop_out(const Stack &stack, const Pass &pass, int64_t layer, int64_t member, int64_t step, int64_t rows) {
+    const Layer &own = stack.layer[layer];
+    const int64_t row = row_of(own);
+    draw(own.dropout[member], own.noise_seeds[member], step, rows, own.units, row, pass.kept[layer]);
+    for (int64_t i = 0; i < rows * row; i += LANES) store(pass.dropped[layer] + i, load(pass.a[layer] + i) * load(pass.kept[layer] + i));
+}
+
 // ---- forward
 
-static void forward(const Stack &stack, const Pass &pass, int64_t rows) {
+// `step` is the number of the update, whose noise is drawn; less than 0 in prediction
+static void forward(const Stack &stack, const Pass &pass, int64_t rows, int64_t member, int64_t step) {
     const float *x = pass.inputs;
     int64_t x_row = stack.layer[0].inputs;
     for (int64_t l = 0; l < stack.layers; l++) {
@@ -388,15 +438,12 @@ static void forward(const Stack &stack, const Pass &pass, int64_t rows) {
             multiply({layer.inputs, x, x_row, 1, pass.w[l], wide(layer.units), z, row, pass.b[l]}, rows, wide(layer.units));
         }
         activate(layer, z, rows * row);
-        x = z, x_row = row;
+        if (step >= 0 && pass.kept[l]) drop_out(stack, pass, l, member, step, rows);
+        x = pass.dropped[l], x_row = row;
     }
 }
 
 // ---- the loss of a batch, and δ of the output layer
-
-template <int... I> INLINE Whole counting(int64_t first, std::integer_sequence<int, I...>) {
-    return Whole{I...} + static_cast<int32_t>(first);
-}
 
 static double cross_entropy(const Stack &stack, const Pass &pass, const int64_t *targets, const float *weights, int64_t rows) {
     const Layer &last = stack.layer[stack.layers - 1];
@@ -488,7 +535,7 @@ static double squared_error(const Stack &stack, const Pass &pass, const float *w
 static void backward(const Stack &stack, const Pass &pass, int64_t rows) {
     for (int64_t l = stack.layers - 1; l >= 0; l--) {
         const Layer &layer = stack.layer[l];
-        const float *x = l ? pass.a[l - 1] : pass.inputs, *delta = pass.delta[l];
+        const float *x = l ? pass.dropped[l - 1] : pass.inputs, *delta = pass.delta[l];
         const int64_t x_row = l ? row_of(stack.layer[l - 1]) : layer.inputs, row = row_of(layer);
         if (is_few(layer)) {  // (units, rows) · (rows, inputs); x is read in whole vectors, a few values beyond its row
             const int64_t width = wide(layer.inputs);
@@ -533,7 +580,10 @@ static void backward(const Stack &stack, const Pass &pass, int64_t rows) {
             }
             multiply({layer.units, delta, row, 1, w, width, pass.delta[l - 1], before_row, nullptr}, rows, before_row);
         }
-        go_back(before, x, pass.delta[l - 1], rows * before_row);
+        if (pass.kept[l - 1])
+            for (int64_t i = 0; i < rows * before_row; i += LANES)
+                store(pass.delta[l - 1] + i, load(pass.delta[l - 1] + i) * load(pass.kept[l - 1] + i));
+        go_back(before, pass.a[l - 1], pass.delta[l - 1], rows * before_row);
     }
 }
 
@@ -695,7 +745,7 @@ static void train_member(const Stack &stack, const Rows &given, Pass &pass, int6
             for (int64_t r = 0; r < rows; r++) weights[r] = given.weights[member * given.weight_member + order[r]];
             own = weights;
         }
-        forward(stack, pass, rows);
+        forward(stack, pass, rows, member, given.updates_before + u);
         double loss;
         if (stack.loss == SQUARED_ERROR) {
             const float *targets = static_cast<const float *>(given.targets) + member * given.target_member;
@@ -745,7 +795,7 @@ void answer(const Stack *stack, const Rows *given, float *outputs) {
         for (int64_t first = 0; first < given->rows; first += AT_ONCE) {
             const int64_t rows = std::min<int64_t>(AT_ONCE, given->rows - first);
             gather(*stack, pass, inputs, given->order + first, rows);
-            forward(*stack, pass, rows);
+            forward(*stack, pass, rows, member, -1);
             const float *z = pass.a[stack->layers - 1];
             for (int64_t r = 0; r < rows; r++, outputs += units) std::memcpy(outputs, z + r * row, units * sizeof(float));
         }

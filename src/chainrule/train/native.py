@@ -12,6 +12,7 @@ from torch import Tensor
 
 from chainrule.nn import losses
 from chainrule.nn.activations import Activation
+from chainrule.nn.noise import Dropout
 from chainrule.train.dense_chain import DenseLayer
 from chainrule.train.native_build import library
 from chainrule.train.native_rule import RULES, NativeRule
@@ -35,7 +36,7 @@ class _Tensors(ctypes.Structure):
 class _Layer(ctypes.Structure):
     _fields_ = [
         ("inputs", _int64), ("units", _int64), ("activation", _int64), ("number", _double), ("weights", _Tensors),
-        ("biases", _Tensors),
+        ("biases", _Tensors), ("dropout", _pointer), ("noise_seeds", _pointer),
     ]  # fmt: skip
 
 
@@ -92,19 +93,23 @@ class NativeStack:
         task: Task,
         rule: NativeRule,
         *,
+        dropouts: Sequence[Dropout | None],
         stops_at_failure: bool = False,
     ) -> None:
-        """`stops_at_failure`: a loss that is not finite moves nothing."""
-        self.members = len(biases[0].values)
+        """`dropouts` stand behind the layers; `stops_at_failure`: a loss that is not finite moves nothing."""
+        self.members = len(rule.number)
         self._library = library()
         self._library.work_floats.restype = _int64
         self._kept: list[object] = [*weights, *biases, rule]  # whose memory is pointed at
         layers = (_Layer * len(chain))()
-        for place, layer in enumerate(chain):
+        for place, (layer, dropout) in enumerate(zip(chain, dropouts, strict=True)):
             number, slope = _activation(layer.activation)
+            rates, seeds = _noise(dropout)
+            self._kept += [rates, seeds]
             layers[place] = _Layer(
-                layer.inputs, layer.units, number, slope, _tensors(weights[place]), _tensors(biases[place])
-            )
+                layer.inputs, layer.units, number, slope, _tensors(weights[place]), _tensors(biases[place]),
+                _at(rates), _at(seeds),
+            )  # fmt: skip
         self._layers = layers
         loss, scale, smoothing, class_weights = _loss(task)
         self._class_weights = class_weights
@@ -221,8 +226,6 @@ def why_not_native(chain: Sequence[DenseLayer], task: Task) -> str | None:
             return f"its weights are {layer.linear.weight.dtype}, not float32"
         if layer.rows == layer.inputs:
             return "a layer has no bias"
-        if layer.dropout is not None and any(layer.dropout.rates):
-            return "it has dropout, whose noise is drawn by torch"
         if layer.activation is not None and _kind(layer.activation) not in ACTIVATIONS:
             return f"its activation {layer.activation.name} is not in the compiled part"
     if _loss_of(task) is None:
@@ -239,6 +242,12 @@ def _activation(activation: Activation | None) -> tuple[int, float]:
     if activation is None:
         return 0, 0.0
     return ACTIVATIONS.index(_kind(activation)), activation.number or 0.0
+
+
+def _noise(dropout: Dropout | None) -> tuple[Tensor | None, Tensor | None]:
+    if dropout is None or not any(dropout.rates):
+        return None, None
+    return torch.tensor(dropout.rates, dtype=torch.float64), torch.tensor(dropout.seeds)
 
 
 def _loss_of(task: Task) -> int | None:

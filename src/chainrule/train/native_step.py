@@ -109,7 +109,13 @@ class NativeStep(RuleStep):
             for part, kept in zip(self._parts, state, strict=True)
         ]
         return NativeStack(
-            self._chain, tensors[::2], tensors[1::2], self.objective.task, rule, stops_at_failure=True
+            self._chain,
+            tensors[::2],
+            tensors[1::2],
+            self.objective.task,
+            rule,
+            dropouts=[layer.dropout for layer in self._chain],
+            stops_at_failure=True,
         )
 
 

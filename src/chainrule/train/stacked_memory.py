@@ -40,7 +40,7 @@ class StackedMemory:
             raise SettingError("a layer has no bias")
         self.weights = [_fill_up(layer.weight) for layer in layers]
         self.biases = [_fill_up(layer.bias) for layer in layers if layer.bias is not None]
-        self.dropouts = _dropouts(population.stack)
+        self.dropouts = dropouts_of(population.stack)
 
     def parameters(self) -> list[nn.Parameter]:
         """Return what an update rule moves, by its gradient in `grad`."""
@@ -67,7 +67,7 @@ def _fill_up(own: nn.Parameter) -> nn.Parameter:
     return made
 
 
-def _dropouts(stack: nn.Sequential) -> list[Dropout | None]:
+def dropouts_of(stack: nn.Sequential) -> list[Dropout | None]:
     """Return the dropout behind each dense layer, None where there is none."""
     found: list[Dropout | None] = []
     for layer in stack:

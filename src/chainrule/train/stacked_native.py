@@ -15,6 +15,7 @@ from chainrule.train.native_memory import own_biases, own_weights, room_for_bias
 from chainrule.train.native_rule import native_rule, state_of
 from chainrule.train.population import Population
 from chainrule.train.stack_rows import StackRows
+from chainrule.train.stacked_memory import dropouts_of
 from chainrule.train.stacked_step import Bind, StackedStep
 from chainrule.train.task import Task
 
@@ -46,7 +47,9 @@ class StackedNativeStep(StackedStep):
         tensors = [
             NativeTensors(values=p.data, state=kept) for p, kept in zip(parameters, state, strict=True)
         ]
-        self._native = NativeStack(chain, tensors[::2], tensors[1::2], task, rule)
+        self._native = NativeStack(
+            chain, tensors[::2], tensors[1::2], task, rule, dropouts=dropouts_of(population.stack)
+        )
 
     def epoch(self, rows: StackRows, first: int, factors: Tensor) -> Tensor:
         """Make the updates of an epoch, and return every member's loss before each."""

@@ -75,6 +75,36 @@ CLASSES = {  # layers that torch.nn has not, or not to the same bits
 }
 
 
+KEEP = '''
+    def keep(x, key, rate):
+        """What dropout multiplies values with: 0, or 1/(1 - rate). A hash of a key and of each value's place, in 32 bits."""
+
+        def signed(bits):
+            return ((bits + 2**31) & 0xFFFFFFFF) - 2**31
+
+        h = torch.arange(x.numel(), dtype=torch.int32, device=x.device) + signed(key)
+        h = (h ^ (h >> 16 & 0xFFFF)) * 0x7FEB352D ^ signed(key >> 32)
+        h = (h ^ (h >> 15 & 0x1FFFF)) * signed(0x846CA68B)
+        h = h ^ (h >> 16 & 0xFFFF)
+        most = min(int((1 - rate) * 2**32) - 2**31, 2**31 - 1)
+        return (h < most).view(x.shape).to(x.dtype) * (1 / (1 - rate))
+'''
+DROPOUT = '''
+    class Dropout(nn.Module):
+        """Dropout whose noise is a function of the seed, the layer and the update."""
+
+        step = 0
+
+        def __init__(self, rate, place):
+            super().__init__()
+            self.rate = rate
+            self.seed = mix(SEED, "noise", 0, place)
+
+        def forward(self, x):
+            return x * keep(x, mix(self.seed, Dropout.step), self.rate) if self.training and self.rate else x
+'''
+
+
 def noisy_layers(model: nn.Module) -> int:
     """Count the layers with dropout of chainrule's."""
     return sum(isinstance(layer, Dropout) for layer in model.modules())
@@ -105,28 +135,15 @@ def network_part(recipe: Recipe, model: nn.Module, units: int, *, leaves_one: bo
             f"the network of {recipe.settings.model} is no chain of layers and cannot be written as code yet"
         )
     flat = next((place for place, layer in enumerate(model) if isinstance(layer, nn.Flatten | nn.Linear)), 0)
-    layers = [_layer(layer, noisy_layers(model), place < flat) for place, layer in enumerate(model)]
+    layers = [_layer(layer, place < flat) for place, layer in enumerate(model)]
     if leaves_one:
         layers = [layer.replace("nn.BatchNorm1d(", "BatchNorm1d(") for layer in layers]
     for name, text in CLASSES.items():
         if any(layer.startswith(f"{name}(") for layer in layers):
             part.function(text)
-    if noisy_layers(model) > 1:
-        part.function('''
-            class Dropout(nn.Dropout):
-                """Dropout whose noise is a function of the seed, the layer and the update."""
-
-                step = 0
-
-                def __init__(self, rate, place):
-                    super().__init__(rate)
-                    self.seed = mix(SEED, "noise", 0, place)
-
-                def forward(self, x):
-                    if self.training:
-                        torch.manual_seed(mix(self.seed, Dropout.step))
-                    return super().forward(x)
-        ''')
+    if noisy_layers(model):
+        part.function(KEEP)
+        part.function(DROPOUT)
         places = iter(range(len(layers)))
         layers = [
             f"{layer[:-1]}, {next(places)})" if layer.startswith("Dropout(") else layer for layer in layers
@@ -161,14 +178,14 @@ def _imported(part: Part, recipe: Recipe, model: nn.Module, units: int) -> None:
     return {attribute}({arguments})''')
 
 
-def _layer(layer: nn.Module, noisy: int, has_places: bool) -> str:
+def _layer(layer: nn.Module, has_places: bool) -> str:
     match layer:
         case Activate():
             name = layer.activation.name.partition(":")[0]
             if name in ACTIVATIONS:
                 return ACTIVATIONS[name].format(layer.activation.number)
         case Dropout():
-            return f"{'nn.' * (noisy == 1)}Dropout({layer.rate!r})"
+            return f"Dropout({layer.rate!r})"
         case BatchNormalisation():
             return f"nn.BatchNorm{2 if has_places else 1}d({layer.channels})"
         case LayerNormalisation():

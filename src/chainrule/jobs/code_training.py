@@ -191,10 +191,6 @@ def _before(part: Part, settings: Settings, validates: bool) -> list[str]:
 def _reseed(facts: Facts) -> list[str]:
     if facts.foreign:
         return ['            torch.manual_seed(mix(SEED, "global", step))  # for layers that draw at random']
-    if facts.noisy == 1:
-        return [
-            '            torch.manual_seed(mix(mix(SEED, "noise", 0, 0), step))  # what dropout draws from'
-        ]
     return ["            Dropout.step = step"] if facts.noisy else []
 
 

@@ -130,6 +130,11 @@ class Kernel:
         with torch.no_grad():
             self.kernel(Update(parameters, [p.grad for p in parameters], some, counts, group))
 
+    @property
+    def updates(self) -> int:
+        """The updates that it has made."""
+        return int(self._counts[0][0].item()) + self._late
+
     def advance_(self, updates: int) -> None:
         """Count updates that were made elsewhere, on this rule's state."""
         self._late += updates

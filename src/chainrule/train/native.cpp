@@ -264,7 +264,8 @@ struct Rows {
     int64_t order_member;
     int64_t rows, batch;
     const double *rates;     // (updates, members)
-    int64_t updates_before;
+    int64_t step;            // number of the first update, which noise is drawn by
+    int64_t updates_before;  // that the rule has made
     float *losses;           // (members, updates)
     float *outputs;          // of the latest batch, (rows, units), or none
     float *work;
@@ -745,7 +746,7 @@ static void train_member(const Stack &stack, const Rows &given, Pass &pass, int6
             for (int64_t r = 0; r < rows; r++) weights[r] = given.weights[member * given.weight_member + order[r]];
             own = weights;
         }
-        forward(stack, pass, rows, member, given.updates_before + u);
+        forward(stack, pass, rows, member, given.step + u);
         double loss;
         if (stack.loss == SQUARED_ERROR) {
             const float *targets = static_cast<const float *>(given.targets) + member * given.target_member;

@@ -54,7 +54,7 @@ class _Rows(ctypes.Structure):
     _fields_ = [
         ("inputs", _pointer), ("input_member", _int64), ("targets", _pointer), ("target_member", _int64),
         ("weights", _pointer), ("weight_member", _int64), ("order", _pointer), ("order_member", _int64),
-        ("rows", _int64), ("batch", _int64), ("rates", _pointer), ("updates_before", _int64), ("losses", _pointer),
+        ("rows", _int64), ("batch", _int64), ("rates", _pointer), ("step", _int64), ("updates_before", _int64), ("losses", _pointer),
         ("outputs", _pointer), ("work", _pointer),
     ]  # fmt: skip
 
@@ -130,10 +130,13 @@ class NativeStack:
         order: Tensor,
         batch: int,
         rates: Tensor,
+        step: int,
         updates_before: int,
         weights: Tensor | None = None,
     ) -> Tensor:
         """Make the updates of an epoch in place, and return the loss of each batch before its update.
+
+        `step` is the number of the first, by which noise is drawn; the rule has made `updates_before`.
 
         Shapes: inputs (N, values) and targets (N, …) where all members share them, else after an axis of members; order
         (1 or members, rows) int64; rates (updates, members) float64; weights (members, N) -> (members, updates)
@@ -144,13 +147,19 @@ class NativeStack:
         given = _Rows(
             _at(inputs), 0 if of_all else inputs[0].numel(), _at(targets), 0 if of_all else targets[0].numel(),
             _at(weights), 0 if weights is None else weights.shape[1], _at(order), 0 if len(order) == 1 else rows,
-            rows, batch, _at(rates), updates_before, _at(losses), None, self._room(batch),
+            rows, batch, _at(rates), step, updates_before, _at(losses), None, self._room(batch),
         )  # fmt: skip
         self._library.train(self._reference, ctypes.byref(given))
         return losses
 
     def step(
-        self, inputs: Tensor, targets: Tensor, rate: float, number: int, weights: Tensor | None = None
+        self,
+        inputs: Tensor,
+        targets: Tensor,
+        rate: float,
+        step: int,
+        updates_before: int,
+        weights: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Make one update of the only member; return the loss of the batch before it, and what was answered.
 
@@ -163,7 +172,7 @@ class NativeStack:
         given = single.given
         given.inputs, given.targets, given.losses = inputs.data_ptr(), targets.data_ptr(), loss.data_ptr()
         given.weights = None if weights is None else weights.contiguous().data_ptr()
-        single.rate.value, given.updates_before = rate, number
+        single.rate.value, given.step, given.updates_before = rate, step, updates_before
         self._library.train(self._reference, single.reference)
         return loss, single.outputs
 

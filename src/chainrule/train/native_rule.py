@@ -23,10 +23,10 @@ RULES: dict[str, tuple[str, ...]] = {
     "adadelta": ("square", "delta"),
     "adam": ("average", "square"),
     "simple-nadam": ("average", "square"),
-    "gradients only": (),
+    "gradients-only": (),
 }
-GRADIENTS_ONLY = "gradients only"
-_SAME = {
+GRADIENTS_ONLY = "gradients-only"
+SAME_RULE = {
     "gradient-descent": "sgd",
     "mini-batch": "sgd",
     "adamw": "adam",
@@ -62,7 +62,7 @@ class NativeRule:
 
 def has_native_rule(name: str) -> bool:
     """Whether native.cpp has an update rule of the catalogue."""
-    return _SAME.get(name, name) in RULES
+    return SAME_RULE.get(name, name) in RULES
 
 
 def native_rule(
@@ -85,7 +85,7 @@ def native_rule(
         return torch.as_tensor(value, dtype=torch.float64).expand(members).contiguous()
 
     return NativeRule(
-        name=_SAME.get(name, name),
+        name=SAME_RULE.get(name, name),
         number=each(number),
         beta1=each(group.get("beta1", 0.0)),
         beta2=each(group.get("beta2", 0.0)),

@@ -96,7 +96,8 @@ class NativeStep(RuleStep):
             raise ShapeError(
                 f"the first layer takes {self._chain[0].inputs} values per row; got a batch of the shape {tuple(inputs.shape)}"
             )
-        loss, outputs = native.step(inputs, targets, self.rate, self.number, weights)
+        made = self._own_rule.updates if isinstance(self._own_rule, Kernel) else 0
+        loss, outputs = native.step(inputs, targets, self.rate, self.number, made, weights)
         if not math.isfinite(loss.item()):
             raise TrainingFailed(describe_failure(self.objective.model, inputs, self.number))
         return Outcome(loss, loss, outputs)

@@ -86,12 +86,13 @@ class StackedNativeStep(StackedStep):
             self._running.copy_(self.running_losses)
         rates = (self._rates[0] * factors).contiguous()
         weights = None if weights is None else weights.contiguous()
-        losses = self._native.train(inputs, targets, order.contiguous(), batch, rates, first, weights)
+        assert isinstance(self.optimizer, Kernel)
+        made = self.optimizer.updates
+        losses = self._native.train(inputs, targets, order.contiguous(), batch, rates, first, made, weights)
         if self.decay_with_loss:
             self.running_losses = self._running
         for group in self.optimizer.param_groups:
             group["lr"] = rates[-1]
-        assert isinstance(self.optimizer, Kernel)
         self.optimizer.advance_(len(factors))
         return losses
 

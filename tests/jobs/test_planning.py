@@ -159,7 +159,7 @@ def test_a_run_whose_plan_is_damaged(tmp_path: Path) -> None:
     recipe = run.folder.recipe()
     recipe["plan"]["step"] = "loop"
     run.folder.write_recipe(recipe)
-    with pytest.raises(RunError, match=r"plan\.step should be autograd or dense; got 'loop'"):
+    with pytest.raises(RunError, match=r"plan\.step should be autograd or native or dense; got 'loop'"):
         fit(tmp_path, plan=str(run.path))
 
 

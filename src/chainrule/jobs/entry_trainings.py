@@ -213,7 +213,8 @@ def least_seconds(ways: dict[str, Iterator[object]]) -> dict[str, float]:
         for way, updates in ways.items():
             began = time.perf_counter()
             try:
-                next(updates, None)
+                if next(updates, None) is None:  # a run of few updates is through
+                    continue
             except TrainingFailed:
                 continue
             except (RuntimeError, MemoryError) as error:

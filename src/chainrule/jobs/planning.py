@@ -112,13 +112,13 @@ def _plan_of(settings: Settings, runs: Path) -> Plan:
 
 def _measured(recipe: Recipe, training: Training, plain: Plan, *, is_moved: bool = False) -> Planned:
     objective, updates = training.step.objective, training.schedule.steps
+    _compile_if_worth(objective, plain, updates, _work(training))
     key = _key(recipe, training)
     for name in (key, _of_length(key, updates)):
         kept = plan_cache.find(name)
         if kept is not None and not (is_moved and kept.step == "dense"):
             planned = Planned(plan=replace(kept, reason="measured in an earlier run"), key=name)
             return _kept_compiled(planned, updates) or _with_prospect(planned, training)
-    _compile_if_worth(objective, plain, updates, _work(training))
     ways = [way for way in candidates(objective, plain) if not (is_moved and way.step == "dense")]
     if len(ways) == 1 and not other_threads(plain, _work(training)):
         return Planned(plan=replace(plain, reason=f"{plain.reason}; no other way applies here"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import itertools
 import math
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -114,12 +115,13 @@ class StackTraining:
             yield len(going)
 
     def trial(self) -> Iterator[int]:
-        """Make the updates of the first epoch, one by one, and report each: to see how long they take."""
+        """Make the updates of the first epoch, one by one and again and again, and report each: to see how long they take."""
         factors = _factors([member.schedule for member in self.members], range(self.steps_per_epoch))
-        for place, batch in enumerate(self._rows().batches()):
-            self.step.prepare(place, factors[place])
-            self.step(*batch)
-            yield place
+        for batches in itertools.repeat(self._rows()):
+            for place, batch in enumerate(batches.batches()):
+                self.step.prepare(place, factors[place])
+                self.step(*batch)
+                yield place
 
     def leave(self, numbers: Sequence[int]) -> None:
         """Take members out of the stack: what they have learned stays."""

@@ -64,7 +64,7 @@ def test_halved_groups_have_the_same_bits(monkeypatch: pytest.MonkeyPatch, at_ep
     entries = differing(
         entry(epochs=4, dropout=0.2), learning_rate=rates(9), seed=[0, 1, 2, 0, 1, 2, 0, 1, 2]
     )
-    whole = train(entries, cores=1)
+    whole = train(entries, cores=1, ways=[DENSE])
     fail_above(monkeypatch, 2, at_epoch=at_epoch)
     run = PopulationRun(entries, cores=cores, ways=[DENSE])
     assert sum(run.train()) == 9 * 4
@@ -80,7 +80,7 @@ def test_a_group_that_memory_is_too_small_for_is_halved(
     monkeypatch: pytest.MonkeyPatch, at_epoch: int
 ) -> None:
     entries = differing(entry(epochs=4, dropout=0.2), learning_rate=rates(7), seed=[0, 1, 2, 0, 1, 2, 0])
-    whole = train(entries, cores=1)
+    whole = train(entries, cores=1, ways=[DENSE])
     begun = fail_above(monkeypatch, 2, at_epoch=at_epoch)
     run = PopulationRun(entries, cores=1, ways=[DENSE])
     assert sum(run.train()) == 7 * 4  # epochs that are made again are told once
@@ -164,7 +164,7 @@ def test_a_process_that_is_ended_from_outside_is_not_taken_for_a_lack_of_memory(
 ) -> None:
     """The networks that it had are trained again, with the same bits."""
     entries = differing(entry(epochs=3), learning_rate=rates(6))
-    whole = train(entries, cores=1)
+    whole = train(entries, cores=1, ways=[DENSE])
     epoch, ended = StackTraining._train_epoch, tmp_path / "ended"
 
     def killed(self: StackTraining, going: list[int]) -> None:
@@ -330,7 +330,7 @@ def test_a_population_too_large_for_memory_is_split_by_itself(way: str) -> None:
 
 def test_limits_by_memory_keep_bits_and_say_so() -> None:
     entries = differing(entry(), learning_rate=rates(8))
-    whole = train(entries, cores=1)
+    whole = train(entries, cores=1, ways=[DENSE])
     of_one = EntryTrainings(entries).bytes_of(0, DENSE).training
     run = train(entries, cores=2, memory_bytes=4 * of_one, ways=[DENSE])
     assert [len(lane.numbers) for lane in run.lanes] == [2, 2, 2, 2]

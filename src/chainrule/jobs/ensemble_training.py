@@ -17,7 +17,7 @@ from chainrule.core.errors import RunError, TrainingFailed
 from chainrule.core.text import visible
 from chainrule.data.prepared import PreparedRows
 from chainrule.jobs.ensembles import BAGGING, BOOSTING, bag, network_recipe, trains_apart
-from chainrule.jobs.entries import Entry, kind_alone, possible_ways
+from chainrule.jobs.entries import Entry, compile_if_worth, kind_alone, possible_ways
 from chainrule.jobs.material import Material
 from chainrule.jobs.population import PopulationRun
 from chainrule.jobs.snapshots import SnapshotTraining
@@ -128,7 +128,7 @@ class EnsembleTraining:
         cores = (
             None if is_of_catalogue(entries[0].recipe) else 1
         )  # others draw from one generator in their turn
-        run = PopulationRun(entries, cores=cores, is_deterministic=True)
+        run = PopulationRun(entries, cores=cores, is_deterministic=True, step=entries[0].recipe.plan.step)
         began, before, kept = time.perf_counter(), self._seconds, set[int]()
         with closing(run.train()) as made:
             for epochs in itertools.chain(made, [0]):  # once more for those that came to their end last
@@ -253,7 +253,9 @@ class EnsembleTraining:
 
 def plan_of_members(recipe: Recipe, material: Material) -> Plan:
     """Return the plan of members that are trained side by side."""
-    possible = possible_ways(Entry(recipe=network_recipe(recipe), material=material))
+    entry = Entry(recipe=network_recipe(recipe), material=material)
+    compile_if_worth([entry] * (recipe.settings.members or 1))
+    possible = possible_ways(entry)
     step = kind_alone(possible)
     return Plan(
         device="cpu", threads=1, step=step, reason="members are trained side by side, each on one core"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -13,17 +14,19 @@ from chainrule.core.errors import SettingError
 from chainrule.jobs.material import ReadyRows
 from chainrule.jobs.separation import is_perceptron
 from chainrule.jobs.workshop import empty_task, is_of_catalogue, make_model
+from chainrule.train.compile_costs import WORTH
 from chainrule.train.dense_chain import dense_chain
 from chainrule.train.native import why_not_native
-from chainrule.train.native_build import why_no_library
+from chainrule.train.native_build import COMPILE_SECONDS, is_compiled, why_no_library
 from chainrule.train.native_rule import has_native_rule
-from chainrule.train.plan import Plan
+from chainrule.train.plan import PROCESSORS, Plan
 from chainrule.train.population import Population
 from chainrule.train.recipe import Recipe
 from chainrule.train.settings import Settings
 from chainrule.train.stacked_memory import why_not_stacked
 
 NATIVE, DENSE, AUTOGRAD, ALONE = "stacked, native", "stacked, dense", "stacked", "alone"
+SAVED_SECONDS = 30e-6  # of an update, by compiled code: what the smallest networks win
 KINDS = {NATIVE: "native", DENSE: "dense", AUTOGRAD: "autograd"}  # of stacks, as `StackTraining` takes them
 OWN = (
     "learning_rate", "weight_decay", "l1", "momentum", "beta1", "beta2", "rho", "epsilon", "dropout", "seed",
@@ -70,14 +73,47 @@ def possible_ways(entry: Entry) -> tuple[str, ...]:
         return (ALONE,)
     if why_not_stacked(population):
         return AUTOGRAD, ALONE
-    assert settings.optimizer
-    chain = dense_chain(population.member(0))
-    is_native = has_native_rule(settings.optimizer) and why_not_native(chain, empty_task(recipe)) is None
     return (
         (NATIVE, DENSE, AUTOGRAD, ALONE)
-        if is_native and why_no_library() is None
+        if is_compiled() and _is_native(recipe, population)
         else (DENSE, AUTOGRAD, ALONE)
     )
+
+
+def compile_if_worth(entries: Sequence[Entry], *, always: bool = False) -> None:
+    """Compile what trains chains of dense layers, once for this machine, where these networks alone win more than that takes.
+
+    `always`: where bits must not depend on what this machine did before.
+    """
+    if not entries or is_compiled():
+        return
+    saved = sum(_updates(entry) for entry in entries) * SAVED_SECONDS / PROCESSORS
+    if not always and saved < WORTH * COMPILE_SECONDS:
+        return
+    recipe = entries[0].recipe
+    if is_of_catalogue(recipe) and not is_perceptron(recipe):
+        with contextlib.suppress(SettingError):
+            population = Population([make_model(recipe, empty_task(recipe).units, None)])
+            if not why_not_stacked(population) and _is_native(recipe, population):
+                why_no_library()
+
+
+def _is_native(recipe: Recipe, population: Population) -> bool:
+    """Whether native.cpp is written for a chain of dense layers, its loss and its update rule."""
+    assert recipe.settings.optimizer
+    chain = dense_chain(population.member(0))
+    return has_native_rule(recipe.settings.optimizer) and why_not_native(chain, empty_task(recipe)) is None
+
+
+def _updates(entry: Entry) -> int:
+    settings, rows = entry.recipe.settings, len(entry.trains_on)
+    assert isinstance(settings.batch_size, int) and settings.epochs
+    return settings.epochs * -(-rows // min(settings.batch_size, rows))
+
+
+def way_of(step: str, possible: Sequence[str]) -> str:
+    """Return the way by which a population goes as a kind of step does, of those that are possible."""
+    return next((way for way, kind in KINDS.items() if kind == step and step != "autograd"), possible[-1])
 
 
 def kind_alone(possible: Sequence[str]) -> str:

@@ -17,7 +17,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from chainrule.jobs.entries import ALONE, DENSE, Entry, form_of, key_of, possible_ways
+from chainrule.jobs.entries import (
+    ALONE,
+    DENSE,
+    Entry,
+    compile_if_worth,
+    form_of,
+    key_of,
+    possible_ways,
+    way_of,
+)
 from chainrule.jobs.entry_trainings import EntryTrainings
 from chainrule.jobs.lanes import AloneLane, Lane, StackLane
 from chainrule.jobs.networks import Networks, Shown
@@ -48,6 +57,7 @@ class PopulationRun(Networks):
         ways: Sequence[str] | None = None,
         varied: Collection[str] = (),
         known_ways: Mapping[str, str] | None = None,
+        step: str | None = None,
         judged: str | None = None,
         metrics: Sequence[str] | None = None,
         memory_bytes: int | None = None,
@@ -59,6 +69,7 @@ class PopulationRun(Networks):
         Networks that are alike go the way that is fastest in a few updates on copies of them. `ways` are those of an
         earlier population of the same networks: bits are the same then. `is_deterministic`: nothing is measured, and a
         network that stands alone goes the way of a stack too, where its bits do not depend on how many others there are.
+        `step` is the kind of step that the plan of all of them names: they go that way then.
         `varied` are settings that differ among these networks and others that are trained at another time.
         `known_ways` are those that networks of a form went before, by the name of the form: none of these is measured anew,
         and one that is left over goes the way of the others.
@@ -68,6 +79,9 @@ class PopulationRun(Networks):
         super().__init__(entries)
         self.cores = cores or CORES
         self._judged, self._metrics = judged, metrics
+        self._step = step
+        if step is None and ways is None:
+            compile_if_worth(entries, always=is_deterministic)
         self._trainings = EntryTrainings(entries, varied)
         self.lanes: list[Lane] = []
         self.known_ways = {} if known_ways is None else dict(known_ways)
@@ -280,6 +294,8 @@ class PopulationRun(Networks):
         if known is None and len(numbers) == 1 and not is_deterministic:
             return ALONE
         possible = possible_ways(first)
+        if self._step is not None:
+            return way_of(self._step, possible)
         if is_deterministic:
             return possible[0] if DENSE in possible else ALONE
         if known not in possible:  # folds differ in their rows alone: they are of one form

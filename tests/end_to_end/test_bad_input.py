@@ -316,7 +316,7 @@ def test_outputs_that_cannot_be_written(refused, tmp_path, trained):
         (("--device", "tpu"), "--device takes auto, cpu, cuda, mps; got 'tpu'"),
         (
             ("--plan", "fast"),
-            "--plan takes auto, a run whose plan is wanted, or some of plain, dense, bfloat16, channels-last, compiled",
+            "--plan takes auto, a run whose plan is wanted, or some of plain, native, dense, bfloat16, channels-last, compiled",
         ),
         (("--plan", "plain,dense"), "--plan plain stands alone; got 'plain,dense'"),
         (

@@ -259,12 +259,6 @@ def test_what_cannot_be_an_ensemble_is_refused(tmp_path: Path, asked: dict[str, 
     assert not list(tmp_path.glob("iris*"))
 
 
-def test_what_is_about_one_network_refuses_an_ensemble(tmp_path: Path) -> None:
-    run = cr.fit("iris", **SMALL, members=2, quiet=True, runs=tmp_path)
-    with pytest.raises(ChainruleError, match="members"):
-        run.code()
-
-
 def test_few_rows_are_judged_by_ensembles(tmp_path: Path) -> None:
     x, y = rings(30)
     run = cr.fit((x, y), **SMALL, members=2, settings={"folds": 3}, quiet=True, runs=tmp_path)

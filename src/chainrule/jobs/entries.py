@@ -14,10 +14,9 @@ from chainrule.core.errors import SettingError
 from chainrule.jobs.material import ReadyRows
 from chainrule.jobs.separation import is_perceptron
 from chainrule.jobs.workshop import empty_task, is_of_catalogue, make_model
-from chainrule.train.compile_costs import WORTH
 from chainrule.train.dense_chain import dense_chain
 from chainrule.train.native import why_not_native
-from chainrule.train.native_build import COMPILE_SECONDS, is_compiled, why_no_library
+from chainrule.train.native_build import COMPILE_SECONDS, PAYS, is_compiled, why_no_library
 from chainrule.train.native_rule import has_native_rule
 from chainrule.train.plan import PROCESSORS, Plan
 from chainrule.train.population import Population
@@ -88,7 +87,7 @@ def compile_if_worth(entries: Sequence[Entry], *, always: bool = False) -> None:
     if not entries or is_compiled():
         return
     saved = sum(_updates(entry) for entry in entries) * SAVED_SECONDS / PROCESSORS
-    if not always and saved < WORTH * COMPILE_SECONDS:
+    if not always and saved < PAYS * COMPILE_SECONDS:
         return
     recipe = entries[0].recipe
     if is_of_catalogue(recipe) and not is_perceptron(recipe):

@@ -19,7 +19,7 @@ from chainrule.train.candidates import candidates, other_threads
 from chainrule.train.choice import choose
 from chainrule.train.compile_costs import Prospect
 from chainrule.train.compile_trial import try_compiled
-from chainrule.train.native_build import COMPILE_SECONDS, is_compiled, why_no_library
+from chainrule.train.native_build import COMPILE_SECONDS, PAYS, is_compiled, why_no_library
 from chainrule.train.native_step import why_not_native_step
 from chainrule.train.objective import Objective
 from chainrule.train.plan import Plan, make_plan, multiply_adds, names_a_way
@@ -132,7 +132,7 @@ def _compile_if_worth(objective: Objective, plain: Plan, updates: int, work: int
     """Compile what trains chains of dense layers, once for this machine, where this run alone saves more than that takes."""
     if plain.device != "cpu" or is_compiled() or why_not_native_step(objective) is not None:
         return
-    if updates * (SAVED_SECONDS + work * SAVED_BY_WORK) > compile_costs.WORTH * COMPILE_SECONDS:
+    if updates * (SAVED_SECONDS + work * SAVED_BY_WORK) > PAYS * COMPILE_SECONDS:
         why_no_library()
 
 

@@ -175,10 +175,10 @@ class PopulationRun(Networks):
         for lane in self.lanes:
             if isinstance(lane, StackLane) and not lane.is_left and lane.epoch:
                 of_kind.setdefault((*self._kinds[lane.numbers[0]], lane.epoch), []).append(lane)
-        side_by_side = -(-self.cores // max(1, len(of_kind)))  # of a kind, so that no core is idle
+        even = self.cores if len(of_kind) % self.cores else 1  # lanes of a kind, so that no core is idle at the end
         for (_, most, _), lanes in of_kind.items():
             stay = sorted(number for lane in lanes for number in lane.staying)
-            parts = _cut(stay, max(-(-len(stay) // most), min(side_by_side, len(stay) // PAIR)))
+            parts = _cut(stay, max(-(-len(stay) // most), min(even, len(stay) // PAIR)))
             if len(parts) < len(lanes):
                 self.lanes += [StackLane.joined(numbers, lanes) for numbers in parts]
                 for lane in lanes:
@@ -305,8 +305,10 @@ class PopulationRun(Networks):
         return known
 
     def _parts(self, numbers: list[int], most: int) -> list[list[int]]:
-        """Return networks in stacks of nearly equal size: at most so many each, and as many stacks as there are cores."""
-        return _cut(numbers, max(-(-len(numbers) // most), min(self.cores, len(numbers) // FEW)))
+        """Return networks in stacks of nearly equal size: at most so many each, and as many stacks for every core."""
+        parts = max(-(-len(numbers) // most), min(self.cores, len(numbers) // FEW))
+        for_all = -(-parts // self.cores) * self.cores
+        return _cut(numbers, for_all if len(numbers) >= for_all * FEW else parts)
 
     def _lanes(self, alike: list[int], way: str, most: int | None) -> list[Lane]:
         """Return lanes for networks that are alike, as many in each as memory allows."""

@@ -176,15 +176,14 @@ def _in_processes(lanes: Sequence[Lane], until: int | None, cores: int) -> Gener
                     is_ended = kind == ENDED and before is not None and ended_for_memory() == before
                     yield Progress(-worker.made, short=lane, is_ended=is_ended)
                     continue
-                _restore(lane, content)
+                here.send_bytes(END if following is None else following.to_bytes(4))
+                _restore(lane, content)  # while the worker is at the next one
                 if following is None:
-                    here.send_bytes(END)
                     worker.process.join()
                     here.close()
                     del workers[here]
                 else:
                     worker.number, worker.made = following, 0
-                    here.send_bytes(following.to_bytes(4))
                 yield Progress(ready=lane)
     finally:
         for here, worker in workers.items():

@@ -175,7 +175,9 @@ class PopulationRun(Networks):
         for lane in self.lanes:
             if isinstance(lane, StackLane) and not lane.is_left and lane.epoch:
                 of_kind.setdefault((*self._kinds[lane.numbers[0]], lane.epoch), []).append(lane)
-        even = self.cores if len(of_kind) % self.cores else 1  # lanes of a kind, so that no core is idle at the end
+        even = (
+            self.cores if len(of_kind) % self.cores else 1
+        )  # lanes of a kind, so that no core is idle at the end
         for (_, most, _), lanes in of_kind.items():
             stay = sorted(number for lane in lanes for number in lane.staying)
             parts = _cut(stay, max(-(-len(stay) // most), min(even, len(stay) // PAIR)))

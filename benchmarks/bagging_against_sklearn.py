@@ -14,6 +14,7 @@ import argparse
 import statistics
 import time
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from sklearn.ensemble import BaggingClassifier
 from sklearn.neural_network import MLPClassifier
 
 from chainrule.data.read import read
-from chainrule.jobs.ensemble_training import EnsembleTraining
+from chainrule.jobs.ensemble_training import EnsembleTraining, plan_of_members
 from chainrule.jobs.material import Material, reading_of
 from chainrule.jobs.preparation import prepare_run
 from chainrule.jobs.request import Request
@@ -42,7 +43,7 @@ def ours(epochs: int) -> tuple[float, float, Material]:
     source = read("wine", reading_of(chosen, None))
     began = time.perf_counter()
     recipe, material = prepare_run(request, source)
-    training = EnsembleTraining(recipe, material)
+    training = EnsembleTraining(replace(recipe, plan=plan_of_members(recipe, material)), material)
     for _ in training.reports():
         pass
     seconds = time.perf_counter() - began

@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from chainrule.core.errors import SettingError, ShapeError, TrainingFailed
+from chainrule.train.checkpoint import part
 from chainrule.train.course import Row
 from chainrule.train.loop import Report, outputs_of
 from chainrule.train.stack_states import MemberOf, joined
@@ -336,6 +337,8 @@ class AloneLane(Lane):
         return self._failure
 
     def state_of(self, number: int) -> dict[str, Tensor]:
+        if self._training is None and self._saved[0]:  # of a copy: nothing is made anew to read it
+            return part(self._saved[0], "best/") or part(self._saved[0], "model/")
         training = self.training
         return training.best or {n: t.clone() for n, t in training.step.objective.model.state_dict().items()}
 

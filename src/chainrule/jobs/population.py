@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from chainrule.jobs.entries import (
     ALONE,
     DENSE,
+    NATIVE,
     Entry,
     compile_if_worth,
     form_of,
@@ -293,11 +294,11 @@ class PopulationRun(Networks):
         first = self.entries[numbers[0]]
         form = repr(form_of(first))
         known = None if is_deterministic else self.known_ways.get(form)
-        if known is None and len(numbers) == 1 and not is_deterministic:
-            return ALONE
         possible = possible_ways(first)
         if self._step is not None:
             return way_of(self._step, possible)
+        if known is None and len(numbers) == 1 and not is_deterministic:
+            return NATIVE if NATIVE in possible else ALONE  # whose bits are the same
         if is_deterministic:
             return possible[0] if DENSE in possible else ALONE
         if known not in possible:  # folds differ in their rows alone: they are of one form

@@ -450,3 +450,9 @@ def test_a_run_on_several_files_is_named_after_their_folder(tmp_path):
     several = cr.fit(tmp_path / "sales" / "*.csv", target="y", epochs=1, runs=runs, quiet=True)
     one = cr.fit(tmp_path / "sales" / "feb.csv", target="y", epochs=1, runs=runs, quiet=True)
     assert (several.path.name, one.path.name) == ("sales-mlp-1", "feb-mlp-1")
+
+
+def test_dropout_of_the_model_settings_is_not_overridden_by_a_suggestion(tmp_path: Path) -> None:
+    run = cr.fit("iris", model_settings={"dropout": 0.0}, epochs=1, quiet=True, runs=tmp_path)
+    assert run.recipe.model_settings["dropout"] == 0.0
+    assert cr.fit("iris", epochs=1, quiet=True, runs=tmp_path).recipe.model_settings["dropout"] == 0.1

@@ -139,6 +139,8 @@ def settle(
     accepted = set(load_model_settings(name)) if name else set()
     if asked.dropout is None and "dropout" not in accepted:
         chosen.pop("dropout", None)
+    elif asked.dropout is None and "dropout" in of_model:
+        chosen["dropout"] = of_model["dropout"]
     filled = asked.filled({**chosen, "model": name or type(model).__name__})
     filled = _with_batches(filled, asked, question.rows)
     filled = settle_ensemble(filled, question.kind)

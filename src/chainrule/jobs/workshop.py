@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from chainrule.catalog import MODELS
-from chainrule.core.errors import RunError, SettingError
+from chainrule.core.errors import PlanError, RunError, SettingError
 from chainrule.core.seeds import mix
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.batches import Batches
@@ -212,10 +212,9 @@ def make_step(recipe: Recipe, objective: Objective) -> RuleStep:
     if recipe.plan.step == "native":
         try:
             return NativeStep(objective, make_rule, name, **around)
-        except SettingError as reason:
-            raise SettingError(
-                f"--plan native does not apply: {reason}; --plan plain runs any network"
-            ) from None
+        except (SettingError, PlanError) as reason:
+            text = f"--plan native does not apply: {reason}; --plan plain runs any network"
+            raise type(reason)(text) from None
     return AutogradStep(
         objective,
         make_rule(network.parameters()),

@@ -20,7 +20,7 @@ import pytest
 
 import chainrule
 from chainrule.core.errors import PlanError, StorageError
-from chainrule.jobs.entries import ALONE, AUTOGRAD, DENSE, NATIVE, possible_ways
+from chainrule.jobs.entries import ALONE, AUTOGRAD, DENSE, NATIVE, compile_if_worth, possible_ways
 from chainrule.train import native_build
 from chainrule.train.native_build import find_compiler, is_compiled, library, why_no_library
 from tests.jobs.test_population import entry
@@ -245,6 +245,9 @@ def test_networks_are_trained_another_way_without_a_compiler(
 ) -> None:
     noisy = entry("iris", (4,))
     found = replace(noisy, recipe=replace(noisy.recipe, model_settings={"hidden": (4,), "dropout": 0.0}))
+    compile_if_worth([found])
+    assert possible_ways(found) == (DENSE, AUTOGRAD, ALONE), "one small network does not pay for the compiler"
+    compile_if_worth([found] * 10**5)
     assert possible_ways(found) == (NATIVE, DENSE, AUTOGRAD, ALONE)
     native_build._library_or_why.cache_clear()
     monkeypatch.setenv("PATH", "/nowhere")

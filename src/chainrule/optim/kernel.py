@@ -62,6 +62,7 @@ class Kernel:
         self._views = [list(counts.unbind()) for counts in self._counts]
         self._bound: list[tuple[Callable[[], object] | None, Update]] = []
         self._late = 0  # updates that the counts do not hold yet
+        self._known: int | None = None  # what the counts hold, once it was read
 
     def bind_(self, *, may_overwrite: bool = False) -> None:
         """Settle on the gradients that the parameters have: from now on they are filled anew, never replaced.
@@ -101,6 +102,7 @@ class Kernel:
 
     def step(self) -> None:
         """Update the parameters in place from their gradients; one without a gradient stays."""
+        self._known = None
         if self._bound:
             self._late += not self.uses_counts
             for count, update in self._bound:
@@ -133,7 +135,9 @@ class Kernel:
     @property
     def updates(self) -> int:
         """The updates that it has made."""
-        return int(self._counts[0][0].item()) + self._late
+        if self._known is None:
+            self._known = int(self._counts[0][0].item())
+        return self._known + self._late
 
     def advance_(self, updates: int) -> None:
         """Count updates that were made elsewhere, on this rule's state."""
@@ -148,7 +152,7 @@ class Kernel:
         if self._late:
             for counts in self._counts:
                 counts += self._late
-            self._late = 0
+            self._late, self._known = 0, None
         named = {
             f"{place}/{number}/{name}": tensor
             for place, state in enumerate(self._state)
@@ -161,3 +165,4 @@ class Kernel:
         """Put saved state back."""
         for name, tensor in self.tensors().items():
             tensor.copy_(tensors[name])
+        self._known = None

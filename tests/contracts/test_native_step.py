@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -198,6 +199,61 @@ def test_what_it_cannot_train_is_refused_in_words() -> None:
         NativeStep(cr.Objective(make_network(4, "gelu"), task), make, "sgd")
     with pytest.raises(SettingError, match="its loss is not in the compiled part"):
         NativeStep(cr.Objective(make_network(4), make_task("multi-class", "focal")), make, "sgd")
-    step = NativeStep(cr.Objective(make_network(4), task), make, "sgd")
-    with pytest.raises(ShapeError, match=r"takes 6 values per row; got a batch of the shape \(2, 5\)"):
-        step(torch.ones(2, 5), torch.zeros(2, dtype=torch.int64))
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "said"),
+    [
+        ("multi-class", lambda x, y: (x[:, :5], y), r"takes 6 values per row; got a batch of the shape \(12, 5\)"),
+        ("multi-class", lambda x, y: (x[:0], y[:0]), r"takes 6 values per row; got a batch of the shape \(0, 6\)"),
+        ("multi-class", lambda x, y: (x.view(12, 2, 3), y), r"got a batch of the shape \(12, 2, 3\)"),
+        ("multi-class", lambda x, y: (x.double(), y), r"the weights are torch.float32; got inputs of torch.float64"),
+        ("multi-class", lambda x, y: (x, y.int()), r"the targets must be torch.int64; got torch.int32"),
+        ("binary", lambda x, y: (x, y.float()), r"the targets must be torch.int64; got torch.float32"),
+        ("multi-class", lambda x, y: (x, y[:5]), r"a batch of 12 rows has targets of the shape \(12,\); got \(5,\)"),
+        ("regression", lambda x, y: (x, y[:, :2]), r"has targets of the shape \(12, 3\); got \(12, 2\)"),
+        ("regression", lambda x, y: (x, y.double()), r"the targets must be torch.float32; got torch.float64"),
+        ("regression", lambda x, y: (x, y, torch.ones(5)), r"has weights of rows of the shape \(12,\); got \(5,\)"),
+        ("regression", lambda x, y: (x, y, torch.ones(12).double()), r"the weights of rows must be torch.float32; got"),
+    ],
+)  # fmt: skip
+def test_a_batch_that_does_not_fit_is_refused(kind: str, change: Callable[..., Any], said: str) -> None:
+    """Also after one that does: what is looked at once is a shape with its types."""
+    task = make_task(kind, dict(LOSSES)[kind])
+    step = both_steps(task, make_network(task.units))[1]
+    fitting = make_rows(kind, torch.float32)
+    step.prepare(0, 1.0)
+    step(*fitting)
+    before = copy.deepcopy(step.objective.model.state_dict())
+    with pytest.raises(ShapeError, match=said):
+        step(*change(*fitting))
+    assert all(torch.equal(before[name], now) for name, now in step.objective.model.state_dict().items())
+
+
+@pytest.mark.parametrize("kind", ["regression", "multi-class"])
+def test_memory_with_gaps_is_read_as_what_it_shows(kind: str) -> None:
+    task = make_task(kind, dict(LOSSES)[kind])
+    inputs, targets = make_rows(kind, torch.float32, rows=2 * ROWS)
+    weights = torch.linspace(0, 3, 2 * ROWS)
+    batch = inputs[::2], targets[::2], weights[::2]
+    assert not any(part.is_contiguous() for part in batch)
+    agree(*both_steps(task, make_network(task.units)), [batch] * 3)
+
+
+@pytest.mark.parametrize("kind", ["binary", "multi-class"])
+@pytest.mark.parametrize("number", [-1, 4, 2**32, -(2**40), 2**62])
+@pytest.mark.parametrize("are_weighed", [False, True])
+def test_a_class_that_there_is_none_of_moves_nothing(kind: str, number: int, are_weighed: bool) -> None:
+    """Nothing is read at its place: the loss of its row is no number, whatever the row weighs."""
+    task = make_task(kind, dict(LOSSES)[kind])
+    inputs, targets = make_rows(kind, torch.float32)
+    if are_weighed and isinstance(task, cr.Binary | cr.MultiClass):
+        task.weigh_(targets.numpy())
+    step = both_steps(task, make_network(task.units))[1]
+    targets[3] = number
+    before = copy.deepcopy(step.objective.model.state_dict())
+    step.prepare(0, 1.0)
+    for weights in (None, torch.linspace(0, 3, ROWS), torch.zeros(ROWS)):
+        with pytest.raises(TrainingFailed, match="not finite at step 1; first in the loss itself"):
+            step(inputs, targets, weights)
+    assert all(torch.equal(before[name], now) for name, now in step.objective.model.state_dict().items())

@@ -542,6 +542,24 @@ def test_what_is_no_number_gives_a_loss_that_is_none(activation: str, task: Task
     assert np.isnan(first_loss(activation, inputs, task))
 
 
+@pytest.mark.parametrize("task", [classes(3), weighed(classes(17)), binary()], ids=repr)
+@pytest.mark.parametrize("number", [-1, 17, 2**40])
+def test_a_class_that_there_is_none_of_gives_a_loss_that_is_no_number(task: Task, number: int) -> None:
+    sizes = (3, 5, task.units)
+    inputs, targets = rows_of(sizes, task, 4)
+    targets[2] = number
+    made = training("native", sizes, task, members=2, data=(inputs, targets), batch=1)
+    losses = made.step.epoch(made._rows(), 0, torch.ones(4, 2, dtype=torch.float64))
+    assert losses.isnan().any(1).all()
+
+
+def test_a_stack_that_has_forgotten_its_rule_trains_no_more() -> None:
+    made = run(training("native"), 1)
+    made.step._native.forget_rule()
+    with pytest.raises(AssertionError, match="the rule was forgotten"):
+        made.step.epoch(made._rows(), 0, torch.ones(5, 3, dtype=torch.float64))
+
+
 @pytest.mark.parametrize("penalty", ["coupled", "decoupled"])
 def test_penalties_do_not_hide_weights_that_are_no_numbers(penalty: str) -> None:
     made = training("native", members=[{"l1": 0.1}], penalty=penalty, activation="hard-tanh")

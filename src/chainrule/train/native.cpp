@@ -733,6 +733,17 @@ static void gather(const Stack &stack, const Pass &pass, const float *inputs, co
     for (int64_t r = 0; r < rows; r++) std::memcpy(pass.inputs + r * width, inputs + order[r] * width, width * sizeof(float));
 }
 
+// Class numbers of a batch, and the weights of its rows: what is no class gets a weight that is no number, and so does the loss.
+static const float *take_classes(const int64_t *targets, const int64_t *order, int64_t rows, int64_t count, int64_t *classes, const float *own, float *weights) {
+    for (int64_t r = 0; r < rows; r++) {
+        classes[r] = targets[order[r]];
+        if (0 <= classes[r] && classes[r] < count) continue;
+        if (!own) std::fill_n(weights, rows, 1.0f);
+        own = weights, weights[r] = __builtin_nanf(""), classes[r] = 0;
+    }
+    return own;
+}
+
 static void train_member(const Stack &stack, const Rows &given, Pass &pass, int64_t member, int64_t *classes, float *weights) {
     bind(stack, pass, member);
     const int64_t updates = (given.rows + given.batch - 1) / given.batch, units = stack.layer[stack.layers - 1].units;
@@ -754,7 +765,7 @@ static void train_member(const Stack &stack, const Rows &given, Pass &pass, int6
             loss = squared_error(stack, pass, own, rows);
         } else {
             const int64_t *targets = static_cast<const int64_t *>(given.targets) + member * given.target_member;
-            for (int64_t r = 0; r < rows; r++) classes[r] = targets[order[r]];
+            own = take_classes(targets, order, rows, stack.loss == CROSS_ENTROPY ? units : 2, classes, own, weights);
             loss = stack.loss == CROSS_ENTROPY ? cross_entropy(stack, pass, classes, own, rows)
                                                : binary_cross_entropy(stack, pass, classes, own, rows);
         }

@@ -14,6 +14,7 @@ from chainrule.nn import losses
 from chainrule.nn.activations import Activation
 from chainrule.nn.noise import Dropout
 from chainrule.train.dense_chain import DenseLayer
+from chainrule.train.native_batches import NativeBatches
 from chainrule.train.native_build import library
 from chainrule.train.native_rule import RULES, NativeRule
 from chainrule.train.task import Binary, Classification, MultiClass, Task
@@ -94,9 +95,13 @@ class NativeStack:
         rule: NativeRule,
         *,
         dropouts: Sequence[Dropout | None],
+        flattens: bool = False,
         stops_at_failure: bool = False,
     ) -> None:
-        """`dropouts` stand behind the layers; `stops_at_failure`: a loss that is not finite moves nothing."""
+        """`dropouts` stand behind the layers; `flattens`: `step` takes rows with several axes.
+
+        `stops_at_failure`: a loss that is not finite moves nothing.
+        """
         self.members = len(rule.number)
         self._library = library()
         self._library.work_floats.restype = _int64
@@ -108,20 +113,25 @@ class NativeStack:
             self._kept += [rates, seeds]
             layers[place] = _Layer(
                 layer.inputs, layer.units, number, slope, _tensors(weights[place]), _tensors(biases[place]),
-                _at(rates), _at(seeds),
+                _at(rates, torch.float64), _at(seeds, torch.int64),
             )  # fmt: skip
         self._layers = layers
         loss, scale, smoothing, class_weights = _loss(task)
         self._class_weights = class_weights
         self._stack = _Stack(
             self.members, len(chain), layers, loss, smoothing, scale, _at(class_weights), list(RULES).index(rule.name),
-            _at(rule.number), _at(rule.beta1), _at(rule.beta2), _at(rule.epsilon), _at(rule.decays), _at(rule.l1),
-            rule.is_coupled, _at(rule.running), rule.running_share, rule.clip_norm, rule.clip_value, stops_at_failure,
+            *(_at(each, torch.float64) for each in (rule.number, rule.beta1, rule.beta2, rule.epsilon, rule.decays, rule.l1)),
+            rule.is_coupled, _at(rule.running, torch.float64), rule.running_share, rule.clip_norm, rule.clip_value, stops_at_failure,
         )  # fmt: skip
         self._reference = ctypes.byref(self._stack)
-        self._units = chain[-1].units
+        self._batches = NativeBatches(
+            values=chain[0].inputs,
+            units=chain[-1].units,
+            has_classes=loss != SQUARED_ERROR,
+            flattens=flattens,
+        )
         self._work = torch.empty(0)
-        self._single: dict[int, _Single] = {}
+        self._single: dict[object, _Single] = {}  # by the shapes and types of a batch
 
     def train(
         self,
@@ -141,13 +151,16 @@ class NativeStack:
         Shapes: inputs (N, values) and targets (N, …) where all members share them, else after an axis of members; order
         (1 or members, rows) int64; rates (updates, members) float64; weights (members, N) -> (members, updates)
         """
+        assert self._stack.rule >= 0, "the rule was forgotten"
         of_all = inputs.dim() == 2
         rows = order.shape[1]
         losses = torch.empty(self.members, -(-rows // batch))
         given = _Rows(
-            _at(inputs), 0 if of_all else inputs[0].numel(), _at(targets), 0 if of_all else targets[0].numel(),
-            _at(weights), 0 if weights is None else weights.shape[1], _at(order), 0 if len(order) == 1 else rows,
-            rows, batch, _at(rates), step, updates_before, _at(losses), None, self._room(batch),
+            _at(inputs), 0 if of_all else inputs[0].numel(),
+            _at(targets, self._batches.target_dtype), 0 if of_all else targets[0].numel(),
+            _at(weights), 0 if weights is None else weights.shape[1],
+            _at(order, torch.int64), 0 if len(order) == 1 else rows, rows, batch,
+            _at(rates, torch.float64), step, updates_before, _at(losses), None, self._room(batch),
         )  # fmt: skip
         self._library.train(self._reference, ctypes.byref(given))
         return losses
@@ -163,42 +176,53 @@ class NativeStack:
     ) -> tuple[Tensor, Tensor]:
         """Make one update of the only member; return the loss of the batch before it, and what was answered.
 
-        The answers are overwritten by the next call.
+        The answers are overwritten by the next call. A batch is looked at where none of its shapes and types was before.
         Shapes: inputs (B, …), targets (B, …), weights (B,) -> (), (B, units)
+        Raises: ShapeError for a batch that does not fit
         """
-        rows = len(inputs)
-        single = self._single.get(rows) or self._new_single(rows)
+        of_weights = None if weights is None else (weights.shape, weights.dtype)
+        key = inputs.shape, inputs.dtype, targets.shape, targets.dtype, of_weights
+        single = self._single.get(key)
+        if single is None:
+            self._batches.check(inputs, targets, weights)
+            single = self._single[key] = self._new_single(len(inputs))
         inputs, targets, loss = inputs.contiguous(), targets.contiguous(), torch.empty(())
         given = single.given
         given.inputs, given.targets, given.losses = inputs.data_ptr(), targets.data_ptr(), loss.data_ptr()
-        given.weights = None if weights is None else weights.contiguous().data_ptr()
+        if weights is not None:
+            weights = weights.contiguous()  # under a name: its memory has to outlive the call
+        given.weights = None if weights is None else weights.data_ptr()
         single.rate.value, given.step, given.updates_before = rate, step, updates_before
         self._library.train(self._reference, single.reference)
         return loss, single.outputs
 
     def _new_single(self, rows: int) -> _Single:
+        assert self._stack.rule >= 0, "the rule was forgotten"
         order, rate = torch.arange(rows), _double()
-        outputs, work = torch.empty(rows, self._units), torch.empty(self._floats(rows))
+        outputs, work = torch.empty(rows, self._batches.units), torch.empty(self._floats(rows))
         given = _Rows(
-            order=_at(order),
+            order=_at(order, torch.int64),
             rows=rows,
             batch=rows,
             rates=ctypes.addressof(rate),
             outputs=_at(outputs),
             work=_at(work),
         )
-        self._single[rows] = _Single(given, ctypes.byref(given), rate, outputs, (order, work))
-        return self._single[rows]
+        return _Single(given, ctypes.byref(given), rate, outputs, (order, work))
 
     def answer(self, inputs: Tensor, rows: Tensor) -> Tensor:
         """Return what every member answers to rows, as in prediction.
 
         Shapes: inputs (N, values), or (members, N, values); rows (n,) int64 -> (members, n, units)
         """
-        outputs = torch.empty(self.members, len(rows), self._units)
+        outputs = torch.empty(self.members, len(rows), self._batches.units)
         of_member = 0 if inputs.dim() == 2 else inputs[0].numel()
         given = _Rows(
-            inputs=_at(inputs), input_member=of_member, order=_at(rows), rows=len(rows), work=self._room(1)
+            inputs=_at(inputs),
+            input_member=of_member,
+            order=_at(rows, torch.int64),
+            rows=len(rows),
+            work=self._room(1),
         )
         self._library.answer(self._reference, ctypes.byref(given), _pointer(outputs.data_ptr()))
         return outputs
@@ -214,6 +238,7 @@ class NativeStack:
             for tensors in (self._layers[place].weights, self._layers[place].biases):
                 tensors.state = (_pointer * 2)()
         self._stack.rule = -1
+        self._single.clear()
         self._kept = [given.values for given in self._kept if isinstance(given, NativeTensors)]
 
     def _room(self, batch: int) -> int:
@@ -285,8 +310,10 @@ def _tensors(given: NativeTensors) -> _Tensors:
     return _Tensors(_at(given.values), (_pointer * 2)(*state), _at(given.gradients))
 
 
-def _at(tensor: Tensor | None) -> int | None:
+def _at(tensor: Tensor | None, dtype: torch.dtype = torch.float32) -> int | None:
+    """Return where the memory of a tensor begins."""
     if tensor is None:
         return None
+    assert tensor.dtype is dtype, f"native.cpp takes {dtype} here; got {tensor.dtype}"
     assert tensor.is_contiguous(), "native.cpp takes memory without gaps"
     return tensor.data_ptr()

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from chainrule.core.errors import SettingError, ShapeError, TrainingFailed
+from chainrule.core.errors import SettingError, TrainingFailed
 from chainrule.optim.kernel import Groups, Kernel
 from chainrule.optim.rules import Rule
 from chainrule.train.dense_chain import check_dense, flattens
@@ -50,8 +50,6 @@ class NativeStep(RuleStep):
         own = make_rule([part.parameter for part in parts])
         super().__init__(objective, _InShapesOfModel(own, parts), **around)
         self._parts, self._own_rule = parts, own
-        self._flattens = flattens(objective.model)
-        self._shapes: set[torch.Size] = set()  # of batches that fit
         self._running = torch.full((1,), -1.0, dtype=torch.float64)
         self._slopes = self._bound(gradients_only())
         # The length of the gradient, which clipping reports, is taken by torch; so are the rules of torch.optim.
@@ -90,24 +88,12 @@ class NativeStep(RuleStep):
     def _passed(
         self, native: NativeStack, inputs: Tensor, targets: Tensor, weights: Tensor | None
     ) -> Outcome:
-        """Let compiled code make a pass over a batch. Raises: TrainingFailed; ShapeError for rows that do not fit"""
-        if inputs.shape not in self._shapes:
-            self._check(inputs)
+        """Let compiled code make a pass over a batch. Raises: TrainingFailed; ShapeError for a batch that does not fit"""
         made = self._own_rule.updates if isinstance(self._own_rule, Kernel) else 0
         loss, outputs = native.step(inputs, targets, self.rate, self.number, made, weights)
         if not math.isfinite(loss.item()):
             raise TrainingFailed(describe_failure(self.objective.model, inputs, self.number))
         return Outcome(loss, loss, outputs)
-
-    def _check(self, inputs: Tensor) -> None:
-        """Raises: ShapeError for rows that do not fit"""
-        wanted = self._chain[0].inputs
-        is_flat = inputs.dim() == 2 or (inputs.dim() > 2 and self._flattens)
-        if not is_flat or math.prod(inputs.shape[1:]) != wanted:
-            raise ShapeError(
-                f"the first layer takes {wanted} values per row; got a batch of the shape {tuple(inputs.shape)}"
-            )
-        self._shapes.add(inputs.shape)
 
     def _bound(self, rule: NativeRule) -> NativeStack:
         """Return the network bound to a rule, or to what keeps the gradients."""
@@ -123,6 +109,7 @@ class NativeStep(RuleStep):
             self.objective.task,
             rule,
             dropouts=[layer.dropout for layer in self._chain],
+            flattens=flattens(self.objective.model),
             stops_at_failure=True,
         )
 

@@ -100,11 +100,35 @@ def test_it_is_compiled_once_and_kept_in_a_folder_of_the_users_own(cache: Path) 
     assert next(cache.glob("*.so")).stat() == made
 
 
+def test_what_is_known_of_the_library_is_not_looked_up_again(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked for every network of a search: files are read no more once it is loaded, or has failed."""
+    looked: list[Path] = []
+    whole = native_build._is_whole
+    monkeypatch.setattr(native_build, "_is_whole", lambda path: looked.append(path) or whole(path))
+    assert not is_compiled() and not is_compiled()
+    assert len(looked) == 2, "another process may have made it"
+    library()
+    looked.clear()
+    assert is_compiled() and looked == []
+    native_build._library_or_why.cache_clear()  # as in the next process, which finds it made
+    assert is_compiled()
+    looked.clear()
+    assert is_compiled() and library().answer() == 42 and looked == []
+    native_build._library_or_why.cache_clear()
+    path = compiler(tmp_path, "exit 1", monkeypatch)
+    assert not is_compiled() and why_no_library() == f"the compiler {path} failed: exit code 1"
+    looked.clear()
+    assert not is_compiled() and looked == []
+
+
 def test_source_compiler_and_options_each_have_a_library_of_their_own(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert library().answer() == 42
     native_build.SOURCE.write_text(QUICK.replace("42", "44"))
+    native_build._library_or_why.cache_clear()
     assert not is_compiled()
     assert again().answer() == 44
     monkeypatch.setenv("CXX", f"{find_compiler()[0]} -DANSWER=43")
@@ -156,6 +180,7 @@ def test_a_damaged_library_is_made_anew(cache: Path, kept: str) -> None:
     if kept in damaged:
         assert damaged[kept] != whole
         path.write_bytes(damaged[kept])
+    native_build._library_or_why.cache_clear()
     assert not is_compiled()
     assert again().answer() == 42
     assert is_compiled() and len(path.read_bytes()) == len(whole)
@@ -185,6 +210,7 @@ def test_a_library_without_its_hash_is_never_loaded(
     path.with_suffix(".sha256").unlink()
     if hashed is not None:
         path.with_suffix(".sha256").write_bytes(hashed)
+    native_build._library_or_why.cache_clear()
     assert not is_compiled()
     assert again().answer() == 42
 

@@ -48,11 +48,17 @@ def why_no_library() -> str | None:
 
 
 def is_compiled() -> bool:
-    """Whether a whole library is there already, so that `library` need not compile."""
-    try:
-        return _is_whole(_place(find_compiler()))
-    except (PlanError, StorageError):
-        return False
+    """Whether a whole library is there already, so that `library` need not compile; it is loaded then.
+
+    Files are looked at until it is there, or is known to fail; it is asked for every network of a search.
+    """
+    if not _library_or_why.cache_info().currsize:
+        try:
+            if not _is_whole(_place(find_compiler())):
+                return False
+        except (PlanError, StorageError):
+            return False
+    return why_no_library() is None
 
 
 def find_compiler() -> tuple[str, ...]:

@@ -163,6 +163,30 @@ def test_the_real_source_is_part_of_the_package() -> None:
     assert [name for name in others if not any(fnmatch.fnmatch(name, p) for p in patterns)] == []
 
 
+def test_libraries_that_nobody_loads_any_more_are_removed_when_one_is_made(cache: Path) -> None:
+    """Those of older sources: one in use stays, as do files that are no libraries."""
+    made = {}
+    for answer in (40, 41, 43, 44):
+        native_build.SOURCE.write_text(QUICK.replace("42", str(answer)))
+        loaded = again()
+        assert loaded.answer() == answer
+        made[answer] = native_build._place(find_compiler())
+    others = [cache / "notes.sha256", cache / "notes.so", cache / f"{'0' * 32}.txt"]
+    for path in (*others, *cache.glob("*.s*")):
+        path.touch()
+        long_ago = time.time() - native_build.UNUSED_SECONDS - 60
+        os.utime(path, (long_ago, long_ago))
+    native_build.SOURCE.write_text(QUICK.replace("42", "41"))
+    assert again().answer() == 41, "which is use, and makes none"
+    assert all(path.exists() for path in made.values())
+    native_build.SOURCE.write_text(QUICK)
+    assert again().answer() == 42
+    assert [answer for answer, path in made.items() if path.exists()] == [41]
+    assert all(path.exists() for path in others)
+    assert len(libraries(cache)) == 2 * 2 + len(others)
+    assert loaded.answer() == 44, "a process that has loaded one goes on with it"
+
+
 # ---- only what was compiled here is loaded
 
 

@@ -8,6 +8,7 @@ import functools
 import hashlib
 import os
 import platform
+import re
 import shutil
 import signal
 import subprocess
@@ -27,7 +28,9 @@ OF_THIS_PROCESSOR = ("-mcpu=native",) if platform.machine() in ("arm64", "aarch6
 PAYS = 0.5  # part of what compiling takes that a run has to win: every later one has the library for nothing
 COMPILE_SECONDS = 2.5  # that compiling takes
 MOST_SECONDS = 120  # for the compiler
+UNUSED_SECONDS = 30 * 24 * 3600  # after which a library that nobody loads is removed
 _MAKING = "making-"  # what folders of a compiler at work are called
+_NAME = re.compile("[0-9a-f]{32}")  # of a library
 
 
 def library() -> ctypes.CDLL:
@@ -77,8 +80,10 @@ def _library_or_why() -> ctypes.CDLL | PlanError | StorageError:
         compiler = find_compiler()
         path = _place(compiler)
         _remove_remains(path.parent)
+        _mark_used(path)
         if not _is_whole(path):
             _compile(compiler, path)
+            _remove_unused(path)
         return ctypes.CDLL(str(path))
     except (PlanError, StorageError) as error:
         return type(error)(str(error))  # without the frames of the first one
@@ -168,6 +173,26 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
     process.kill()
+
+
+def _mark_used(path: Path) -> None:
+    """Write down that a library is loaded now, as the time of the hash beside it."""
+    with contextlib.suppress(OSError):
+        os.utime(path.with_suffix(".sha256"))
+
+
+def _remove_unused(path: Path) -> None:
+    """Remove libraries beside one, of older sources mostly, that nobody has loaded for long; a process that has goes on.
+
+    The hash goes first: a library without one is never loaded.
+    """
+    for hashed in path.parent.glob("*.sha256"):
+        if hashed.stem == path.stem or not _NAME.fullmatch(hashed.stem):
+            continue
+        with contextlib.suppress(OSError):
+            if time.time() - hashed.stat().st_mtime > UNUSED_SECONDS:
+                hashed.unlink()
+                hashed.with_suffix(".so").unlink()
 
 
 def _remove_remains(folder: Path) -> None:

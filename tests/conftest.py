@@ -19,7 +19,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 import rows as curriculum
 
-from chainrule.train.native_build import why_no_library
+from chainrule.core.errors import PlanError
+from chainrule.train.native_build import find_compiler, library, why_no_library
 
 hypothesis.settings.register_profile("suite", deadline=None, derandomize=True, max_examples=60)
 hypothesis.settings.load_profile("suite")
@@ -114,6 +115,16 @@ def _worse(earlier: str | None, outcome: str) -> str:
 def fixtures() -> Path:
     """The folder of the decks' tables."""
     return Path(__file__).parent / "fixtures"
+
+
+@pytest.fixture(scope="session")
+def compiler() -> None:
+    """Skip where there is no C++ compiler; where there is one, it has to compile."""
+    try:
+        find_compiler()
+    except PlanError as error:
+        pytest.skip(str(error))
+    library()
 
 
 @pytest.fixture(scope="session", autouse=True)

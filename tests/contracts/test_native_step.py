@@ -13,11 +13,10 @@ from torch import nn
 
 import chainrule as cr
 from chainrule.catalog import names
-from chainrule.core.errors import PlanError, SettingError, ShapeError, TrainingFailed
+from chainrule.core.errors import SettingError, ShapeError, TrainingFailed
 from chainrule.optim.penalties import penalty_of
 from chainrule.train.checkpoint import part
 from chainrule.train.native import ACTIVATIONS
-from chainrule.train.native_build import find_compiler
 from chainrule.train.native_rule import has_native_rule
 from chainrule.train.native_step import NativeStep
 from chainrule.train.step import RuleStep
@@ -29,12 +28,7 @@ LOSSES = [
 ]  # fmt: skip
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _compiler() -> None:
-    try:
-        find_compiler()
-    except PlanError as error:
-        pytest.skip(str(error))
+pytestmark = pytest.mark.usefixtures("compiler")
 
 
 def both_steps(

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
+import numpy as np
 import pytest
 import torch
+from scipy.stats import chisquare
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
-from chainrule import AutogradStep, Batches, MultiClass, Objective, optimizer, schedule, updates
+from chainrule import AutogradStep, Batches, MultiClass, Objective, Regression, optimizer, schedule, updates
 from chainrule.core.errors import SettingError, ShapeError
+from chainrule.core.seeds import mix
 from chainrule.models import build
 from chainrule.nn.initial import initialise_
-from chainrule.nn.noise import Dropout, Noise
+from chainrule.nn.noise import Dropout, Noise, keep_
+from chainrule.train.native_step import NativeStep
 
 RATE, ROWS, WIDTH = 0.3, 64, 128
+GOLDEN = [
+    "1110111011111010110101111010111111011111",
+    "1111101101111011100111011011111001110110",
+    "1111111110011110110111101010111100110111",
+]
 
 
 def mask(layer: Dropout, seed: int, step: int, rows: int = ROWS) -> Tensor:
@@ -64,8 +74,57 @@ def test_mask_is_a_function_of_seed_and_step() -> None:
     assert not torch.equal(mask(Dropout(RATE), seed=4, step=7), first)
 
 
+@pytest.mark.parametrize("are_kept", [True, False])
+def test_runs_are_as_long_as_those_of_independent_draws(are_kept: bool) -> None:
+    """A chi-square over how many values in a row are kept, or dropped: k of them with probability (1 − p) p^(k − 1)."""
+    longest, share = 12, (1 - RATE) if are_kept else RATE
+    lengths = np.concatenate([runs(each, are_kept) for each in masks().flatten(0, 1)])
+    found = np.bincount(np.minimum(lengths, longest), minlength=longest + 1)[1:]
+    expected = share ** np.arange(longest)  # of at least k + 1
+    expected[:-1] *= 1 - share
+    assert chisquare(found, expected * len(lengths)).pvalue > 0.01
+
+
+def runs(kept: Tensor, are_kept: bool) -> np.ndarray:
+    """Return the lengths of the runs of kept or of dropped values, but for those at both ends, which are cut."""
+    changes = np.flatnonzero(np.diff(kept.numpy()))
+    return np.diff(changes)[kept.numpy()[changes[:-1] + 1] == are_kept]
+
+
+def test_golden_mask() -> None:
+    """Recorded when written, and the same on every machine: 1 where a value is kept."""
+    layer = Dropout(RATE).train()
+    layer.seeds, layer.step = [3], 7
+    found = ["".join("01"[int(value > 0)] for value in row) for row in layer(torch.ones(3, 40))]
+    assert found == GOLDEN
+
+
+@pytest.mark.usefixtures("compiler")
+@pytest.mark.parametrize("units", [1, 3, 4, 5, 16, 37, 130])
+def test_masks_of_compiled_code_are_the_same_bits(units: int) -> None:
+    """Hidden units of 1 that a second layer hands on as they are: the outputs are what they were multiplied with."""
+    for rate, rows, number in (
+        (0.001, 1, 0),
+        (0.3, 17, 5),
+        (0.5, 64, 2**31),
+        (0.9, 33, 12345),
+        (0.999, 40, 1),
+    ):
+        network = nn.Sequential(nn.Linear(1, units), Dropout(rate), nn.Linear(units, units))
+        for layer in (network[0], network[2]):
+            nn.init.zeros_(layer.weight), nn.init.zeros_(layer.bias)
+        nn.init.ones_(network[0].bias), nn.init.eye_(network[2].weight)
+        task = Regression([f"unit {k}" for k in range(units)])
+        rule = functools.partial(optimizer, "sgd", learning_rate=0.1)
+        step = NativeStep(Objective(network, task), rule, "sgd", seed=11)
+        step.prepare(number, 1.0)
+        found = step.differentiate(torch.zeros(rows, 1), torch.zeros(rows, units)).outputs
+        wanted = keep_(torch.empty(rows, units), mix(step.noise.layers[0].seeds[0], number), rate)
+        assert found.numpy().tobytes() == wanted.numpy().tobytes()
+
+
 def test_golden_seeds() -> None:
-    """Recorded when written: other seeds mean other masks. What torch draws from them may differ between machines."""
+    """Recorded when written: other seeds mean other masks."""
     layers = Noise(nn.Sequential(Dropout(0.5), Dropout(0.5)), seed=0).layers
     assert [layer.seeds for layer in layers] == [[915238413816962292], [5711808691932617248]]
 

@@ -18,7 +18,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from chainrule.core.errors import PlanError
 from chainrule.nn.activations import Activate
 from chainrule.nn.noise import Dropout
 from chainrule.optim.schedules import schedule
@@ -26,7 +25,7 @@ from chainrule.train import native_memory
 from chainrule.train.dense_chain import dense_chain
 from chainrule.train.member import Member
 from chainrule.train.native import ACTIVATIONS, NativeStack, why_not_native
-from chainrule.train.native_build import SOURCE, find_compiler, library
+from chainrule.train.native_build import SOURCE, find_compiler
 from chainrule.train.native_rule import GRADIENTS_ONLY, RULES, SAME_RULE, has_native_rule
 from chainrule.train.stack_training import StackTraining
 from chainrule.train.task import Binary, MultiClass, Regression, Task
@@ -37,13 +36,7 @@ SMALLEST = 1.3e-38  # what is nearer to 0 than float32's smallest number in full
 OWN_NUMBERS = {"leaky-relu": "leaky-relu:0.2", "elu": "elu:0.5", "linear": "linear:0.7"}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _compiled() -> None:
-    try:
-        find_compiler()
-    except PlanError as error:
-        pytest.skip(str(error))
-    library()  # where there is a compiler, it has to compile
+pytestmark = pytest.mark.usefixtures("compiler")
 
 
 @pytest.fixture(autouse=True)
@@ -478,20 +471,13 @@ def test_a_stack_at_rest_answers_and_goes_on_as_one_that_was_not() -> None:
 def test_narrow_vectors(options: str, tmp_path: Path) -> None:
     """The tests of this file once more, on a library compiled as for processors without wide vectors."""
     command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "--noconftest",
-        "-p",
-        "no:cacheprovider",
-        "-m",
-        "not slow",
-    ]
-    env = {**os.environ, "CXX": f"{find_compiler()[0]} {options}", "XDG_CACHE_HOME": str(tmp_path)}
-    done = subprocess.run([*command, __file__], env=env, capture_output=True, text=True, check=False)
+        sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:curriculum-ledger",
+        "-m", "not slow", f"--basetemp={tmp_path / 'own'}", __file__,
+    ]  # fmt: skip
+    env = {**os.environ, "CXX": f"{find_compiler()[0]} {options}"}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:]
-    assert len(list(tmp_path.glob("chainrule/native/*.so"))) == 1
+    assert len(list(tmp_path.glob("own/**/chainrule/native/*.so"))) == 1
 
 
 # ---- functions at the edges

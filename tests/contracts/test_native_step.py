@@ -20,7 +20,7 @@ from chainrule.train.native import ACTIVATIONS
 from chainrule.train.native_rule import has_native_rule
 from chainrule.train.native_step import NativeStep
 from chainrule.train.step import RuleStep
-from tests.contracts.test_dense_step import CLOSE, ROWS, make_network, make_rows, make_task
+from tests.contracts.test_dense_step import ROWS, make_network, make_rows, make_task, near_to_float64
 
 LOSSES = [
     ("regression", "squared-error"), ("regression", "half-squared-error"), ("binary", "binary-cross-entropy"),
@@ -77,22 +77,9 @@ def agree(theirs: RuleStep, ours: RuleStep, batches: list[tuple[Any, ...]], with
 @pytest.mark.parametrize(("kind", "loss"), LOSSES)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_gradients_are_those_of_autograd(activation: str, kind: str, loss: str) -> None:
-    """No further from float64 than twice autograd's own distance, or a millionth."""
     task = make_task(kind, loss)
     network = make_network(task.units, activation)
-    exact = copy.deepcopy(network).double()
-    task.train()
-    cr.Objective(exact, task)(*make_rows(kind)).loss.backward()
-    steps = both_steps(task, network)
-    for step in steps:
-        step.prepare(0, 1.0)
-        step.differentiate(*make_rows(kind, torch.float32))
-    for reference, theirs, ours in zip(
-        exact.parameters(), *(step.objective.model.parameters() for step in steps), strict=True
-    ):
-        assert reference.grad is not None and theirs.grad is not None and ours.grad is not None
-        allowed = max(2 * (theirs.grad - reference.grad).abs().max().item(), CLOSE)
-        assert (ours.grad - reference.grad).abs().max().item() <= allowed
+    near_to_float64(kind, task, network, both_steps(task, network))
 
 
 @pytest.mark.parametrize("rule", names("optimizer"))

@@ -169,7 +169,8 @@ def test_a_run_whose_plan_is_damaged(tmp_path: Path) -> None:
 @pytest.fixture
 def worth_compiling(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A table by which compiling costs nothing and gains a lot; no explicit backprop; a compiler that changes nothing."""
-    monkeypatch.setattr(candidates, "why_not_dense", lambda _: "it is not wanted here")
+    for name in ("why_not_native_step", "why_not_dense"):
+        monkeypatch.setattr(candidates, name, lambda _: "it is not wanted here")
     monkeypatch.setattr(torch, "compile", lambda function, **_: function)
     monkeypatch.setattr(compile_costs, "compiler", lambda: "/usr/bin/g++")
     monkeypatch.setenv(compiled.CACHE, str(cache))

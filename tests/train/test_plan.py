@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 
 import pytest
@@ -231,6 +232,27 @@ def test_a_short_run_takes_explicit_backprop_untimed_if_it_computes_the_same(clo
     refused = choose(objective_of(), ways, cheating, batches(), 60)
     assert refused.plan.is_plain
     assert "it computes something else" in str(refused.trials[1])
+
+
+def test_a_short_run_takes_the_first_sure_way_and_goes_on_where_that_is_refused(clocked: MakeStep) -> None:
+    ways = [PLAIN, *(dataclasses.replace(PLAIN, step=step) for step in ("native", "dense"))]
+    opened: list[str] = []
+
+    def make(plan: Plan, objective: Objective, failing: str = "") -> RuleStep:
+        opened.append(plan.way)
+        if plan.step == failing:
+            return Cheating(objective, lambda p: optimizer("momentum", p, learning_rate=0.1))
+        return clocked(plan, objective)
+
+    taken = choose(objective_of(), ways, make, batches(), 60)
+    assert opened == ["plain", "native"] and taken.plan.way == "native"
+    opened.clear()
+    other = choose(objective_of(), ways, functools.partial(make, failing="native"), batches(), 60)
+    assert opened == ["plain", "native", "dense"] and other.plan.way == "dense"
+    assert other.plan.update_seconds is None and other.plan.reason.startswith("faster than plain wherever")
+    assert "it computes something else" in str(other.trials[1])
+    neither = choose(objective_of(), ways[:2], functools.partial(make, failing="native"), batches(), 60)
+    assert neither.plan.is_plain
 
 
 def test_the_best_way_is_tried_with_other_threads(clocked: MakeStep, monkeypatch: pytest.MonkeyPatch) -> None:

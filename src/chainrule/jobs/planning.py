@@ -167,6 +167,8 @@ def _chosen(recipe: Recipe, training: Training, ways: list[Plan], key: str) -> P
         )
     is_whole, tried = choice.tried == len(choice.trials), choice.tried
     name = key if is_whole else _of_length(key, updates) if tried > 1 else ""
+    if choice.plan.update_seconds is None:
+        name = ""
     failed = plan_cache.keep(name, choice.plan) if name else ""
     return Planned(
         plan=choice.plan,

@@ -32,6 +32,7 @@ from chainrule.train.trials import (
 )
 
 FIRST_UPDATES = 2  # of plain execution, which tell how much time there is
+TOO_SHORT = "to try others would take more than a twentieth of the run"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,14 +103,15 @@ def choose(
     trials = [Trial(plan=plan) for plan in plans]
     plain, threads = trials[0], other_threads(plans[0], multiply_adds)
     reference, allowance = _begin(plain, ground, updates)
+    sure: Trial | None = None
     if not plain.refused:  # a model that fails: the run itself will say how
         _try_ways(trials, ground, reference, allowance, kept=allowance.takes(*_needs(threads)))
         trials += _try_threads(fastest(trials), ground, allowance, threads)
-        _admit_sure(trials, ground, reference)
+        sure = _admit_sure(trials, ground, reference)
     choice = Choice(plan=plans[0], trials=tuple(trials), seconds=time.perf_counter() - began)
     for trial in trials:
         trial.step = None
-    return replace(choice, plan=_plan_of(choice))
+    return replace(choice, plan=_plan_of(choice, sure))
 
 
 def _begin(plain: Trial, ground: Ground, updates: int) -> tuple[list[Slope], Allowance]:
@@ -155,12 +157,17 @@ def _try_threads(best: Trial, ground: Ground, allowance: Allowance, threads: Seq
     return others
 
 
-def _admit_sure(trials: Sequence[Trial], ground: Ground, reference: Sequence[Slope]) -> None:
-    """Look whether the sure way computes the same, where there was no time to try anything."""
+def _admit_sure(trials: Sequence[Trial], ground: Ground, reference: Sequence[Slope]) -> Trial | None:
+    """Return the first sure way that computes the same, where there was no time to try anything."""
+    if _tried(trials):
+        return None
     for trial in trials[1:]:
-        if is_sure(trial.plan, ground.multiply_adds) and not _tried(trials):
+        if is_sure(trial.plan, ground.multiply_adds):
             ground.open(trial)
             admit(trial, reference, ground.batches)
+            if not trial.refused:
+                return trial
+    return None
 
 
 def _tried(trials: Sequence[Trial]) -> int:
@@ -173,13 +180,19 @@ def _needs(threads: Sequence[int]) -> tuple[int, int]:
     return len(threads), LEAST_TURNS * (1 + 2 * len(threads)) if threads else 0
 
 
-def _plan_of(choice: Choice) -> Plan:
-    """Return the plan of the fastest way with what was measured; plain execution where there was nothing to compare."""
+def _plan_of(choice: Choice, sure: Trial | None) -> Plan:
+    """Return the plan of the fastest way with what was measured, or of the sure one without that.
+
+    Plain execution where there was nothing to compare.
+    """
     plain, best = choice.trials[0], fastest(choice.trials)
     if plain.refused or not best.seconds:
         return plain.plan
+    if sure is not None and sure.agreement is not None:
+        reason = f"faster than plain wherever it was measured; {TOO_SHORT}"
+        return replace(sure.plan, loss_difference=sure.agreement.loss_difference, reason=reason)
     if choice.tried == 1:
-        return _untimed_plan(plain, choice.trials[1:])
+        return replace(plain.plan, update_seconds=plain.median, reason=f"{plain.plan.reason}; {TOO_SHORT}")
     return replace(
         best.plan,
         speed=plain.median / best.median,
@@ -187,13 +200,3 @@ def _plan_of(choice: Choice) -> Plan:
         update_seconds=best.median,
         reason="the fastest of those that were tried",
     )
-
-
-def _untimed_plan(plain: Trial, others: Sequence[Trial]) -> Plan:
-    """Return the plan that was admitted without being timed, if there is one, and else plain execution."""
-    said = "to try others would take more than a twentieth of the run"
-    for trial in others:
-        if trial.agreement is not None and not trial.plan.is_plain:
-            reason = f"faster than plain wherever it was measured; {said}"
-            return replace(trial.plan, loss_difference=trial.agreement.loss_difference, reason=reason)
-    return replace(plain.plan, update_seconds=plain.median, reason=f"{plain.plan.reason}; {said}")

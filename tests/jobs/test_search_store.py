@@ -65,6 +65,7 @@ def test_what_is_written_is_there(path: Path) -> None:
         (content(lambda whole: b""), "does not hold the tables of a search; without the file"),
         (content(lambda whole: b"not a database" * 100), "is damaged: file is not a database"),
         (content(lambda whole: whole.replace(b"learning_rate", b"learning\xff\xfe\xfdte")), "is damaged"),
+        (content(lambda whole: whole.replace(b"settings TEXT", b"sett\x82ngs TEXT")), "is damaged: 'utf-8' codec"),
         (sql("DROP TABLE trials", "CREATE TABLE trials (a, b)"), "does not hold the tables of a search"),
         (sql("ALTER TABLE networks ADD COLUMN more"), "does not hold the tables of a search"),
         (sql("DROP TABLE networks", ENDLESS), "does not hold the tables of a search"),
@@ -78,6 +79,7 @@ def test_what_is_written_is_there(path: Path) -> None:
         (sql("UPDATE networks SET score = 'high'"), "score should be a number or null; got 'high'"),
         (sql("UPDATE networks SET failure = 'diverged'"), "has score 0.5"),
         (sql("UPDATE networks SET rung = -1"), "is at rung -1"),
+        (sql("UPDATE trials SET refused = '' WHERE number = 1"), "trial 1 is refused without a word why"),
         (sql("UPDATE trials SET settings = '[1]'"), "should be an object"),
         (sql(f"UPDATE trials SET settings = '{'[' * 100_000}'"), "is damaged"),
         (sql("UPDATE trials SET settings = zeroblob(2000000)"), "is damaged: string or blob too big"),
@@ -90,6 +92,11 @@ def test_what_is_no_store_of_this_search_is_refused(
     change(path)
     with pytest.raises(RunError, match=said), closing(SearchStore(path, SEAL)) as store:
         store.trials(2)
+
+
+def test_a_trial_that_is_refused_has_no_score_whatever_the_reason_says() -> None:
+    trial = Trial(number=0, values={}, folds=2, refused="")
+    assert trial.is_done and trial.failure == "" and trial.scores == [] and trial.score is None
 
 
 @pytest.mark.parametrize("files", [("-wal",), ("-wal", "-shm"), ("-shm",)])

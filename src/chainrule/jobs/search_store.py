@@ -68,7 +68,7 @@ class SearchStore:
 
     def _check(self, seal: int) -> None:
         """See that the file holds the tables of this search and nothing else. Raises: RunError"""
-        with closing(sqlite3.connect(":memory:")) as wanted:
+        with closing(sqlite3.connect(":memory:")) as wanted, self._read():
             wanted.executescript(_TABLES)
             if self._connection.execute(_SCHEMA).fetchall() != wanted.execute(_SCHEMA).fetchall():
                 raise RunError(
@@ -101,34 +101,28 @@ class SearchStore:
 
     def ways(self) -> dict[str, str]:
         """Return the ways so far, by form."""
-        with self._told():
-            try:
-                return dict(self._connection.execute("SELECT form, way FROM ways"))
-            except (ValueError, TypeError) as error:
-                raise RunError(f"{visible(self.path)} is damaged: {visible(error)}") from error
+        with self._read():
+            return dict(self._connection.execute("SELECT form, way FROM ways"))
 
     def trials(self, folds: int) -> list[Trial]:
         """Return the trials so far, in their order. Raises: RunError for a file that holds something else"""
-        with self._told():
+        with self._read():
             kept = self._connection.execute("SELECT number, settings, refused FROM trials ORDER BY number")
-            try:
-                trials = [_trial(place, row, folds) for place, row in enumerate(kept)]
-                for row in self._connection.execute("SELECT * FROM networks ORDER BY trial, fold, rung"):
-                    network = _network(row)
-                    if not (0 <= network.trial < len(trials) and 0 <= network.fold < folds):
-                        raise ValueError(
-                            f"fold {network.fold + 1} of {folds} of trial {network.trial} of {len(trials)}"
-                        )
-                    trials[network.trial].add(network)
-            except (ValueError, TypeError, RecursionError) as error:
-                raise RunError(f"{visible(self.path)} is damaged: {visible(error)}") from error
+            trials = [_trial(place, row, folds) for place, row in enumerate(kept)]
+            for row in self._connection.execute("SELECT * FROM networks ORDER BY trial, fold, rung"):
+                network = _network(row)
+                if not (0 <= network.trial < len(trials) and 0 <= network.fold < folds):
+                    raise ValueError(
+                        f"fold {network.fold + 1} of {folds} of trial {network.trial} of {len(trials)}"
+                    )
+                trials[network.trial].add(network)
         return trials
 
     def of_rung(self, rung: int) -> dict[tuple[int, int], Network]:
         """Return what networks showed at a rung, by trial and fold."""
-        with self._told():
-            rows = self._connection.execute("SELECT * FROM networks WHERE rung = ?", (rung,)).fetchall()
-        return {(one.trial, one.fold): one for one in map(_network, rows)}
+        with self._read():
+            rows = self._connection.execute("SELECT * FROM networks WHERE rung = ?", (rung,))
+            return {(one.trial, one.fold): one for one in map(_network, rows)}
 
     def _write(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
         if not rows:
@@ -141,6 +135,17 @@ class SearchStore:
             except BaseException:
                 self._connection.execute("ROLLBACK")
                 raise
+
+    @contextlib.contextmanager
+    def _read(self) -> Iterator[None]:
+        """Say in words what is wrong with what the file holds. Raises: RunError, and as `_told`"""
+        with self._told():
+            try:
+                yield
+            except RunError:
+                raise
+            except (ValueError, TypeError, RecursionError) as error:
+                raise RunError(f"{visible(self.path)} is damaged: {visible(error)}") from error
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
@@ -177,6 +182,8 @@ def _trial(place: int, row: tuple[Any, ...], folds: int) -> Trial:
     number, settings, refused = row
     if number != place:
         raise ValueError(f"trial {place} is missing")
+    if refused == "":
+        raise ValueError(f"trial {place} is refused without a word why")
     return Trial(
         number=number, values=_values(json.loads(settings)), folds=folds, refused=typed(str | None, refused)
     )

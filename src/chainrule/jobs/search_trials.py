@@ -42,8 +42,11 @@ class Trial:
     @property
     def failure(self) -> str | None:
         """Why there is no score: refused, or the first network that failed."""
-        failed = (one.failure for _, one in sorted(self.networks.items()) if one.failure is not None)
-        return self.refused or next(failed, None)
+        if self.refused is not None:
+            return self.refused
+        return next(
+            (one.failure for _, one in sorted(self.networks.items()) if one.failure is not None), None
+        )
 
     @property
     def epochs(self) -> int:

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from chainrule.catalog import CLASSES
 from chainrule.core.errors import RunError, SettingError
+from chainrule.core.text import visible
 from chainrule.jobs.material import Material
 from chainrule.jobs.workshop import make_task
 from chainrule.models.classical import build_classical, classical_settings
@@ -91,15 +93,25 @@ def open_classical(recipe: Recipe, task: Task, tensors: dict[str, Tensor], where
         )
     except SettingError as error:
         raise RunError(f"{where} does not fit its recipe: {error}") from error
-    found = read_estimator(tensors[ESTIMATOR].numpy().tobytes(), where, recipe.size)
+    found = read_estimator(tensors[ESTIMATOR].numpy().tobytes(), where)
     if type(found) is not type(model.estimator) or getattr(found, "n_features_in_", None) != recipe.size:
         raise RunError(f"{where} does not fit its recipe: it holds a {type(found).__name__} of other inputs")
-    model.estimator = found
-    try:
-        model.outputs(np.zeros((1, recipe.size)))
-    except Exception as error:  # a file may hold any numbers in place of those that were fitted
-        raise RunError(f"{where} is damaged: its model does not answer ({type(error).__name__})") from error
+    if question_of(task.kind) == CLASSES:
+        _check_classes(found, max(2, task.units), where)
+    model.estimator, model.where = found, where
+    model.outputs(np.zeros((1, recipe.size)))
     return model
+
+
+def _check_classes(estimator: Any, units: int, where: str) -> None:
+    """See that a model answers classes of its task, in their order. Raises: RunError"""
+    found = getattr(estimator, "classes_", None)
+    if not isinstance(found, np.ndarray) or found.ndim != 1 or found.dtype.kind not in "iu" or not len(found):
+        raise RunError(f"{where} is damaged: its model does not say which classes it answers")
+    if found[0] < 0 or found[-1] >= units or (np.diff(found) <= 0).any():
+        raise RunError(
+            f"{where} is damaged: its model answers the classes {visible(found.tolist(), 60)}, of {units} in order"
+        )
 
 
 def repeat(recipe: Recipe, material: Material, saved: Classical) -> float:

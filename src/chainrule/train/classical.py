@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from chainrule.catalog import CLASSES, VALUES
-from chainrule.core.errors import DataError
+from chainrule.core.errors import DataError, RunError
 from chainrule.core.memory import memory_bytes
 from chainrule.core.text import visible
 from chainrule.core.units import show_bytes
@@ -48,12 +48,16 @@ def decides(estimator: Any) -> bool:
 
 
 class Classical(nn.Module):
-    """An estimator of scikit-learn as a function of a batch. `notes` are what its solver warned of."""
+    """An estimator of scikit-learn as a function of a batch.
+
+    `notes` are what its solver warned of; `where` is the file that it was read from, which may hold any numbers.
+    """
 
     def __init__(self, name: str, estimator: Any, units: int, kind: str) -> None:
         super().__init__()
         self.name, self.estimator, self.units, self.kind = name, estimator, units, kind
         self.notes: tuple[str, ...] = ()
+        self.where: str | None = None
 
     def fit_(self, x: np.ndarray, y: np.ndarray) -> None:
         """Fit to rows. Shapes: x (N, features), y (N,) numbers of classes, or (N, values) standardised
@@ -97,8 +101,25 @@ class Classical(nn.Module):
         return torch.from_numpy(self.outputs(inputs.flatten(1).cpu().numpy()))
 
     def outputs(self, x: np.ndarray) -> np.ndarray:
-        """Return outputs for the task. Shapes: x (N, features) -> (N, units)."""
+        """Return outputs for the task. Shapes: x (N, features) -> (N, units)
+
+        Raises: RunError if a model that was read from a file does not answer
+        """
         rows = np.asarray(x, np.float64)
+        if self.where is None:
+            return self._outputs(rows)
+        try:
+            with np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return self._outputs(rows)
+        except MemoryError:
+            raise
+        except Exception as error:  # a file may hold any numbers in place of those that were fitted
+            raise RunError(
+                f"{self.where} is damaged: its model does not answer ({type(error).__name__})"
+            ) from error
+
+    def _outputs(self, rows: np.ndarray) -> np.ndarray:
         if self.kind == "regression":
             return np.asarray(self.estimator.predict(rows), np.float64).reshape(len(rows), self.units)
         found = self._distances(rows) if decides(self.estimator) else self._log_probabilities(rows)

@@ -1,8 +1,8 @@
 """A fitted estimator as bytes and back, without pickle: skops, and nothing but the types that stand here.
 
 skops trusts whole packages by default. A file is asked for its types before skops is: one that holds any other is
-refused, as is one that unpacks to more than a model takes, or whose numbers compiled code would stumble over
-(`estimator_numbers`).
+refused (`estimator_schema`), as is one that unpacks to more than a model takes, or whose numbers compiled code would
+stumble over (`estimator_numbers`).
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import importlib
 import io
 import json
 import sys
+import warnings
 import zipfile
-from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
@@ -21,76 +21,8 @@ from chainrule.core.errors import RunError
 from chainrule.core.text import visible
 from chainrule.core.units import show_bytes
 from chainrule.train.estimator_numbers import check_numbers
+from chainrule.train.estimator_schema import TRUSTED, check_schema, foreign_types
 
-_SKLEARN = (
-    "_loss._loss.CyHalfBinomialLoss",
-    "_loss._loss.CyHalfMultinomialLoss",
-    "_loss._loss.CyHalfSquaredError",
-    "_loss.link.IdentityLink",
-    "_loss.link.Interval",
-    "_loss.link.LogitLink",
-    "_loss.link.MultinomialLogit",
-    "_loss.loss.HalfBinomialLoss",
-    "_loss.loss.HalfMultinomialLoss",
-    "_loss.loss.HalfSquaredError",
-    "calibration.CalibratedClassifierCV",
-    "calibration._CalibratedClassifier",
-    "calibration._SigmoidCalibration",
-    "discriminant_analysis.LinearDiscriminantAnalysis",
-    "discriminant_analysis.QuadraticDiscriminantAnalysis",
-    "ensemble._bagging.BaggingClassifier",
-    "ensemble._bagging.BaggingRegressor",
-    "ensemble._forest.RandomForestClassifier",
-    "ensemble._forest.RandomForestRegressor",
-    "ensemble._hist_gradient_boosting.binning._BinMapper",
-    "ensemble._hist_gradient_boosting.gradient_boosting.HistGradientBoostingClassifier",
-    "ensemble._hist_gradient_boosting.gradient_boosting.HistGradientBoostingRegressor",
-    "ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    "ensemble._weight_boosting.AdaBoostClassifier",
-    "ensemble._weight_boosting.AdaBoostRegressor",
-    "linear_model._base.LinearRegression",
-    "linear_model._logistic.LogisticRegression",
-    "linear_model._ridge.Ridge",
-    "multioutput.MultiOutputRegressor",
-    "naive_bayes.GaussianNB",
-    "neighbors._classification.KNeighborsClassifier",
-    "neighbors._regression.KNeighborsRegressor",
-    "pipeline.Pipeline",
-    "preprocessing._label.LabelEncoder",
-    "preprocessing._polynomial.PolynomialFeatures",
-    "svm._classes.LinearSVC",
-    "svm._classes.LinearSVR",
-    "svm._classes.SVC",
-    "svm._classes.SVR",
-    "tree._classes.DecisionTreeClassifier",
-    "tree._classes.DecisionTreeRegressor",
-    "tree._tree.Tree",
-)
-TRUSTED = (
-    *(f"sklearn.{name}" for name in _SKLEARN),
-    "builtins.bool",
-    "builtins.dict",
-    "builtins.float",
-    "builtins.int",
-    "builtins.list",
-    "builtins.str",
-    "builtins.tuple",
-    "chainrule.models.smoothing.Smoother",
-    "collections.OrderedDict",
-    "collections.defaultdict",
-    "lightgbm.basic.Booster",
-    "lightgbm.sklearn.LGBMClassifier",
-    "lightgbm.sklearn.LGBMRegressor",
-    "numpy.dtype",
-    "numpy.float32",
-    "numpy.float64",
-    "numpy.int32",
-    "numpy.int64",
-    "numpy.ndarray",
-    "numpy.random._generator.Generator",
-    "numpy.uint32",
-    "numpy.uint64",
-)
 MOST_BYTES = 4 << 30  # unpacked; a forest of 100 trees on 60,000 pictures takes 0.1 GB
 MOST_OF_TEXT = 1 << 29  # of the list of parts, which is read into objects
 SCHEMA = "schema.json"
@@ -106,8 +38,11 @@ def estimator_bytes(estimator: Any) -> bytes:
     return content
 
 
-def read_estimator(content: bytes, where: str, features: int) -> Any:
-    """Return the estimator of a .skops file, which takes rows of so many features.
+def read_estimator(content: bytes, where: str) -> Any:
+    """Return the estimator of a .skops file.
+
+    Another version than the one that wrote it, or what else Python warns of while it is read, is not told here: the
+    recipe tells versions.
 
     Raises: RunError naming the file, for one that is damaged, too large, or holds types that no classical model has
     """
@@ -115,12 +50,15 @@ def read_estimator(content: bytes, where: str, features: int) -> Any:
         with zipfile.ZipFile(io.BytesIO(content)) as file:
             _check_size(file, where)
             schema = json.loads(file.read(SCHEMA))
-        if foreign := sorted({name for name in _types(schema) if name not in TRUSTED}):
+        if foreign := foreign_types(schema):
             raise RunError(
                 f"{where} is refused: it holds {visible(', '.join(foreign), 200)}, which no classical model is made of"
             )
-        estimator = _skops().loads(content, trusted=list(TRUSTED))
-        check_numbers(estimator, features)
+        check_schema(schema)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            estimator = _skops().loads(content, trusted=list(TRUSTED))
+        check_numbers(estimator)
     except RunError:
         raise
     except Exception as error:  # the content is anybody's, and skops raises whatever its parts do
@@ -139,19 +77,6 @@ def _check_size(file: zipfile.ZipFile, where: str) -> None:
             f"{where} is refused: it unpacks to {show_bytes(unpacked)}, its list of parts to {show_bytes(text)}; "
             f"{show_bytes(MOST_BYTES)} and {show_bytes(MOST_OF_TEXT)} are the most"
         )
-
-
-def _types(schema: Any) -> Iterator[str]:
-    """Go through everything that a file says it holds; nothing is imported."""
-    waiting = [schema]
-    while waiting:
-        part = waiting.pop()
-        if isinstance(part, dict):
-            if "__class__" in part or "__module__" in part:
-                yield f"{part.get('__module__')}.{part.get('__class__')}"
-            waiting += part.values()
-        elif isinstance(part, list):
-            waiting += part
 
 
 @functools.cache

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -16,7 +15,7 @@ from chainrule.jobs.separation import is_perceptron
 from chainrule.jobs.workshop import empty_task, is_of_catalogue, make_model
 from chainrule.train.dense_chain import dense_chain
 from chainrule.train.native import why_not_native
-from chainrule.train.native_build import COMPILE_SECONDS, PAYS, is_compiled, why_no_library
+from chainrule.train.native_build import SAVED_IN_STACK, is_compiled, pays, why_no_library
 from chainrule.train.native_rule import has_native_rule
 from chainrule.train.plan import PROCESSORS, Plan
 from chainrule.train.population import Population
@@ -25,7 +24,6 @@ from chainrule.train.settings import Settings
 from chainrule.train.stacked_memory import why_not_stacked
 
 NATIVE, DENSE, AUTOGRAD, ALONE = "stacked, native", "stacked, dense", "stacked", "alone"
-SAVED_SECONDS = 30e-6  # of an update, by compiled code: what the smallest networks win
 KINDS = {NATIVE: "native", DENSE: "dense", AUTOGRAD: "autograd"}  # of stacks, as `StackTraining` takes them
 OWN = (
     "learning_rate", "weight_decay", "l1", "momentum", "beta1", "beta2", "rho", "epsilon", "dropout", "seed",
@@ -61,6 +59,24 @@ class Entry:
 
 def possible_ways(entry: Entry) -> tuple[str, ...]:
     """Return how a network and others like it can be trained, the one that is preferred first."""
+    ways = _ways(entry)
+    return ways if is_compiled() else tuple(way for way in ways if way != NATIVE)
+
+
+def compile_if_worth(entries: Sequence[Entry], *, always: bool = False) -> None:
+    """Compile what trains chains of dense layers, once for this machine, where these networks alone save half of what that takes.
+
+    `always`: where bits must not depend on what this machine did before.
+    """
+    if not entries or is_compiled():
+        return
+    saved = sum(_updates(entry) for entry in entries) * SAVED_IN_STACK / PROCESSORS
+    if (always or pays(saved)) and NATIVE in _ways(entries[0]):
+        why_no_library()
+
+
+def _ways(entry: Entry) -> tuple[str, ...]:
+    """Return how a network could be trained where there is compiled code."""
     settings, recipe = entry.recipe.settings, entry.recipe
     if settings.augment or settings.pretrain or not is_of_catalogue(recipe) or is_perceptron(recipe):
         return (ALONE,)
@@ -72,36 +88,10 @@ def possible_ways(entry: Entry) -> tuple[str, ...]:
         return (ALONE,)
     if why_not_stacked(population):
         return AUTOGRAD, ALONE
-    return (
-        (NATIVE, DENSE, AUTOGRAD, ALONE)
-        if is_compiled() and _is_native(recipe, population)
-        else (DENSE, AUTOGRAD, ALONE)
-    )
-
-
-def compile_if_worth(entries: Sequence[Entry], *, always: bool = False) -> None:
-    """Compile what trains chains of dense layers, once for this machine, where these networks alone win more than that takes.
-
-    `always`: where bits must not depend on what this machine did before.
-    """
-    if not entries or is_compiled():
-        return
-    saved = sum(_updates(entry) for entry in entries) * SAVED_SECONDS / PROCESSORS
-    if not always and saved < PAYS * COMPILE_SECONDS:
-        return
-    recipe = entries[0].recipe
-    if is_of_catalogue(recipe) and not is_perceptron(recipe):
-        with contextlib.suppress(SettingError):
-            population = Population([make_model(recipe, empty_task(recipe).units, None)])
-            if not why_not_stacked(population) and _is_native(recipe, population):
-                why_no_library()
-
-
-def _is_native(recipe: Recipe, population: Population) -> bool:
-    """Whether native.cpp is written for a chain of dense layers, its loss and its update rule."""
-    assert recipe.settings.optimizer
+    assert settings.optimizer
     chain = dense_chain(population.member(0))
-    return has_native_rule(recipe.settings.optimizer) and why_not_native(chain, empty_task(recipe)) is None
+    is_native = has_native_rule(settings.optimizer) and why_not_native(chain, empty_task(recipe)) is None
+    return (*[NATIVE] * is_native, DENSE, AUTOGRAD, ALONE)
 
 
 def _updates(entry: Entry) -> int:

@@ -19,7 +19,7 @@ from chainrule.train.candidates import candidates, other_threads
 from chainrule.train.choice import choose
 from chainrule.train.compile_costs import Prospect
 from chainrule.train.compile_trial import try_compiled
-from chainrule.train.native_build import COMPILE_SECONDS, PAYS, is_compiled, why_no_library
+from chainrule.train.native_build import SAVED_BY_WORK, SAVED_SECONDS, is_compiled, pays, why_no_library
 from chainrule.train.native_step import why_not_native_step
 from chainrule.train.objective import Objective
 from chainrule.train.plan import Plan, make_plan, multiply_adds, names_a_way
@@ -31,10 +31,6 @@ TRIED = 4  # batches that trials go over
 LEAST_UPDATES = 100  # of the run: a twentieth of fewer holds not even the first look at plain execution
 SLOWER = 1.5  # times the predicted time of the first epoch, from which on a plan is measured anew
 AROUND_SECONDS = 20e-6  # of an update: its batch, the schedule and the report
-SAVED_SECONDS, SAVED_BY_WORK = (
-    80e-6,
-    2e-11,
-)  # by compiled code, of a plain update: at least, and by multiply-add
 COMPILED = "/compiled"  # after the name of a plan: the same plan compiled
 UNSEEN_SECONDS = 0.05  # of an epoch that no prediction holds: validation, history, the terminal
 
@@ -129,10 +125,10 @@ def _measured(recipe: Recipe, training: Training, plain: Plan, *, is_moved: bool
 
 
 def _compile_if_worth(objective: Objective, plain: Plan, updates: int, work: int) -> None:
-    """Compile what trains chains of dense layers, once for this machine, where this run alone saves more than that takes."""
+    """Compile what trains chains of dense layers, once for this machine, where this run alone saves half of what that takes."""
     if plain.device != "cpu" or is_compiled() or why_not_native_step(objective) is not None:
         return
-    if updates * (SAVED_SECONDS + work * SAVED_BY_WORK) > PAYS * COMPILE_SECONDS:
+    if pays(updates * (SAVED_SECONDS + work * SAVED_BY_WORK)):
         why_no_library()
 
 

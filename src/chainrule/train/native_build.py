@@ -25,8 +25,11 @@ SOURCE = Path(__file__).with_name("native.cpp")
 COMPILERS = ("c++", "g++", "clang++")
 FLAGS = ("-std=gnu++17", "-O3", "-fno-math-errno", "-shared", "-fPIC")
 OF_THIS_PROCESSOR = ("-mcpu=native",) if platform.machine() in ("arm64", "aarch64") else ("-march=native",)
-PAYS = 0.5  # part of what compiling takes that a run has to win: every later one has the library for nothing
 COMPILE_SECONDS = 2.5  # that compiling takes
+PAYS = 0.5  # part of it that a run has to win: every later one has the library for nothing
+# Of an update of a network that stands alone, beside plain execution: at least, and by multiply-add.
+SAVED_SECONDS, SAVED_BY_WORK = 80e-6, 2e-11
+SAVED_IN_STACK = 30e-6  # of one of a stack, beside products of torch: what the smallest win
 MOST_SECONDS = 120  # for the compiler
 UNUSED_SECONDS = 30 * 24 * 3600  # after which a library that nobody loads is removed
 _MAKING = "making-"  # what folders of a compiler at work are called
@@ -62,6 +65,11 @@ def is_compiled() -> bool:
         except (PlanError, StorageError):
             return False
     return why_no_library() is None
+
+
+def pays(saved_seconds: float) -> bool:
+    """Whether compiling is worth it to a run that compiled code saves so much."""
+    return saved_seconds > PAYS * COMPILE_SECONDS
 
 
 def find_compiler() -> tuple[str, ...]:

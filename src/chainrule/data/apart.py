@@ -25,10 +25,8 @@ if TYPE_CHECKING:
 
 PARQUET, WORKBOOK = "Parquet", "a workbook"
 LEAST_SECONDS, SECONDS_PER_MB = 60, 5  # after which a reader that hangs is ended
-LEAST_BYTES, BYTES_PER_BYTE = (
-    3_000_000_000,
-    60,
-)  # of memory that a reader may ask for, and more by the file's length
+# Of memory that a reader may ask for, and more by the file's length
+LEAST_BYTES, BYTES_PER_BYTE = 3_000_000_000, 60
 _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); import chainrule.data.apart as a; a.answer()"
 )

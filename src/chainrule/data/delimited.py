@@ -187,9 +187,8 @@ def _read_regular(content: bytes, separator: str, width: int) -> pl.DataFrame | 
         return None
     if frame.width != width:
         return None
-    frame.columns = [
-        f"column {i}" for i in range(width)
-    ]  # polars would take names such as * and ^a$ for patterns
+    # Polars would take names such as * and ^a$ for patterns
+    frame.columns = [f"column {i}" for i in range(width)]
     return frame
 
 

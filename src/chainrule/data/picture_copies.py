@@ -27,10 +27,8 @@ SIDE = 16  # of the small pictures
 FREQUENCIES = 9  # each way; the 64 lowest but the mean become bits
 BITS, TABLES = 64, 16
 PICTURES_AT_ONCE = 256
-PAIRS_AT_ONCE, FITTED_AT_ONCE = (
-    1 << 10,
-    1 << 7,
-)  # compared; fitted, which takes ten times the memory: both in a cache
+# Compared; fitted, which takes ten times the memory: both in a cache
+PAIRS_AT_ONCE, FITTED_AT_ONCE = 1 << 10, 1 << 7
 FEW_PIXELS = 1 << 25  # of all pictures: below, a second thread costs more than it brings
 FEWEST_TO_POOL = 1 << 14  # pixels of a picture; of more, a pooling takes less time than two products
 NEIGHBOURS = 32  # of a picture that are looked at in each table
@@ -174,9 +172,8 @@ def _candidates(bits: np.ndarray) -> Iterator[np.ndarray]:
     """
     rows = len(bits)
     count = min(24, max(8, math.ceil(math.log2(rows)) + 2))
-    by_bit = np.ascontiguousarray(
-        bits.T, np.float32
-    )  # a product of powers of two, exact up to 2²⁴, makes a key
+    # A product of powers of two, exact up to 2²⁴, makes a key
+    by_bit = np.ascontiguousarray(bits.T, np.float32)
     powers = np.exp2(np.arange(count, dtype=np.float32))
     for table in range(TABLES):
         random = np.random.Generator(np.random.PCG64(mix(0, "picture copies", table)))

@@ -214,9 +214,8 @@ def _classification(source: Source, name: str, merge: bool | None, *, said: bool
     raw = _target_cells(source, name, 0)
     _check_number_of_classes(source.name, name, clean_cells(readable(raw).unique()))
     is_given = any(n != n.strip() or n.lower() in MISSING for n in source.class_names or ())
-    found = (
-        as_given(raw) if is_given else find_classes(raw, merge)
-    )  # a folder may be called "none", or end in a space
+    # A folder may be called "none", or end in a space
+    found = as_given(raw) if is_given else find_classes(raw, merge)
     known, counts = source.class_names, found.counts
     classes = [c for c in known if c in counts] if known is not None else natural_order(list(counts))
     if len(classes) < 2:

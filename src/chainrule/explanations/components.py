@@ -70,9 +70,8 @@ def _principal(x: np.ndarray, components: int | None, seed: int) -> Components:
     else:
         why = f"{of}: the fewest that hold {100 * KEPT:.0f} %"
     turn = _signs(fitted.components_)
-    deviations = np.sqrt(
-        fitted.explained_variance_ * (len(x) - 1) / len(x)
-    )  # of these rows, as those of columns
+    # Of these rows, as those of columns
+    deviations = np.sqrt(fitted.explained_variance_ * (len(x) - 1) / len(x))
     return Components(
         method=PCA,
         estimator=fitted,

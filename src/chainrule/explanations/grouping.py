@@ -25,10 +25,8 @@ MOST = 10  # clusters that are tried
 CRITERIA = {K_MEANS.name: "silhouette", SPECTRAL_CLUSTERING.name: "eigengap", GAUSSIAN_MIXTURE.name: "BIC"}
 ROUNDING = 1e-9  # of eigenvalues that should be 0
 COMPARED = 2000  # rows on which silhouettes are taken: each is compared with every other
-WEAK, STRONG = (
-    0.25,
-    0.5,
-)  # silhouettes: below there is hardly any structure (Kaufman and Rousseeuw 1990, table 2.4)
+# Silhouettes: below there is hardly any structure (Kaufman and Rousseeuw 1990, table 2.4)
+WEAK, STRONG = 0.25, 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -125,9 +125,8 @@ class EnsembleTraining:
     def _train(self, numbers: Sequence[int]) -> Generator[Report, None, None]:
         """Train members side by side, and keep each as it comes to its end."""
         entries = [self._entry(number) for number in numbers]
-        cores = (
-            None if is_of_catalogue(entries[0].recipe) else 1
-        )  # others draw from one generator in their turn
+        # Others draw from one generator in their turn
+        cores = None if is_of_catalogue(entries[0].recipe) else 1
         run = PopulationRun(entries, cores=cores, is_deterministic=True, step=entries[0].recipe.plan.step)
         began, before, kept = time.perf_counter(), self._seconds, set[int]()
         with closing(run.train()) as made:

@@ -34,12 +34,8 @@ DIRECT = (
     "plan",
     "device",
 )
-ELSEWHERE = (
-    "loss",
-    "class_weight",
-    "shuffle",
-    "augment",
-)  # said otherwise here, or without a meaning for rows of numbers
+# Said otherwise here, or without a meaning for rows of numbers
+ELSEWHERE = ("loss", "class_weight", "shuffle", "augment")
 FURTHER = tuple(sorted((SEARCHED | {"metric"}) - {*DIRECT, *ELSEWHERE}))
 
 

@@ -53,12 +53,8 @@ from chainrule.train.task import LossFunction
 from chainrule.train.training import Training, Trains
 
 LESS = "a smaller --batch-size or fewer units need less, and closing other programs leaves more"
-TAKE_MORE = {
-    "model",
-    "loss",
-    "augment",
-    "columns",
-}  # arguments that take more kinds than the settings of these names
+# Arguments that take more kinds than the settings of these names
+TAKE_MORE = {"model", "loss", "augment", "columns"}
 
 
 def fit(

@@ -84,9 +84,8 @@ def in_fold(recipe: Recipe, material: Material, *, seed: int) -> Recipe:
     return replace(recipe, inputs=material.prepare.features, settings=settings)
 
 
-Parted = Iterator[
-    tuple[Fold, np.ndarray, np.ndarray]
-]  # a fold, and of its rows those that train and that validate
+# A fold, and of its rows those that train and that validate
+Parted = Iterator[tuple[Fold, np.ndarray, np.ndarray]]
 
 
 def _drawn(

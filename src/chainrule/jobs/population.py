@@ -86,9 +86,8 @@ class PopulationRun(Networks):
         self._trainings = EntryTrainings(entries, varied)
         self.lanes: list[Lane] = []
         self.known_ways = {} if known_ways is None else dict(known_ways)
-        self._kinds: dict[
-            int, tuple[int, int]
-        ] = {}  # by network: the first that is alike, and the most in a stack
+        # By network: the first that is alike, and the most in a stack
+        self._kinds: dict[int, tuple[int, int]] = {}
         self._until = 0  # epochs that `train` was asked for so far
         self.memory = MemoryPlan(memory_bytes, self.cores, self.notes)
         self.ways = [] if ways is None else list(ways)
@@ -176,9 +175,8 @@ class PopulationRun(Networks):
         for lane in self.lanes:
             if isinstance(lane, StackLane) and not lane.is_left and lane.epoch:
                 of_kind.setdefault((*self._kinds[lane.numbers[0]], lane.epoch), []).append(lane)
-        even = (
-            self.cores if len(of_kind) % self.cores else 1
-        )  # lanes of a kind, so that no core is idle at the end
+        # Lanes of a kind, so that no core is idle at the end
+        even = self.cores if len(of_kind) % self.cores else 1
         for (_, most, _), lanes in of_kind.items():
             stay = sorted(number for lane in lanes for number in lane.staying)
             parts = _cut(stay, max(-(-len(stay) // most), min(even, len(stay) // PAIR)))

@@ -118,9 +118,8 @@ def check_classical(settings: Settings) -> None:
     standard = Settings(device="cpu") if settings.device == "cpu" else Settings()
     name = settings.model
     assert name is not None
-    build_classical(
-        name, {}, question=CLASSICAL[name].questions[0]
-    )  # loads it: what is not installed is said here
+    # Loads it: what is not installed is said here
+    build_classical(name, {}, question=CLASSICAL[name].questions[0])
     given = [
         flag_of(item.name)
         for item in fields(Settings)

@@ -212,9 +212,8 @@ def _start_worker(lanes: Sequence[Lane], until: int | None) -> tuple[Connection,
 
 def _work(there: Connection, lanes: Sequence[Lane], until: int | None) -> None:
     """Be a worker: train the lanes that are named, until there are no more."""
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # it goes to the whole terminal; who started this one decides
+    # It goes to the whole terminal; who started this one decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     ctypes.CDLL(None).prctl(DIES_WITH_PARENT, signal.SIGKILL)
     torch.set_num_threads(1)
     while (asked := there.recv_bytes()) != END:

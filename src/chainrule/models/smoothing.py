@@ -39,9 +39,8 @@ class Smoother(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         rows = validate_data(self, x, reset=False)
         kind = "lc" if self.degree == 0 else "ll"
         with np.errstate(all="ignore"), warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", FutureWarning
-            )  # of a source of chance that given widths never ask
+            # Of a source of chance that given widths never ask
+            warnings.simplefilter("ignore", FutureWarning)
             smoothed = KernelReg(self.y_, self.x_, "c" * self.x_.shape[1], reg_type=kind, bw=self.widths_)
             found = np.asarray(smoothed.fit(rows)[0], np.float64)
         for place in np.flatnonzero(self._is_far(rows) | ~np.isfinite(found)):

@@ -30,10 +30,8 @@ from chainrule.report.pictures import is_tiny, png_uri
 from chainrule.report.svg import inline_svg
 
 MARKED = 5  # unusual rows that a map numbers
-LOADINGS, LOADED = (
-    12,
-    4,
-)  # columns and components of the table of loadings, which has half the width of the page
+# Columns and components of the table of loadings, which has half the width of the page
+LOADINGS, LOADED = 12, 4
 PICTURED = 12  # components of pictures
 MOST_CLUSTERS = 30  # told one by one
 MOST_CLASSES = 12  # in the table of clusters and classes

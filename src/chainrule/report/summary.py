@@ -9,10 +9,8 @@ import numpy as np
 
 from chainrule.train.metrics import Answers
 
-MEAN_ALONE, LARGEST_CLASS_ALONE = (
-    "the mean alone",
-    "the largest class alone",
-)  # yardsticks that need no inputs
+# Yardsticks that need no inputs
+MEAN_ALONE, LARGEST_CLASS_ALONE = "the mean alone", "the largest class alone"
 TO_SAVE_TIME = ", to save time"  # ends the note of a yardstick that was cut short
 
 

@@ -73,10 +73,8 @@ class CompiledForward:
         self, inputs: Tensor, targets: Tensor, weights: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         outcome = self.forward(inputs, targets, weights)
-        return (
-            outcome.loss,
-            outcome.outputs.detach(),
-        )  # else the backward pass takes a gradient of zeros for them
+        # Else the backward pass takes a gradient of zeros for them
+        return outcome.loss, outcome.outputs.detach()
 
 
 def compilations() -> int:

@@ -38,10 +38,8 @@ class DensePass:
         last = memory.chain[-1]
         outputs, delta = new(last.units, rows), new(last.units, rows)
         self.inputs = x[:, :-1]
-        wide, wide_delta = (
-            outputs.to(memory.flat.dtype),
-            delta.to(memory.flat.dtype),
-        )  # where the loss is taken
+        # Where the loss is taken
+        wide, wide_delta = outputs.to(memory.flat.dtype), delta.to(memory.flat.dtype)
         self.outputs = wide.t()
         self.end = make_ending(task, wide, wide_delta)
         self.forward: list[Operation] = [*memory.before]

@@ -135,9 +135,8 @@ class LayerWatch:
         weights: list[nn.Parameter],
     ) -> None:
         place = len(self._calls)
-        is_passed_on = any(
-            output is value for value in inputs
-        )  # dropout of nothing: the same tensor, the same gradient
+        # Dropout of nothing: the same tensor, the same gradient
+        is_passed_on = any(output is value for value in inputs)
         if output is not None and output.requires_grad and not is_passed_on:
             output.register_hook(lambda _: self._pass_on(place))  # type: ignore[no-untyped-call]
         self._calls.append(

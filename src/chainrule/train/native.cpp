@@ -3,8 +3,8 @@
 // A member stays in the core's own cache from its first update to its last, and its bits depend on nothing but itself.
 // native.py compiles this file once per machine and describes the structures below in the same order.
 //
-// Layouts, all float32 and in rows (row-major). `wide` is the number of units filled up to a multiple of 16 with zeros:
-//   weights of a layer   (inputs, wide units); of one with few units (units, wide inputs): vectors then run along inputs
+// Layouts, all float32 and row-major; `wide` is a number filled up with zeros to a multiple of 16:
+//   weights of a layer   (inputs, wide units); where units are few (units, wide inputs): vectors run along inputs
 //   biases               (wide units)
 //   a, δ of a layer      (rows, wide units); (rows) where there is one unit
 
@@ -244,7 +244,7 @@ struct Stack {
     double smoothing, error_scale;  // of squared error: on Σ (p − t)²
     const float *class_weights;     // or none
     int64_t rule;
-    // (members) each; `rule_number` is momentum or ρ. A coupled penalty is part of the gradient, others are beside the update
+    // (members) each; `rule_number` is momentum or ρ. A coupled penalty is in the gradient, others beside the update
     const double *rule_number, *beta1, *beta2, *epsilon, *decays, *l1;
     int64_t is_coupled;
     double *running;          // mean of losses that decay is multiplied with, or none; less than 0 before the first update
@@ -317,11 +317,11 @@ struct Pass {
 
 template <class F> INLINE void each(float *values, int64_t count, F change) {
     int64_t i = 0;
-    for (; i + LANES <= count; i += LANES) store(values + i, change(load(values + i), i));
+    for (; i + LANES <= count; i += LANES) store(values + i, change(load(values + i)));
     if (i < count) {
         float kept[LANES] = {};
         std::memcpy(kept, values + i, (count - i) * sizeof(float));
-        store(kept, change(load(kept), -1));
+        store(kept, change(load(kept)));
         std::memcpy(values + i, kept, (count - i) * sizeof(float));
     }
 }
@@ -331,22 +331,22 @@ constexpr float SELU_FACTOR = 1.0507009873554804934193349852946f, SELU_SCALE = 1
 static void activate(const Layer &layer, float *z, int64_t count) {
     const float number = layer.number;
     switch (layer.activation) {
-    case LINEAR: return each(z, count, [=](Vector v, int64_t) { return v * number; });
-    case RELU: return each(z, count, [](Vector v, int64_t) { return v <= Vector{} ? Vector{} : v; });
-    case LEAKY_RELU: return each(z, count, [=](Vector v, int64_t) { return v < Vector{} ? v * number : v; });
-    case SIGMOID: return each(z, count, [](Vector v, int64_t) { return sigmoid(v); });
-    case TANH: return each(z, count, [](Vector v, int64_t) { return tanh_of(v); });
-    case ELU: return each(z, count, [=](Vector v, int64_t) { return v < Vector{} ? number * exponential_less_one(v) : v; });
+    case LINEAR: return each(z, count, [=](Vector v) { return v * number; });
+    case RELU: return each(z, count, [](Vector v) { return v <= Vector{} ? Vector{} : v; });
+    case LEAKY_RELU: return each(z, count, [=](Vector v) { return v < Vector{} ? v * number : v; });
+    case SIGMOID: return each(z, count, [](Vector v) { return sigmoid(v); });
+    case TANH: return each(z, count, [](Vector v) { return tanh_of(v); });
+    case ELU: return each(z, count, [=](Vector v) { return v < Vector{} ? number * exponential_less_one(v) : v; });
     case SELU:
-        return each(z, count, [](Vector v, int64_t) {
+        return each(z, count, [](Vector v) {
             return SELU_FACTOR * (v < Vector{} ? SELU_SCALE * exponential_less_one(v) : v);
         });
-    case SOFTPLUS: return each(z, count, [](Vector v, int64_t) { return softplus(v); });
-    case SOFTSIGN: return each(z, count, [](Vector v, int64_t) { return v / (1.0f + magnitude(v)); });
+    case SOFTPLUS: return each(z, count, [](Vector v) { return softplus(v); });
+    case SOFTSIGN: return each(z, count, [](Vector v) { return v / (1.0f + magnitude(v)); });
     case HARD_SIGMOID:
-        return each(z, count, [](Vector v, int64_t) { return smaller(larger(v + 3.0f, Vector{}), all(6.0f)) / 6.0f; });
-    case HARD_TANH: return each(z, count, [](Vector v, int64_t) { return smaller(larger(v, all(-1.0f)), all(1.0f)); });
-    case RELU6: return each(z, count, [](Vector v, int64_t) { return smaller(larger(v, Vector{}), all(6.0f)); });
+        return each(z, count, [](Vector v) { return smaller(larger(v + 3.0f, Vector{}), all(6.0f)) / 6.0f; });
+    case HARD_TANH: return each(z, count, [](Vector v) { return smaller(larger(v, all(-1.0f)), all(1.0f)); });
+    case RELU6: return each(z, count, [](Vector v) { return smaller(larger(v, Vector{}), all(6.0f)); });
     }
 }
 
@@ -538,7 +538,7 @@ static void backward(const Stack &stack, const Pass &pass, int64_t rows) {
         const Layer &layer = stack.layer[l];
         const float *x = l ? pass.dropped[l - 1] : pass.inputs, *delta = pass.delta[l];
         const int64_t x_row = l ? row_of(stack.layer[l - 1]) : layer.inputs, row = row_of(layer);
-        if (is_few(layer)) {  // (units, rows) · (rows, inputs); x is read in whole vectors, a few values beyond its row
+        if (is_few(layer)) {  // (units, rows) · (rows, inputs); x is read in whole vectors, beyond its row
             const int64_t width = wide(layer.inputs);
             multiply({rows, delta, 1, row, x, x_row, pass.weights[l], width, nullptr}, layer.units, width);
             for (int64_t u = 0; u < layer.units; u++)
@@ -673,13 +673,13 @@ static void clip(const Stack &stack, const Pass &pass) {
     };
     if (stack.clip_value > 0) {
         const Vector most = all(stack.clip_value);
-        all_gradients([=](Vector g, int64_t) { return g > most ? most : g < -most ? -most : g; });
+        all_gradients([=](Vector g) { return g > most ? most : g < -most ? -most : g; });
     }
     if (stack.clip_norm > 0) {
         double square = 0;
-        all_gradients([&](Vector g, int64_t) { return square += sum(g * g), g; });
+        all_gradients([&](Vector g) { return square += sum(g * g), g; });
         const double factor = stack.clip_norm / (std::sqrt(square) + 1e-6);
-        if (factor < 1) all_gradients([=](Vector g, int64_t) { return g * static_cast<float>(factor); });
+        if (factor < 1) all_gradients([=](Vector g) { return g * static_cast<float>(factor); });
     }
 }
 
@@ -733,8 +733,9 @@ static void gather(const Stack &stack, const Pass &pass, const float *inputs, co
     for (int64_t r = 0; r < rows; r++) std::memcpy(pass.inputs + r * width, inputs + order[r] * width, width * sizeof(float));
 }
 
-// Class numbers of a batch, and the weights of its rows: what is no class gets a weight that is no number, and so does the loss.
-static const float *take_classes(const int64_t *targets, const int64_t *order, int64_t rows, int64_t count, int64_t *classes, const float *own, float *weights) {
+// The classes of a batch. A row of none of them gets a weight that is no number, and so does the loss; returns the weights.
+static const float *take_classes(const int64_t *targets, const int64_t *order, int64_t rows, int64_t count, int64_t *classes,
+                                 const float *own, float *weights) {
     for (int64_t r = 0; r < rows; r++) {
         classes[r] = targets[order[r]];
         if (0 <= classes[r] && classes[r] < count) continue;

@@ -26,11 +26,8 @@ RULES: dict[str, tuple[str, ...]] = {
     "gradients-only": (),
 }
 GRADIENTS_ONLY = "gradients-only"
-SAME_RULE = {
-    "gradient-descent": "sgd",
-    "mini-batch": "sgd",
-    "adamw": "adam",
-}  # but for the decay, which stands apart
+# But for the decay, which stands apart
+SAME_RULE = {"gradient-descent": "sgd", "mini-batch": "sgd", "adamw": "adam"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,9 +58,8 @@ def find_importance(space: Space, tried: Sequence[Values], scores: Sequence[floa
         expected = forest.predict(moved.reshape(-1, count)).reshape(len(values), -1).mean(1)
         shares[name] = float(expected.var() / total) if total > 0 else 0.0
         means[name] = list(zip(values, map(float, expected), strict=True))
-    most = max(
-        1.0, sum(shares.values())
-    )  # draws are finite: the parts may add up to a little more than the whole
+    # Draws are finite: the parts may add up to a little more than the whole
+    most = max(1.0, sum(shares.values()))
     return Importance(shares={name: share / most for name, share in shares.items()}, means=means)
 
 

@@ -15,9 +15,8 @@ from chainrule.train.named import NAMED
 from chainrule.train.settings import DECLARED, SEARCHED, check_setting, kinds, unknown_setting
 
 LAYERS = {"layers": int, "units": int}  # of models with hidden layers: so many, each with so many units
-Check = Callable[
-    [str, Any], None
-]  # raises ChainruleError for a value that a setting of the model cannot have
+# Raises ChainruleError for a value that a setting of the model cannot have
+Check = Callable[[str, Any], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,9 +31,8 @@ MOMENTUM = 0.9  # at which the rates of momentum and nesterov were measured
 MOST_TIMES = 5.0  # the usual rate, however many rows an update sees
 WITH_MOMENTUM = ("momentum", "nesterov")
 DIVIDING_RULES = frozenset(RATES) - {"gradient-descent", "sgd", "mini-batch", *WITH_MOMENTUM}
-OF_ADAM = frozenset(
-    {"rmsprop", "adam", "adamw", "nadam", "simple-nadam"}
-)  # a step is about as long as the rate
+# A step is about as long as the rate
+OF_ADAM = frozenset({"rmsprop", "adam", "adamw", "nadam", "simple-nadam"})
 LARGEST_SHRINK = 0.1  # part of a weight that decoupled decay takes away in one update
 
 

@@ -153,9 +153,8 @@ class Regression(Task):
         if weights is not None:
             shares = weights / weights.sum()
             mean = shares @ values
-            varies = (
-                np.ptp(values, axis=0) > 0
-            )  # a sum of shares rounds, and equal values would seem to differ
+            # A sum of shares rounds, and equal values would seem to differ
+            varies = np.ptp(values, axis=0) > 0
             deviation = np.where(varies, np.sqrt(shares @ np.square(values - mean)), 0.0)
         self.mean.copy_(torch.from_numpy(mean))
         spread = torch.from_numpy(deviation)
@@ -244,9 +243,8 @@ class Classification(Task):
         wanted = tuple(metrics or self.watched)
         if wanted != ("accuracy",):
             return super().measure(outputs, targets, weights, wanted)
-        labels = (
-            self.labels(outputs).cpu().numpy()
-        )  # enough, and of many rows far less than their probabilities
+        # Enough, and of many rows far less than their probabilities
+        labels = self.labels(outputs).cpu().numpy()
         return measure(Answers(true=targets.cpu().numpy(), labels=labels), wanted, weights)
 
     def probabilities(self, outputs: Tensor) -> Tensor:

@@ -145,9 +145,8 @@ def take_turn(trial: Trial, batches: Iterator[Batch], count: int, untimed: int =
 
 
 def _update(step: RuleStep, batch: Batch) -> None:
-    step.prepare(
-        step.number + 1, 1e-3
-    )  # small updates: the weights stay where loss and gradients are as they were
+    # Small updates: the weights stay where loss and gradients are as they were
+    step.prepare(step.number + 1, 1e-3)
     step(*batch)
 
 

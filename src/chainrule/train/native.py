@@ -102,6 +102,7 @@ class NativeStack:
 
         `stops_at_failure`: a loss that is not finite moves nothing.
         """
+        assert why_not_native(chain, task) is None
         self.members = len(rule.number)
         self._library = library()
         self._library.work_floats.restype = _int64
@@ -152,6 +153,7 @@ class NativeStack:
         (1 or members, rows) int64; rates (updates, members) float64; weights (members, N) -> (members, updates)
         """
         assert self._stack.rule >= 0, "the rule was forgotten"
+        assert inputs.shape[-1] == self._batches.values
         of_all = inputs.dim() == 2
         rows = order.shape[1]
         losses = torch.empty(self.members, -(-rows // batch))
@@ -215,6 +217,7 @@ class NativeStack:
 
         Shapes: inputs (N, values), or (members, N, values); rows (n,) int64 -> (members, n, units)
         """
+        assert inputs.shape[-1] == self._batches.values
         outputs = torch.empty(self.members, len(rows), self._batches.units)
         of_member = 0 if inputs.dim() == 2 else inputs[0].numel()
         given = _Rows(

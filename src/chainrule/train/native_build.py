@@ -91,7 +91,7 @@ def _library_or_why() -> ctypes.CDLL | PlanError | StorageError:
         _mark_used(path)
         if not _is_whole(path):
             _compile(compiler, path)
-            _remove_unused(path)
+            _remove_unused(path.parent)
         return ctypes.CDLL(str(path))
     except (PlanError, StorageError) as error:
         return type(error)(str(error))  # without the frames of the first one
@@ -189,16 +189,14 @@ def _mark_used(path: Path) -> None:
         os.utime(path.with_suffix(".sha256"))
 
 
-def _remove_unused(path: Path) -> None:
-    """Remove libraries beside one, of older sources mostly, that nobody has loaded for long; a process that has goes on.
+def _remove_unused(folder: Path) -> None:
+    """Remove libraries, of older sources mostly, that nobody has loaded for long; a process that has goes on with its own.
 
     The hash goes first: a library without one is never loaded.
     """
-    for hashed in path.parent.glob("*.sha256"):
-        if hashed.stem == path.stem or not _NAME.fullmatch(hashed.stem):
-            continue
+    for hashed in folder.glob("*.sha256"):
         with contextlib.suppress(OSError):
-            if time.time() - hashed.stat().st_mtime > UNUSED_SECONDS:
+            if _NAME.fullmatch(hashed.stem) and time.time() - hashed.stat().st_mtime > UNUSED_SECONDS:
                 hashed.unlink()
                 hashed.with_suffix(".so").unlink()
 

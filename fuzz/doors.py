@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import sys
 from collections.abc import Callable
@@ -154,7 +155,13 @@ def open_estimator(folder: Path) -> None:
     for recipe, _ in seeds.fitted().values():
         with contextlib.suppress(ChainruleError):
             model = open_classical(recipe, empty_task(recipe), {ESTIMATOR: content}, "model.skops")
-            model.outputs(np.ones((3, recipe.size)))
+            _each(*(functools.partial(model.outputs, rows) for rows in _kinds_of_rows(recipe.size)))
+
+
+def _kinds_of_rows(inputs: int) -> list[np.ndarray]:
+    """Return prepared rows as they come: at the mean, beside it, here and there, and far from all that was seen."""
+    drawn = np.random.Generator(np.random.PCG64(0)).normal(size=(8, inputs))
+    return [np.zeros((1, inputs)), np.ones((3, inputs)), drawn, 1e4 * drawn, 1e30 * drawn]
 
 
 def _command(*arguments: str) -> None:

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 import chainrule as cr
 from chainrule.apps.cli import app
 from chainrule.core.errors import ChainruleError, SettingError, UnknownNameError
-from chainrule.jobs import fold_scores
+from chainrule.jobs import fold_scores, population_memory
 from chainrule.jobs.compare_models import run_comparison
 from chainrule.jobs.population import PopulationRun
 from chainrule.jobs.request import Request
@@ -210,3 +210,13 @@ def test_no_model_beats_another_over_all_targets(name: str) -> None:
             by_training[seen] = labels
         right.append(np.mean(by_training[seen] == y[unseen]))
     assert np.mean(right) == pytest.approx(0.5, abs=1e-12) and np.ptp(right) == 1.0
+
+
+def test_what_became_of_networks_that_memory_is_short_for_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(population_memory, "available_bytes", lambda: 100_000)
+    asked = ["compare", "iris", "--models", "mlp,naive-bayes", "--folds", "4", "--epochs", "2"]
+    told = [line for line in CliRunner().invoke(app, asked).stdout.splitlines() if "under way" in line]
+    assert told and all(line.startswith("mlp: a network takes ") for line in told)

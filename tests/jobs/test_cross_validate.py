@@ -18,6 +18,7 @@ from chainrule.core.errors import DataError, SettingError, TrainingFailed
 from chainrule.core.seeds import mix
 from chainrule.data.read import read
 from chainrule.data.reading import Reading
+from chainrule.jobs import population_memory
 from chainrule.jobs.cross_validate import run_cross_validation
 from chainrule.jobs.entries import Entry, alone
 from chainrule.jobs.folds import fold_materials, in_fold
@@ -174,3 +175,17 @@ def test_it_is_saved_as_its_ending_says(ending: str, tmp_path: Path) -> None:
     found = cross_validated("iris", model="naive-bayes", folds=3)
     begins = {"html": b"<!doctype html>", "png": b"\x89PNG", "svg": b"<?xml", "json": b"{"}
     assert found.save(tmp_path / f"found.{ending}").read_bytes().startswith(begins[ending])
+
+
+def test_what_became_of_networks_that_memory_is_short_for_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = ["cross-validate", "iris", "--model", "mlp", "--folds", "4", "--epochs", "2"]
+    free = CliRunner().invoke(app, asked).stdout.splitlines()
+    monkeypatch.setattr(population_memory, "available_bytes", lambda: 100_000)
+    short = CliRunner().invoke(app, asked).stdout.splitlines()
+    told = [line for line in short if " of memory are for those under way: " in line]
+    assert told and told[0].startswith("a network takes ") and not any("under way" in line for line in free)
+    (figures,) = [line for line in free if line.startswith("accuracy ")]
+    assert figures in short

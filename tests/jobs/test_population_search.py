@@ -20,7 +20,7 @@ from torch import nn
 
 import chainrule as cr
 from chainrule.core.errors import SettingError
-from chainrule.jobs import population_search
+from chainrule.jobs import population_memory, population_search
 from chainrule.jobs.array_training import Order, Trained
 
 IRIS = load_iris(return_X_y=True)
@@ -233,3 +233,14 @@ def test_a_network_that_fails_gets_the_error_score_and_its_neighbours_theirs() -
 def test_what_no_population_holds_is_refused(estimator: Any, grid: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingError, match=message):
         cr.PopulationSearchCV(estimator, grid).fit(*IRIS)
+
+
+def test_what_became_of_networks_that_memory_is_short_for_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(population_memory, "available_bytes", lambda: 50_000)
+    search = cr.PopulationSearchCV(quick(), GRID, cv=3, refit=False).fit(*IRIS)
+    assert any(" of memory are for those under way: " in note for note in search.notes_)
+    assert capsys.readouterr().out == ""
+    search.set_params(verbose=1).fit(*IRIS)
+    assert capsys.readouterr().out.startswith("\n".join(search.notes_))

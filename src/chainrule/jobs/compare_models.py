@@ -108,13 +108,14 @@ def run_comparison(
         except ChainruleError as error:
             why = str(error)
         else:
+            yield from (Said(text=f"{name}: {text}") for text in scores.notes)
             why = _why_not_ranked(scores, ranked_by, len(folded.materials))
         if why:
             left_out.append(LeftOut(name, why))
             yield Said(text=f"{name}: left out, {why}")
             continue
         found.append(scores)
-        yield from (Warned(text=text) for text in scores.notes)
+        yield from (Warned(text=text) for text in scores.warnings)
         mean = sum(scores.scores(ranked_by)) / len(folded.materials)
         yield Said(
             text=f"{name}: {ranked_by} {show_figure(mean)} in {show_seconds(scores.seconds)} ({place} of {len(recipes)})"

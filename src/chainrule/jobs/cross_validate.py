@@ -86,8 +86,9 @@ def run_cross_validation(
     name = folded.recipe.settings.model
     assert name is not None
     found = score_folds(name, folded.recipe, folded.materials, track=request.track)
+    yield from (Said(text=text) for text in found.notes)
     _check_judged(found, empty_task(folded.recipe).metric)
-    yield from (Warned(text=text) for text in found.notes)
+    yield from (Warned(text=text) for text in found.warnings)
     yield from (Warned(text=f"{text}; the figures are of the other folds") for text in found.failures)
     return _result(folded, found)
 

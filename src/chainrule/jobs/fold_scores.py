@@ -49,12 +49,13 @@ class TooSlowError(Exception):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoldScores:
     """What a model showed on the rows of each fold: metrics, None where its training failed; seconds of all
-    trainings; `notes` are what solvers warned of."""
+    trainings; `warnings` are those of solvers, `notes` what was said of how networks were trained."""
 
     name: str
     rows: tuple[Row | None, ...]
     failures: tuple[str, ...]
     seconds: float
+    warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     def scores(self, metric: str) -> list[float]:
@@ -125,8 +126,14 @@ def _train_networks(
         for _ in track(ticks, epochs, f"{name}: epochs"):
             pass
     seconds = time.perf_counter() - began
-    failures = [f"fold {k + 1}: {why}" for k in range(len(recipes)) if (why := run.failure(k))]
-    return FoldScores(name=name, rows=tuple(run.judge("test")), failures=tuple(failures), seconds=seconds)
+    shown = [run.shown(number) for number in range(len(recipes))]
+    return FoldScores(
+        name=name,
+        rows=tuple(one.row for one in shown),
+        failures=tuple(f"fold {k + 1}: {one.failure}" for k, one in enumerate(shown) if one.failure),
+        seconds=seconds,
+        notes=tuple(dict.fromkeys(run.notes)),
+    )
 
 
 def _train_in_turn(
@@ -136,7 +143,7 @@ def _train_in_turn(
         make_fitting(recipes[0], materials[0])  # loads what it needs, which is no part of its time
     rows: list[Row | None] = []
     failures: list[str] = []
-    notes: set[str] = set()
+    warnings: set[str] = set()
     judging = 0.0
 
     def fit_all() -> Iterator[int]:
@@ -149,7 +156,7 @@ def _train_in_turn(
                 failures.append(f"fold {number + 1}: {error}")
             else:
                 fitted_at = time.perf_counter()
-                notes.update(getattr(objective.model, "notes", ()))
+                warnings.update(getattr(objective.model, "notes", ()))
                 rows.append(judge_fold(objective, material))
                 judging += time.perf_counter() - fitted_at
             yield number
@@ -163,7 +170,11 @@ def _train_in_turn(
             pass
         seconds = time.perf_counter() - began - judging
     return FoldScores(
-        name=name, rows=tuple(rows), failures=tuple(failures), seconds=seconds, notes=tuple(sorted(notes))
+        name=name,
+        rows=tuple(rows),
+        failures=tuple(failures),
+        seconds=seconds,
+        warnings=tuple(sorted(warnings)),
     )
 
 

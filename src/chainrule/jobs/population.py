@@ -217,10 +217,6 @@ class PopulationRun(Networks):
         Without `among` and `metrics` it is every network, and every metric of its task.
         """
         found: list[Row | None] = [None] * len(self.entries)
-        if part == self._judged and metrics == self._metrics:
-            for number in range(len(self.entries)) if among is None else among:
-                found[number] = self._lane_of[number].judgements.get(number)
-            return found
         for number, outputs in self.outputs(part, among=among):
             with one_thread():
                 found[number] = self._judge(part, metrics, number, outputs)

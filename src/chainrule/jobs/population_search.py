@@ -47,6 +47,7 @@ class PopulationSearchCV(GridSearchCV):  # type: ignore[misc]
     Parameters, attributes and methods are those of scikit-learn's GridSearchCV, and scores are the same to rounding: put
     in its place, it is only faster. Each fold is scaled by its own training rows. `n_jobs` is how many cores train side by
     side, all without; `pre_dispatch` has no effect. `mean_fit_time` is a network's share of the time that its stack took.
+    `notes_` say what became of networks that memory was short for; `verbose` prints them too.
     Without a `random_state` one seed is drawn for all networks. What a population cannot hold, such as a pipeline or a
     module of one's own, is refused: GridSearchCV searches it.
 
@@ -76,11 +77,14 @@ class PopulationSearchCV(GridSearchCV):  # type: ignore[misc]
             [ahead.add(order) for order in _orders(seeded, self.param_grid, rows)]
             for rows in _training_rows(folds, X, y, params.get("sample_weight"))
         ]
-        ahead.train(self._cores())
+        notes = ahead.train(self._cores())
+        for note in notes if self.verbose else ():
+            print(note)  # noqa: T201 - as GridSearchCV prints what it does
         seeded._train = ahead
         said = {**self.get_params(deep=False), "estimator": seeded, "cv": folds, "n_jobs": None}
         self._adopt(GridSearchCV(**said).fit(X, y, **params))
         del seeded._train  # scorers hold on to the estimator
+        self.notes_ = notes
         self._tell_times(np.array([[ahead.seconds(key) for key in of_fold] for of_fold in keys]))
         return self
 
@@ -127,11 +131,12 @@ class TrainedAhead:
             self._entries[key] = Entry(recipe=recipe, material=ready)
         return key
 
-    def train(self, cores: int) -> None:
-        """Train all networks."""
+    def train(self, cores: int) -> tuple[str, ...]:
+        """Train all networks, and return what there is to say of it."""
         self._run = PopulationRun(list(self._entries.values()), cores=cores)
         for _ in self._run.train():
             pass
+        return tuple(dict.fromkeys(self._run.notes))
 
     def seconds(self, key: Hashable | None) -> float:
         """Return how long a network took, its share of what its stack took; NaN without a key."""

@@ -401,7 +401,7 @@ def test_stacks_are_made_where_they_are_trained_and_nowhere_else(monkeypatch: py
     run.leave([0, 1])
     run.release([0, 1])
     assert sum(run.train(1)) == 6
-    assert run.judge("test", among=range(2, 8))[2:] == whole.judge("test")[2:]
+    assert [run.shown(number).row for number in range(2, 8)] == whole.judge("test")[2:]
     assert [run.epochs(number) for number in range(8)] == [1, 1, 2, 2, 2, 2, 2, 2] and not made
     assert all(map(torch.equal, weights_of(run, 2), weights_of(whole, 2))) and len(made) == 1
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from chainrule.data.batches import PIECE_BYTES, Batch
+from chainrule.data.batches import PIECE_BYTES, Batch, Batches
+from chainrule.train.member import Member
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,3 +43,50 @@ class StackRows:
             for batch in zip(*(torch.split(t, self.batch_size, 1) for t in picked), strict=True):
                 shared = [t[0] for t in batch[:2]] if is_shared else batch[:2]
                 yield (*shared, *batch[2:])
+
+
+class StackOrder:
+    """In what order the members of a stack see their rows. `len` is the number of updates in an epoch."""
+
+    def __init__(self, members: Sequence[Member], inputs: Tensor, targets: Tensor, batch_size: int) -> None:
+        self._inputs, self._targets, self._batch_size = inputs, targets, batch_size
+        self._keys = [_key(member) for member in members]
+        self._streams = [_stream(member, inputs, targets, batch_size) for member in members]
+        self._weights = _weights(members)
+
+    def __len__(self) -> int:
+        return len(self._streams[0])
+
+    def rows(self, epoch: int) -> StackRows:
+        """Return the rows of an epoch, in an order for all, or in one for each member."""
+        drawn: dict[object, Tensor] = {}
+        for key, stream in zip(self._keys, self._streams, strict=True):
+            if key not in drawn:
+                drawn[key] = stream.order(epoch)
+        of_each = [drawn[key] for key in self._keys]
+        order = of_each[0].expand(1, -1) if len(drawn) == 1 else torch.stack(of_each)
+        return StackRows(
+            inputs=self._inputs,
+            targets=self._targets,
+            order=order,
+            batch_size=min(self._batch_size, order.shape[1]),
+            weights=self._weights,
+        )
+
+
+def _stream(member: Member, inputs: Tensor, targets: Tensor, batch_size: int) -> Batches:
+    return Batches(inputs, targets, batch_size, rows=member.rows, shuffle=member.shuffle, seed=member.seed)
+
+
+def _key(member: Member) -> tuple[int, int, bool]:
+    """Return what members share that see the same batches."""
+    return id(member.rows), member.seed, member.shuffle
+
+
+def _weights(members: Sequence[Member]) -> Tensor | None:
+    """Return the weights of rows, member by member, None where no member has any. Shapes: -> (members, N)."""
+    given = [member.weights for member in members if member.weights is not None]
+    if not given:
+        return None
+    ones = torch.ones_like(given[0])
+    return torch.stack([ones if member.weights is None else member.weights for member in members])

@@ -11,12 +11,9 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from chainrule.data.batches import Batches
 from chainrule.nn.noise import Noise
-from chainrule.optim.members import PerMember
-from chainrule.optim.penalties import penalty_of
 from chainrule.optim.rules import optimizer
 from chainrule.optim.schedules import Schedule
 from chainrule.train.checkpoint import part, under
@@ -24,8 +21,9 @@ from chainrule.train.course import Course
 from chainrule.train.loop import watch
 from chainrule.train.member import Member
 from chainrule.train.population import Population
-from chainrule.train.stack_rows import StackRows
+from chainrule.train.stack_rows import StackOrder, StackRows
 from chainrule.train.stacked_native import StackedNativeStep
+from chainrule.train.stacked_rule import bind_rule, varied_strengths
 from chainrule.train.stacked_step import Bind, Bound, StackedAutogradStep, StackedDenseStep, StackedStep
 from chainrule.train.task import Task
 
@@ -65,7 +63,7 @@ class StackTraining:
         `varied` are hyper-parameters that differ among networks that might stand in this stack, but do not.
         """
         self.members = list(members)
-        self._varied = {*varied, *_varied(members)}
+        self._varied = {*varied, *varied_strengths(members)}
         self.courses: list[Course] = [member.new_course() for member in members]
         self.task = task
         self.inputs = inputs.flatten(1) if inputs.dim() > 2 else inputs
@@ -85,9 +83,7 @@ class StackTraining:
         """Make the stack of the members with these numbers."""
         self._numbers = numbers
         placed = [self.members[number] for number in numbers]
-        self._orders = [_stream(member, self.inputs, self.targets, self.batch_size) for member in placed]
-        self._is_shared = len({_key(member) for member in placed}) == 1
-        self._weights = _weights(placed)
+        self._order = StackOrder(placed, self.inputs, self.targets, self.batch_size)
         bind = functools.partial(bind_rule, placed, self._varied, self._optimizer, self._penalty)
         self.step = self._make_step(population, bind)
 
@@ -97,7 +93,7 @@ class StackTraining:
     @property
     def steps_per_epoch(self) -> int:
         """The number of updates in an epoch."""
-        return len(self._orders[0])
+        return len(self._order)
 
     @property
     def going(self) -> list[int]:
@@ -259,23 +255,8 @@ class StackTraining:
         )
 
     def _rows(self) -> StackRows:
-        """Return the rows of an epoch, in an order for all, or in one for each member."""
-        if self._is_shared:
-            order = self._orders[0].order(self.epoch).expand(1, -1)
-        else:
-            drawn: dict[object, Tensor] = {}
-            for number, stream in zip(self._numbers, self._orders, strict=True):
-                key = _key(self.members[number])
-                if key not in drawn:
-                    drawn[key] = stream.order(self.epoch)
-            order = torch.stack([drawn[_key(self.members[number])] for number in self._numbers])
-        return StackRows(
-            inputs=self.inputs,
-            targets=self.targets,
-            order=order,
-            batch_size=min(self.batch_size, order.shape[1]),
-            weights=self._weights,
-        )
+        """Return the rows of the epoch, in the order of each member."""
+        return self._order.rows(self.epoch)
 
     def _end_epoch(self, going: set[int], losses: Tensor, rows: list[int]) -> None:
         """Take up the epoch for every member that is not over. Shapes: losses (members, updates)."""
@@ -322,65 +303,10 @@ class StackTraining:
         return found
 
 
-def bind_rule(
-    members: Sequence[Member],
-    varied: Collection[str],
-    name: str,
-    penalty: str | None,
-    parameters: list[nn.Parameter],
-) -> Bound:
-    """Return an update rule with every member's own rate, decay and hyper-parameters, and the penalty around it.
-
-    What is `varied` is one number per member, also where all that stand in the stack have the same: rules round otherwise
-    in another form, and the state of the rule has another shape. What is not is one number: rules are faster then.
-    """
-
-    def own(key: str) -> PerMember:
-        values = [_strengths(member)[key] for member in members]
-        return torch.tensor(values, dtype=torch.float64) if key in varied else values[0]
-
-    around, decay = penalty_of(
-        parameters, name, l1=own("l1"), weight_decay=own("weight_decay"), penalty=penalty, has_members=True
-    )
-    hyper: dict[str, Any] = {key: own(key) for key in members[0].hyperparameters}
-    rates = torch.tensor([member.learning_rate for member in members], dtype=torch.float64)
-    made = optimizer(name, parameters, learning_rate=rates, weight_decay=decay, members=len(members), **hyper)
-    return Bound(name, made, around)
-
-
-def _strengths(member: Member) -> dict[str, float]:
-    """Return what an update rule and the penalty around it take, beside the learning rate."""
-    return {"l1": member.l1, "weight_decay": member.weight_decay, **member.hyperparameters}
-
-
-def _varied(members: Sequence[Member]) -> set[str]:
-    """Return the names of what is not the same for all members."""
-    given = [_strengths(member) for member in members]
-    return {name for name in given[0] if len({strengths.get(name) for strengths in given}) > 1}
-
-
-def _weights(members: Sequence[Member]) -> Tensor | None:
-    """Return the weights of rows, member by member, None where no member has any. Shapes: -> (members, N)."""
-    given = [member.weights for member in members if member.weights is not None]
-    if not given:
-        return None
-    ones = torch.ones_like(given[0])
-    return torch.stack([ones if member.weights is None else member.weights for member in members])
-
-
 def _unequal(weights: Tensor | None, rows: Tensor) -> Tensor | None:
     """Return the weights of rows, None where each is 1. Shapes: weights (N,), rows (n,) -> (n,)."""
     found = None if weights is None else weights[rows]
     return None if found is None or bool((found == 1).all()) else found
-
-
-def _stream(member: Member, inputs: Tensor, targets: Tensor, batch_size: int) -> Batches:
-    return Batches(inputs, targets, batch_size, rows=member.rows, shuffle=member.shuffle, seed=member.seed)
-
-
-def _key(member: Member) -> tuple[int, int, bool]:
-    """Return what members share that see the same batches."""
-    return id(member.rows), member.seed, member.shuffle
 
 
 def _factors(schedules: Sequence[Schedule], updates: range) -> Tensor:

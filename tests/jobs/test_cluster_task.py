@@ -54,14 +54,14 @@ def _as_on_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_group_has_the_bits_of_a_population(of_model: dict[str, Any]) -> None:
     """Also in groups of one and two, and after two of the epochs: each rung of halving begins anew."""
     every = entries(of_model)
-    run = PopulationRun(every, is_deterministic=True)
+    run = PopulationRun(every, is_deterministic=True, judged="test", metrics=["accuracy"])
     varied = varied_among(every)
     assert varied == {"learning_rate", "weight_decay"}
     for epochs in (2, None):
         for _ in run.train(epochs):
             pass
-        rows = run.judge("test", metrics=["accuracy"])
-        expected = [(row, run.epochs(k), run.failure(k)) for k, row in enumerate(rows)]
+        shown = [run.shown(number) for number in range(len(every))]
+        expected = [(one.row, one.epochs, one.failure) for one in shown]
         assert sent(every, epochs, varied) == expected
         assert sent(every[:1], epochs, varied) + sent(every[1:], epochs, varied) == expected
 

@@ -20,6 +20,7 @@ from chainrule.jobs.population import PopulationRun
 from chainrule.jobs.preparation import prepare_run
 from chainrule.jobs.request import Request
 from chainrule.jobs.workshop import draw_start_, make_training
+from chainrule.train.course import Row
 from chainrule.train.settings import Settings
 from chainrule.train.training import Training
 
@@ -70,10 +71,15 @@ def train(entries: list[Entry], **options: Any) -> PopulationRun:
     """Train a population; stacks of dense layers unless something else is said."""
     if not {"ways", "is_deterministic"} & options.keys():
         options["ways"] = [possible_ways(entries[0])[0]]
-    run = PopulationRun(entries, **options)
+    run = PopulationRun(entries, **{"judged": "test", **options})
     for _ in run.train():
         pass
     return run
+
+
+def judged(run: PopulationRun) -> list[Row | None]:
+    """Return what each network showed on the rows that it was judged on."""
+    return [run.shown(number).row for number in range(len(run.entries))]
 
 
 def train_alone(entry: Entry) -> Training:
@@ -140,10 +146,9 @@ def test_members_equal_networks_alone_in_every_way(settings: dict[str, Any]) -> 
 def test_every_question_is_answered_as_alone(data: str) -> None:
     entries = differing(entry(data, decay_with_loss=data == "diabetes"), learning_rate=[0.003, 0.001])
     run = train(entries, cores=1)
-    judged = run.judge("test")
     for number, one in enumerate(entries):
         assert furthest(run, number, train_alone(one)) < 1e-5
-        found = judged[number]
+        found = judged(run)[number]
         assert found is not None and np.isfinite(found["loss"])
 
 
@@ -159,7 +164,7 @@ def test_bits_do_not_depend_on_the_neighbours(data: str) -> None:
         parts = train(entries, most=most, cores=cores, is_deterministic=True)
         for number in range(7):
             assert all(map(torch.equal, weights_of(whole, number), weights_of(parts, number)))
-        assert whole.judge("test") == parts.judge("test")
+        assert judged(whole) == judged(parts)
 
 
 def test_a_member_that_fails_leaves_its_neighbours_alone() -> None:
@@ -175,7 +180,7 @@ def test_a_member_that_fails_leaves_its_neighbours_alone() -> None:
     bad = differing(base, learning_rate=[1e6])
     run = train([good[0], *bad, good[1]], cores=1)
     assert run.failure(1) is not None and "not finite at step" in run.failure(1)
-    assert run.judge("test")[1] is None
+    assert judged(run)[1] is None
     without = train(good, cores=1)
     for mine, other in ((0, 0), (2, 1)):
         assert all(map(torch.equal, weights_of(run, mine), weights_of(without, other)))

@@ -23,7 +23,7 @@ from chainrule.jobs.population import PopulationRun
 from chainrule.jobs.population_memory import MemoryPlan
 from chainrule.train.stack_training import StackTraining
 from chainrule.train.training import Training
-from tests.jobs.test_population import differing, entry, train, weights_of
+from tests.jobs.test_population import differing, entry, judged, train, weights_of
 
 TORCH_SAYS = (
     "[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate "
@@ -66,12 +66,12 @@ def test_halved_groups_have_the_same_bits(monkeypatch: pytest.MonkeyPatch, at_ep
     )
     whole = train(entries, cores=1, ways=[DENSE])
     fail_above(monkeypatch, 2, at_epoch=at_epoch)
-    run = PopulationRun(entries, cores=cores, ways=[DENSE])
+    run = PopulationRun(entries, cores=cores, ways=[DENSE], judged="test")
     assert sum(run.train()) == 9 * 4
     assert max(len(lane.numbers) for lane in run.lanes) == 2 and run.ready == set(range(9))
     for number in range(9):
         assert all(map(torch.equal, weights_of(run, number), weights_of(whole, number)))
-    assert run.judge("test") == whole.judge("test")
+    assert judged(run) == judged(whole)
 
 
 @pytest.mark.usefixtures("in_this_process")
@@ -82,7 +82,7 @@ def test_a_group_that_memory_is_too_small_for_is_halved(
     entries = differing(entry(epochs=4, dropout=0.2), learning_rate=rates(7), seed=[0, 1, 2, 0, 1, 2, 0])
     whole = train(entries, cores=1, ways=[DENSE])
     begun = fail_above(monkeypatch, 2, at_epoch=at_epoch)
-    run = PopulationRun(entries, cores=1, ways=[DENSE])
+    run = PopulationRun(entries, cores=1, ways=[DENSE], judged="test")
     assert sum(run.train()) == 7 * 4  # epochs that are made again are told once
     assert sorted(begun, reverse=True) == [7, 4, 3, 2, 2, 2, 1]
     assert [lane.numbers for lane in run.lanes] == [[0, 1], [2, 3], [4, 5], [6]]
@@ -92,14 +92,14 @@ def test_a_group_that_memory_is_too_small_for_is_halved(
     for number in range(7):
         assert all(map(torch.equal, weights_of(run, number), weights_of(whole, number)))
         assert len(run.history(number)) == 4
-    assert run.judge("test") == whole.judge("test") and run.ready == set(range(7))
+    assert judged(run) == judged(whole) and run.ready == set(range(7))
 
 
 def test_what_had_left_a_group_stays_when_it_is_halved(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in halving: after two epochs some leave, and memory runs out in the epoch after that."""
     entries = differing(entry(epochs=5), learning_rate=rates(5))
-    whole = PopulationRun(entries, cores=1, ways=[DENSE])
-    run = PopulationRun(entries, cores=1, ways=[DENSE])
+    whole = PopulationRun(entries, cores=1, ways=[DENSE], judged="test")
+    run = PopulationRun(entries, cores=1, ways=[DENSE], judged="test")
     for one in (whole, run):
         assert sum(one.train(2)) == 10
         one.leave([1, 3])
@@ -111,7 +111,7 @@ def test_what_had_left_a_group_stays_when_it_is_halved(monkeypatch: pytest.Monke
         assert len(run.history(number)) == epochs
         assert all(map(torch.equal, weights_of(run, number), weights_of(whole, number)))
     assert sum(run.train()) == sum(whole.train()) == 6
-    assert run.judge("test") == whole.judge("test")
+    assert judged(run) == judged(whole)
 
 
 @pytest.mark.usefixtures("in_this_process")
@@ -149,7 +149,7 @@ def test_a_network_that_fits_nowhere_fails_with_a_reason(monkeypatch: pytest.Mon
     monkeypatch.setattr(StackTraining, "_train_epoch", never)
     monkeypatch.setattr(Training, "reports", never)
     run = train(differing(entry(), learning_rate=rates(2)), ways=[way])
-    assert run.judge("test") == [None, None] and run.ready == {0, 1}
+    assert judged(run) == [None, None] and run.ready == {0, 1}
     for number in range(2):
         said = run.failure(number)
         assert said is not None and said.startswith(
@@ -207,7 +207,7 @@ REAL = """
     from chainrule.core.memory import available_bytes
     from chainrule.jobs.entries import DENSE
     from chainrule.jobs.population import PopulationRun
-    from tests.jobs.test_population import differing, entry, weights_of
+    from tests.jobs.test_population import differing, entry, judged, weights_of
     members, is_short = 24, sys.argv[1] == "short"
     base = entry("digits", hidden=(256, 256), batch_size=256, epochs=2, dropout=0.0)
     entries = differing(base, learning_rate=[0.0001 * (k + 1) for k in range(members)])
@@ -217,11 +217,11 @@ REAL = """
         taken = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (taken + limit, taken + limit))
         assert available_bytes() <= limit
-    run = PopulationRun(entries, cores=1, ways=[DENSE], most=members, memory_bytes=1 << 40)  # told that there is plenty
+    run = PopulationRun(entries, cores=1, ways=[DENSE], most=members, memory_bytes=1 << 40, judged="test")  # told that there is plenty
     list(run.train())
     print([len(lane.numbers) for lane in run.lanes])
     print(*run.notes, sep="\\n", file=sys.stderr)
-    print(sum(weight.double().sum().item() for k in range(members) for weight in weights_of(run, k)).hex(), run.judge("test"))
+    print(sum(weight.double().sum().item() for k in range(members) for weight in weights_of(run, k)).hex(), judged(run))
 """
 
 
@@ -332,7 +332,7 @@ def test_limits_by_memory_keep_bits_and_say_so() -> None:
     entries = differing(entry(), learning_rate=rates(8))
     whole = train(entries, cores=1, ways=[DENSE])
     of_one = EntryTrainings(entries).bytes_of(0, DENSE).training
-    run = train(entries, cores=2, memory_bytes=4 * of_one, ways=[DENSE])
+    run = train(entries, cores=2, memory_bytes=4 * of_one, ways=[DENSE], judged=None)
     assert [len(lane.numbers) for lane in run.lanes] == [2, 2, 2, 2]
     assert len(run.notes) == 1 and run.notes[0].endswith(
         "for those under way: 2 in a group, 2 groups at a time"
@@ -352,7 +352,7 @@ def test_a_network_larger_than_the_memory_is_refused_by_name(monkeypatch: pytest
         and "take " in said
         and "this machine has 3.0 kB of memory free; choose fewer units" in said
     )
-    assert run.judge("test") == [None, None]
+    assert judged(run) == [None, None]
 
 
 def test_half_of_what_is_free_is_for_networks_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -401,7 +401,7 @@ def test_stacks_are_made_where_they_are_trained_and_nowhere_else(monkeypatch: py
     run.leave([0, 1])
     run.release([0, 1])
     assert sum(run.train(1)) == 6
-    assert [run.shown(number).row for number in range(2, 8)] == whole.judge("test")[2:]
+    assert judged(run)[2:] == judged(whole)[2:]
     assert [run.epochs(number) for number in range(8)] == [1, 1, 2, 2, 2, 2, 2, 2] and not made
     assert all(map(torch.equal, weights_of(run, 2), weights_of(whole, 2))) and len(made) == 1
 

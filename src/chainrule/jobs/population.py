@@ -205,23 +205,6 @@ class PopulationRun(Networks):
             row=lane.judgements.get(number), epochs=len(lane.history(number)), failure=lane.failure(number)
         )
 
-    def judge(
-        self,
-        part: str = "test",
-        *,
-        among: Collection[int] | None = None,
-        metrics: Sequence[str] | None = None,
-    ) -> list[Row | None]:
-        """Return loss and metrics of networks on a part of their split; None for one that failed or has no such rows.
-
-        Without `among` and `metrics` it is every network, and every metric of its task.
-        """
-        found: list[Row | None] = [None] * len(self.entries)
-        for number, outputs in self.outputs(part, among=among):
-            with one_thread():
-                found[number] = self._judge(part, metrics, number, outputs)
-        return found
-
     def _judge(self, part: str, metrics: Sequence[str] | None, number: int, outputs: Tensor) -> Row | None:
         """Return what the outputs of a network on a part of its split are worth, None where they are not finite."""
         if not bool(torch.isfinite(outputs).all()):
@@ -229,9 +212,7 @@ class PopulationRun(Networks):
         task, targets = self._trainings.truth(number, part)
         return judge(task, outputs, targets, metrics)
 
-    def outputs(
-        self, part: str = "test", *, among: Collection[int] | None = None
-    ) -> Iterator[tuple[int, Tensor]]:
+    def outputs(self, part: str, *, among: Collection[int] | None = None) -> Iterator[tuple[int, Tensor]]:
         """Give the outputs of every network that has not failed on a part of its split. Shapes: (n, units) each."""
         for lane in self.lanes:
             wanted = [k for k in lane.numbers if (among is None or k in among) and lane.failure(k) is None]

@@ -316,13 +316,15 @@ def test_outputs_that_cannot_be_written(refused, tmp_path, trained):
         (("--device", "tpu"), "--device takes auto, cpu, cuda, mps; got 'tpu'"),
         (
             ("--plan", "fast"),
-            "--plan takes auto, a run whose plan is wanted, or some of plain, native, dense, bfloat16, channels-last, compiled",
+            "--plan takes auto, a run whose plan is wanted, or some of plain, native, dense, bfloat16, channels-last, "
+            "winograd, compiled",
         ),
         (("--plan", "plain,dense"), "--plan plain stands alone; got 'plain,dense'"),
         (
             ("--plan", "dense,channels-last"),
             "--plan dense goes with bfloat16 only; got 'dense,channels-last'",
         ),
+        (("--plan", "winograd,compiled"), "--plan winograd goes with bfloat16 only; got 'winograd,compiled'"),
         (("--metric", "auk"), "no metric is called 'auk'; did you mean 'auc'"),
         (("--metric", "auc"), "the metric auc is not for regression; those that are: r2, mae, rmse"),
         (("--class-weight", "balanced"), "--class-weight is for classes; this target holds values"),

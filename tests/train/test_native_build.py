@@ -40,9 +40,9 @@ print(native_build.why_no_library() or native_build.library().answer())
 
 @pytest.fixture(autouse=True)
 def _as_in_a_new_process() -> Iterator[None]:
-    native_build._library_or_why.cache_clear()
+    native_build._known.clear()
     yield
-    native_build._library_or_why.cache_clear()
+    native_build._known.clear()
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def again() -> ctypes.CDLL:
-    native_build._library_or_why.cache_clear()
+    native_build._known.clear()
     return library()
 
 
@@ -112,11 +112,11 @@ def test_what_is_known_of_the_library_is_not_looked_up_again(
     library()
     looked.clear()
     assert is_compiled() and looked == []
-    native_build._library_or_why.cache_clear()  # as in the next process, which finds it made
+    native_build._known.clear()  # as in the next process, which finds it made
     assert is_compiled()
     looked.clear()
     assert is_compiled() and library().answer() == 42 and looked == []
-    native_build._library_or_why.cache_clear()
+    native_build._known.clear()
     path = compiler(tmp_path, "exit 1", monkeypatch)
     assert not is_compiled() and why_no_library() == f"the compiler {path} failed: exit code 1"
     looked.clear()
@@ -128,7 +128,7 @@ def test_source_compiler_and_options_each_have_a_library_of_their_own(
 ) -> None:
     assert library().answer() == 42
     native_build.SOURCE.write_text(QUICK.replace("42", "44"))
-    native_build._library_or_why.cache_clear()
+    native_build._known.clear()
     assert not is_compiled()
     assert again().answer() == 44
     monkeypatch.setenv("CXX", f"{find_compiler()[0]} -DANSWER=43")
@@ -170,7 +170,7 @@ def test_libraries_that_nobody_loads_any_more_are_removed_when_one_is_made(cache
         native_build.SOURCE.write_text(QUICK.replace("42", str(answer)))
         loaded = again()
         assert loaded.answer() == answer
-        made[answer] = native_build._place(find_compiler())
+        made[answer] = native_build._place(find_compiler(), native_build.SOURCE)
     others = [cache / "notes.sha256", cache / "notes.so", cache / f"{'0' * 32}.txt"]
     for path in (*others, *cache.glob("*.s*")):
         path.touch()
@@ -204,7 +204,7 @@ def test_a_damaged_library_is_made_anew(cache: Path, kept: str) -> None:
     if kept in damaged:
         assert damaged[kept] != whole
         path.write_bytes(damaged[kept])
-    native_build._library_or_why.cache_clear()
+    native_build._known.clear()
     assert not is_compiled()
     assert again().answer() == 42
     assert is_compiled() and len(path.read_bytes()) == len(whole)
@@ -234,7 +234,7 @@ def test_a_library_without_its_hash_is_never_loaded(
     path.with_suffix(".sha256").unlink()
     if hashed is not None:
         path.with_suffix(".sha256").write_bytes(hashed)
-    native_build._library_or_why.cache_clear()
+    native_build._known.clear()
     assert not is_compiled()
     assert again().answer() == 42
 
@@ -242,7 +242,7 @@ def test_a_library_without_its_hash_is_never_loaded(
 def test_others_may_not_write_into_the_folder(cache: Path) -> None:
     library()
     cache.chmod(0o777)
-    native_build._library_or_why.cache_clear()
+    native_build._known.clear()
     assert not is_compiled()
     said = why_no_library()
     assert said is not None and "can be written by others (mode 777)" in said and "chmod 700" in said
@@ -299,7 +299,7 @@ def test_networks_are_trained_another_way_without_a_compiler(
     assert possible_ways(found) == (DENSE, AUTOGRAD, ALONE), "one small network does not pay for the compiler"
     compile_if_worth([found] * 10**5)
     assert possible_ways(found) == (NATIVE, DENSE, AUTOGRAD, ALONE)
-    native_build._library_or_why.cache_clear()
+    native_build._known.clear()
     monkeypatch.setenv("PATH", "/nowhere")
     assert possible_ways(found) == (DENSE, AUTOGRAD, ALONE)
 

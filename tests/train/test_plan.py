@@ -56,6 +56,8 @@ def make_step(plan: Plan, objective: Objective) -> RuleStep:
         ("dense", "dense (cpu, 1 thread)"),
         ("dense,bfloat16", "dense,bfloat16 (cpu, 1 thread)"),
         ("bfloat16, channels-last", "bfloat16,channels-last (cpu, 1 thread)"),
+        ("winograd, channels-last", "winograd (cpu, 1 thread)"),
+        ("bfloat16,winograd", "bfloat16,winograd (cpu, 1 thread)"),
     ],
 )
 def test_is_called_by_what_is_not_plain(name: str, text: str) -> None:
@@ -71,7 +73,8 @@ def test_says_what_was_measured() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"step": "loop"}, {"precision": "half"}, {"layout": "rows"}, {"threads": 0}, {"step": "dense", "compiled": True}],
+    [{"step": "loop"}, {"precision": "half"}, {"layout": "rows"}, {"threads": 0}, {"step": "dense", "compiled": True},
+     {"convolutions": "winograd"}, {"convolutions": "fast"}],
 )  # fmt: skip
 def test_a_plan_in_a_file_is_checked(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"plan\."):

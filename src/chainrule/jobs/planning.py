@@ -14,7 +14,7 @@ from chainrule.core.processor import machine_name
 from chainrule.data.batches import Batch, Batches
 from chainrule.jobs import folder as folders
 from chainrule.jobs.workshop import make_step
-from chainrule.train import compile_costs, plan_cache
+from chainrule.train import compile_costs, plan_cache, winograd
 from chainrule.train.candidates import candidates, other_threads
 from chainrule.train.choice import choose
 from chainrule.train.compile_costs import Prospect
@@ -125,11 +125,14 @@ def _measured(recipe: Recipe, training: Training, plain: Plan, *, is_moved: bool
 
 
 def _compile_if_worth(objective: Objective, plain: Plan, updates: int, work: int) -> None:
-    """Compile what trains chains of dense layers, once for this machine, where this run alone saves half of what that takes."""
-    if plain.device != "cpu" or is_compiled() or why_not_native_step(objective) is not None:
+    """Compile what this network could go by, once for this machine, where this run alone saves half of what that takes."""
+    if plain.device != "cpu":
         return
-    if pays(updates * (SAVED_SECONDS + work * SAVED_BY_WORK)):
+    of_chains, of_filters = updates * (SAVED_SECONDS + work * SAVED_BY_WORK), updates * work * winograd.SAVED_BY_WORK
+    if pays(of_chains) and not is_compiled() and why_not_native_step(objective) is None:
         why_no_library()
+    if pays(of_filters, winograd.COMPILE_SECONDS) and winograd.has_fitting_layers(objective.model):
+        why_no_library(winograd.SOURCE)
 
 
 def _key(recipe: Recipe, training: Training) -> str:
@@ -140,7 +143,7 @@ def _key(recipe: Recipe, training: Training) -> str:
             "optimizer", "l1", "weight_decay", "penalty", "clip_norm", "clip_value", "decay_with_loss", "device",
         )
     }  # fmt: skip
-    about["native"] = is_compiled()
+    about["native"], about["winograd"] = is_compiled(), is_compiled(winograd.SOURCE)
     return plan_cache.key_of(training.step.objective, training.batches, about, recipe.versions["chainrule"])
 
 

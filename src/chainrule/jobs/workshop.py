@@ -221,6 +221,7 @@ def make_step(recipe: Recipe, objective: Objective) -> RuleStep:
         reseeds=not is_of_catalogue(recipe),
         precision=lower,
         channels_last=recipe.plan.layout == "channels-last",
+        winograd=recipe.plan.convolutions == "winograd",
         compiled_rows=settings.batch_size if recipe.plan.compiled else None,
         **around,
     )

@@ -7,6 +7,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
+from chainrule.train import winograd
 from chainrule.train.dense_chain import why_not_dense
 from chainrule.train.native_build import is_compiled
 from chainrule.train.native_step import why_not_native_step
@@ -19,7 +20,9 @@ SURE_BELOW = 250_000  # multiply-adds a batch; an MLP of 64 and 32 units on a sm
 PROMISING = (
     "native",
     "dense",
+    "bfloat16,winograd",
     "bfloat16,channels-last",
+    "winograd",
     "channels-last",
     "dense,bfloat16",
     "bfloat16",
@@ -31,8 +34,8 @@ _CONVOLUTIONS = nn.Conv2d | nn.ConvTranspose2d
 def candidates(objective: Objective, plain: Plan) -> list[Plan]:
     """Return the plans that apply to a network on this machine, plain execution first, each without measurements.
 
-    Explicit backprop where the network is a chain of dense layers, bfloat16 where the device multiplies in it, and
-    channels last where pictures are convolved.
+    Explicit backprop where the network is a chain of dense layers, bfloat16 where the device multiplies in it, channels
+    last where pictures are convolved, and minimal filtering of filters that it fits.
     """
     found = [plain]
     lower = has_fast_bfloat16(plain.device)
@@ -42,7 +45,15 @@ def candidates(objective: Objective, plain: Plan) -> list[Plan]:
         found += [replace(plain, step="dense", precision=each) for each in ("float32", *["bfloat16"] * lower)]
     layouts = ("standard", *["channels-last"] * _convolves(objective.model))
     ways = [(each, layout) for each in ("float32", *["bfloat16"] * lower) for layout in layouts]
-    return found + [replace(plain, precision=each, layout=layout) for each, layout in ways[1:]]
+    found += [replace(plain, precision=each, layout=layout) for each, layout in ways[1:]]
+    if (
+        plain.device == "cpu"
+        and winograd.has_fitting_layers(objective.model)
+        and is_compiled(winograd.SOURCE)
+    ):
+        filtered = replace(plain, layout="channels-last", convolutions="winograd")
+        found += [filtered, *[replace(filtered, precision="bfloat16")] * lower]
+    return found
 
 
 def is_sure(plan: Plan, multiply_adds: int) -> bool:

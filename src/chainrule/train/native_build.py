@@ -1,10 +1,9 @@
-"""The library that native.cpp becomes on this machine: compiled once, kept in a folder of the user's own."""
+"""The libraries that C++ of ours becomes on this machine: each compiled once, kept in a folder of the user's own."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import functools
 import hashlib
 import os
 import platform
@@ -21,7 +20,7 @@ from chainrule.core.processor import instruction_sets, processor_name
 from chainrule.core.text import visible
 from chainrule.core.user_cache import user_cache_folder
 
-SOURCE = Path(__file__).with_name("native.cpp")
+SOURCE = Path(__file__).with_name("native.cpp")  # what is meant where nothing else is said
 COMPILERS = ("c++", "g++", "clang++")
 FLAGS = ("-std=gnu++17", "-O3", "-fno-math-errno", "-shared", "-fPIC")
 OF_THIS_PROCESSOR = ("-mcpu=native",) if platform.machine() in ("arm64", "aarch64") else ("-march=native",)
@@ -32,44 +31,46 @@ SAVED_SECONDS, SAVED_BY_WORK = 80e-6, 2e-11
 SAVED_IN_STACK = 30e-6  # of one of a stack, beside products of torch: what the smallest win
 MOST_SECONDS = 120  # for the compiler
 UNUSED_SECONDS = 30 * 24 * 3600  # after which a library that nobody loads is removed
+_known: dict[Path, ctypes.CDLL | PlanError | StorageError] = {}  # by source, in this process
 _MAKING = "making-"  # what folders of a compiler at work are called
 _NAME = re.compile("[0-9a-f]{32}")  # of a library
 
 
-def library() -> ctypes.CDLL:
-    """Return the library, compiled now if this machine has none yet; a failure stays as it is within a process.
+def library(source: Path | None = None) -> ctypes.CDLL:
+    """Return the library of a source, compiled now if this machine has none yet; a failure stays as it is within a process.
 
     Raises: PlanError where there is no compiler, or it fails; StorageError where there is no folder to keep it in
     """
-    found = _library_or_why()
+    found = _library_or_why(source or SOURCE)
     if isinstance(found, ctypes.CDLL):
         return found
     raise type(found)(*found.args)
 
 
-def why_no_library() -> str | None:
+def why_no_library(source: Path | None = None) -> str | None:
     """Say in words why there is no library, None if there is one."""
-    found = _library_or_why()
+    found = _library_or_why(source or SOURCE)
     return None if isinstance(found, ctypes.CDLL) else str(found)
 
 
-def is_compiled() -> bool:
+def is_compiled(source: Path | None = None) -> bool:
     """Whether a whole library is there already, so that `library` need not compile; it is loaded then.
 
     Files are looked at until it is there, or is known to fail; it is asked for every network of a search.
     """
-    if not _library_or_why.cache_info().currsize:
+    source = source or SOURCE
+    if source not in _known:
         try:
-            if not _is_whole(_place(find_compiler())):
+            if not _is_whole(_place(find_compiler(), source)):
                 return False
         except (PlanError, StorageError):
             return False
-    return why_no_library() is None
+    return why_no_library(source) is None
 
 
-def pays(saved_seconds: float) -> bool:
+def pays(saved_seconds: float, compile_seconds: float = COMPILE_SECONDS) -> bool:
     """Whether compiling is worth it to a run that compiled code saves so much."""
-    return saved_seconds > PAYS * COMPILE_SECONDS
+    return saved_seconds > PAYS * compile_seconds
 
 
 def find_compiler() -> tuple[str, ...]:
@@ -82,15 +83,20 @@ def find_compiler() -> tuple[str, ...]:
     raise PlanError(f"there is no C++ compiler on this machine ({', '.join(COMPILERS)})")
 
 
-@functools.cache
-def _library_or_why() -> ctypes.CDLL | PlanError | StorageError:
+def _library_or_why(source: Path) -> ctypes.CDLL | PlanError | StorageError:
+    if source not in _known:
+        _known[source] = _made(source)
+    return _known[source]
+
+
+def _made(source: Path) -> ctypes.CDLL | PlanError | StorageError:
     try:
         compiler = find_compiler()
-        path = _place(compiler)
+        path = _place(compiler, source)
         _remove_remains(path.parent)
         _mark_used(path)
         if not _is_whole(path):
-            _compile(compiler, path)
+            _compile(compiler, path, source)
             _remove_unused(path.parent)
         return ctypes.CDLL(str(path))
     except (PlanError, StorageError) as error:
@@ -106,12 +112,12 @@ def _is_placeholder(compiler: str) -> bool:
     return subprocess.run(["xcode-select", "-p"], capture_output=True).returncode != 0
 
 
-def _place(compiler: tuple[str, ...]) -> Path:
-    """Return where the library of this source, compiler and processor belongs. Raises: PlanError, StorageError"""
+def _place(compiler: tuple[str, ...], source: Path) -> Path:
+    """Return where the library of a source, compiler and processor belongs. Raises: PlanError, StorageError"""
     program = Path(compiler[0]).resolve()
     try:
         said = [
-            SOURCE.read_text("utf-8"), str(program), str(program.stat().st_mtime_ns), *compiler[1:], *FLAGS,
+            source.read_text("utf-8"), str(program), str(program.stat().st_mtime_ns), *compiler[1:], *FLAGS,
             *OF_THIS_PROCESSOR, processor_name(), *instruction_sets(),
         ]  # fmt: skip
     except OSError as error:
@@ -132,12 +138,12 @@ def _hash(path: Path) -> bytes:
     return hashlib.sha256(path.read_bytes()).hexdigest().encode()
 
 
-def _compile(compiler: tuple[str, ...], path: Path) -> None:
+def _compile(compiler: tuple[str, ...], path: Path, source: Path) -> None:
     """Compile into a folder beside, and put the finished library and its hash in place. Raises: PlanError, OSError"""
     with tempfile.TemporaryDirectory(prefix=_MAKING, dir=path.parent) as folder:
         made, hashed = Path(folder) / "made.so", Path(folder) / "made.sha256"
         for flags in ((*FLAGS, *OF_THIS_PROCESSOR), FLAGS):
-            why = _run([*compiler, *flags, str(SOURCE), "-o", str(made)])
+            why = _run([*compiler, *flags, str(source), "-o", str(made)])
             if why is None and made.exists():
                 break
         else:

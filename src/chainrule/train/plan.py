@@ -17,7 +17,7 @@ from chainrule.core.text import visible
 
 PROCESSORS = os.cpu_count() or 1  # more threads than these only wait for each other
 MOST_THREADS = 4096  # of a plan in a file; torch starts as many as it is told to
-WORDS = ("plain", "native", "dense", "bfloat16", "channels-last", "compiled")
+WORDS = ("plain", "native", "dense", "bfloat16", "channels-last", "winograd", "compiled")
 WRITTEN_OUT = ("native", "dense")  # kinds of step, for chains of dense layers
 # Multiply-adds a batch. 64-256-10 at batch 64 has 1.2 million and takes 0.4 ms on one thread.
 ONE_THREAD_BELOW = 4_000_000
@@ -37,6 +37,7 @@ class Plan:
     step: str = "autograd"
     precision: str = "float32"
     layout: str = "standard"
+    convolutions: str = "torch"
     compiled: bool = False
     reason: str = ""
     machine: str = ""
@@ -66,7 +67,8 @@ class Plan:
         words = [
             *[self.step] * (self.step in WRITTEN_OUT),
             *["bfloat16"] * (self.precision == "bfloat16"),
-            *["channels-last"] * (self.layout == "channels-last"),
+            *["channels-last"] * (self.layout == "channels-last" and self.convolutions == "torch"),
+            *["winograd"] * (self.convolutions == "winograd"),
             *["compiled"] * self.compiled,
         ]
         return ",".join(words) or "plain"
@@ -85,6 +87,8 @@ class Plan:
             raise ValueError(f"plan.step {self.step} goes with neither a layout nor a compiler")
         if self.step == "native" and self.precision != "float32":
             raise ValueError("plan.step native computes in float32")
+        if self.convolutions == "winograd" and (self.layout != "channels-last" or self.compiled):
+            raise ValueError("plan.convolutions winograd go with the layout channels-last and no compiler")
 
     @contextmanager
     def applied(self) -> Iterator[torch.device]:
@@ -101,6 +105,7 @@ _KNOWN = {
     "step": ("autograd", *WRITTEN_OUT),
     "precision": ("float32", "bfloat16"),
     "layout": ("standard", "channels-last"),
+    "convolutions": ("torch", "winograd"),
 }
 
 
@@ -113,7 +118,8 @@ def make_plan(name: str, device: str, multiply_adds: int | None = None) -> Plan:
     """
     words = _words(name)
     step = next((kind for kind in WRITTEN_OUT if kind in words), "autograd")
-    chosen = choose_device("cpu" if step != "autograd" and device == "auto" else device)
+    is_own = step != "autograd" or "winograd" in words  # and runs on processors
+    chosen = choose_device("cpu" if is_own and device == "auto" else device)
     threads = min(torch.get_num_threads(), PROCESSORS)
     reason = "plain execution in torch's default precision" if words <= {"auto", "plain"} else "as was asked"
     if (
@@ -128,7 +134,8 @@ def make_plan(name: str, device: str, multiply_adds: int | None = None) -> Plan:
         threads=threads,
         step=step,
         precision="bfloat16" if "bfloat16" in words else "float32",
-        layout="channels-last" if "channels-last" in words else "standard",
+        layout="channels-last" if words & {"channels-last", "winograd"} else "standard",
+        convolutions="winograd" if "winograd" in words else "torch",
         compiled="compiled" in words,
         reason=reason,
     )
@@ -152,6 +159,8 @@ def _words(name: str) -> set[str]:
             raise SettingError(f"--plan {alone} stands alone; got '{name}'")
     if "dense" in words and not {"dense", "bfloat16"} >= set(words):
         raise SettingError(f"--plan dense goes with bfloat16 only; got '{name}'")
+    if {"winograd", "compiled"} <= set(words):
+        raise SettingError(f"--plan winograd goes with bfloat16 only; got '{name}'")
     return set(words)
 
 

@@ -241,8 +241,8 @@ class Settings:
     )
     plan: str = setting(
         "how to run: auto (the default) tries what applies and takes the fastest that computes the same; plain; dense "
-        "(explicit backprop, for chains of dense layers); bfloat16, channels-last, compiled or several with commas "
-        "between; or a run, whose plan is taken",
+        "(explicit backprop, for chains of dense layers) or native (the same in C++); winograd (3 x 3 and 5 x 5 convolutions "
+        "by minimal filtering); bfloat16, channels-last, compiled or several with commas between; or a run, whose plan is taken",
         default="auto", flag=Flag("WAY,…", RUN, ("fit",))
     )
     # fmt: on

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 import torch
@@ -19,6 +20,7 @@ from chainrule.train.compiled import CompiledForward, Forward
 from chainrule.train.layout import channels_last as with_channels_last
 from chainrule.train.layout import lay_out_
 from chainrule.train.objective import Objective, Outcome
+from chainrule.train.winograd import Winograd
 
 RUNNING = 0.98  # share of the past in the running loss: it looks back some 50 updates
 
@@ -136,8 +138,9 @@ class AutogradStep(RuleStep):
 
     With a lower `precision`, torch.bfloat16, the products of the forward and the backward pass are taken in it
     (torch.autocast); weights, buffers, the loss, gradients and updates stay float32. `channels_last` lays out weights,
-    buffers, the rule's state and inputs that have four axes with their channels last in memory; `compiled_rows` says of
-    how many rows the batches are that run compiled. All of them combine.
+    buffers, the rule's state and inputs that have four axes with their channels last in memory; with `winograd`, which wants
+    that layout, convolutions that it fits are taken by minimal filtering; `compiled_rows` says of how many rows the batches
+    are that run compiled. All of them combine, but for the last two.
 
     On the CPU the loss is checked before it is used, so that the weights which gave a loss that is not finite still
     stand when the layer is looked for. Elsewhere reading it would stall the device: the loop checks later.
@@ -158,6 +161,7 @@ class AutogradStep(RuleStep):
         reseeds: bool = False,
         precision: torch.dtype | None = None,
         channels_last: bool = False,
+        winograd: bool = False,
         compiled_rows: int | None = None,
     ) -> None:
         """`reseeds` re-seeds torch's global generator before each update, for layers that draw from it."""
@@ -173,7 +177,8 @@ class AutogradStep(RuleStep):
         )
         self.precision = precision
         self.channels_last = channels_last
-        self._forward: Forward = objective
+        self._convolutions: AbstractContextManager[object] = Winograd() if winograd else nullcontext()
+        self._forward: Forward = self._filtered if winograd else objective
         if precision is not None:
             if any(p.dtype != torch.float32 for p in self._parameters):
                 raise SettingError(f"products in {precision} are for weights in float32; these are not all")
@@ -195,8 +200,13 @@ class AutogradStep(RuleStep):
         outcome.loss.backward()  # type: ignore[no-untyped-call]
         return outcome
 
+    def _filtered(self, inputs: Tensor, targets: Tensor, weights: Tensor | None = None) -> Outcome:
+        with self._convolutions:
+            outcome: Outcome = self.objective(inputs, targets, weights)
+        return outcome
+
     def _in_precision(self, inputs: Tensor, targets: Tensor, weights: Tensor | None = None) -> Outcome:
-        with self._lowered():
+        with self._lowered(), self._convolutions:
             outputs = self.objective.model(inputs)
         return self.objective.outcome(outputs.float(), targets, weights)
 

@@ -128,7 +128,10 @@ def _compile_if_worth(objective: Objective, plain: Plan, updates: int, work: int
     """Compile what this network could go by, once for this machine, where this run alone saves half of what that takes."""
     if plain.device != "cpu":
         return
-    of_chains, of_filters = updates * (SAVED_SECONDS + work * SAVED_BY_WORK), updates * work * winograd.SAVED_BY_WORK
+    of_chains, of_filters = (
+        updates * (SAVED_SECONDS + work * SAVED_BY_WORK),
+        updates * work * winograd.SAVED_BY_WORK,
+    )
     if pays(of_chains) and not is_compiled() and why_not_native_step(objective) is None:
         why_no_library()
     if pays(of_filters, winograd.COMPILE_SECONDS) and winograd.has_fitting_layers(objective.model):

@@ -133,7 +133,7 @@ class _Convolution(torch.autograd.Function):
         return _product(inputs, weight, bias, padding, is_backward=False)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, slopes: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
         inputs, weight = ctx.saved_tensors
         slopes = channels_last(slopes)

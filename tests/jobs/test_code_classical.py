@@ -22,7 +22,7 @@ from chainrule.jobs.preparation import prepare_run
 from chainrule.jobs.request import Request
 from chainrule.jobs.run import Run
 from chainrule.train.classical import Fitting, decides
-from chainrule.train.estimator_file import TRUSTED
+from chainrule.train.estimator_schema import TRUSTED
 from chainrule.train.loop import judge, outputs_of
 from chainrule.train.settings import Settings
 from tests.jobs.scripts import check_layout, houses

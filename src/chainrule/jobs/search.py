@@ -17,12 +17,12 @@ from chainrule.jobs.cluster import Cluster
 from chainrule.jobs.cluster_run import ClusterRun
 from chainrule.jobs.entries import Entry
 from chainrule.jobs.events import Event, Said, Searched, TrialEnded
-from chainrule.jobs.networks import Networks, Shown
+from chainrule.jobs.networks import Networks
 from chainrule.jobs.population import PopulationRun
 from chainrule.jobs.search_candidates import Candidates, refusal
 from chainrule.jobs.search_rungs import RUNGS, best_at, rung_epochs, rung_reached
 from chainrule.jobs.search_store import SearchStore
-from chainrule.jobs.search_trials import Network, Trial, ranked, tried
+from chainrule.jobs.search_trials import Trial, network_of, ranked, tried
 from chainrule.train.metrics import Metric
 from chainrule.train.proposals import STARTS, propose
 from chainrule.train.recipe import Recipe
@@ -284,7 +284,9 @@ class Search:
         self, run: Networks, keys: Sequence[Key], places: Sequence[int], rung: int
     ) -> Iterator[Event]:
         """Keep what networks showed on the rows that they never saw, and tell of the trials that are complete."""
-        found = [self._network(keys[place], rung, run.shown(place)) for place in places]
+        found = [
+            network_of(*keys[place], rung, run.shown(place), metric=self.metric.name) for place in places
+        ]
         self.store.add_networks(found)
         for network in found:
             self.trials[network.trial].add(network)
@@ -292,27 +294,6 @@ class Search:
             trial = self.trials[number]
             if trial.is_done and trial.rung == rung:
                 yield self._ended(trial)
-
-    def _network(self, key: Key, rung: int, shown: Shown) -> Network:
-        """Return what is kept of a network: what it showed, and why that is no score where it is none."""
-        row, failure = shown.row, shown.failure
-        score = None if row is None else row.get(self.metric.name)
-        if failure is None and score is None:
-            failure = (
-                "its outputs are not finite" if row is None else f"its {self.metric.name} is not defined"
-            )
-        loss = None if row is None or failure else row["loss"]
-        if loss is not None and not math.isfinite(loss):
-            failure, loss = f"its loss is {loss}", None
-        return Network(
-            trial=key[0],
-            fold=key[1],
-            epochs=shown.epochs,
-            rung=rung,
-            score=None if failure else score,
-            loss=loss,
-            failure=failure,
-        )
 
     def _ended(self, trial: Trial) -> TrialEnded:
         known = [one for one in (self._leader, trial) if one is not None]

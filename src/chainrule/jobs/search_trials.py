@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chainrule.train.proposals import Tried
 from chainrule.train.space import Values
+
+if TYPE_CHECKING:
+    from chainrule.jobs.networks import Shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +26,26 @@ class Network:
     score: float | None = None
     loss: float | None = None
     failure: str | None = None
+
+
+def network_of(trial: int, fold: int, rung: int, shown: Shown, *, metric: str) -> Network:
+    """Return what is kept of a network: what it showed, and why that is no score where it is none."""
+    row, failure = shown.row, shown.failure
+    score = None if row is None else row.get(metric)
+    if failure is None and score is None:
+        failure = "its outputs are not finite" if row is None else f"its {metric} is not defined"
+    loss = None if row is None or failure else row["loss"]
+    if loss is not None and not math.isfinite(loss):
+        failure, loss = f"its loss is {loss}", None
+    return Network(
+        trial=trial,
+        fold=fold,
+        epochs=shown.epochs,
+        rung=rung,
+        score=None if failure else score,
+        loss=loss,
+        failure=failure,
+    )
 
 
 @dataclass(slots=True, kw_only=True)

@@ -6,7 +6,8 @@ Work:     one update on a prepared batch, gradient descent with momentum, cross-
           lenet     the catalogue's, 28x28x1, 128 rows
           mlp       784-512-512-10, 128 rows
           resnet18  with the stem for small pictures (3x3, no pooling); 32x32x3, 64 rows
-Sides:    cr.AutogradStep in each of its ways: plain, channels-last, bfloat16, bfloat16+channels-last, compiled, all
+Sides:    cr.AutogradStep in each of its ways: plain, channels-last, bfloat16, bfloat16+channels-last, winograd,
+          bfloat16+winograd, compiled, all (what a careful user writes by hand: bfloat16, channels last, compiled)
 Expected: cnn: best / plain <= 1/3.5; resnet18: <= 1/4 (median of the paired ratios). Needs matrix units for bfloat16:
           where its products are only twice as fast as those of float32, both lie beyond the peak of the machine
 
@@ -34,6 +35,8 @@ WAYS: dict[str, dict[str, Any]] = {
     "channels-last": {"channels_last": True},
     "bfloat16": {"precision": torch.bfloat16},
     "bfloat16+channels-last": {"precision": torch.bfloat16, "channels_last": True},
+    "winograd": {"channels_last": True, "winograd": True},
+    "bfloat16+winograd": {"precision": torch.bfloat16, "channels_last": True, "winograd": True},
     "compiled": {"compiled_rows": 0},  # 0: as many as the batch has
     "all": {"precision": torch.bfloat16, "channels_last": True, "compiled_rows": 0},
 }

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from chainrule.core.allocator import keep_freed_memory
 from chainrule.core.device import choose_device
 from chainrule.core.errors import SettingError
 from chainrule.core.text import visible
@@ -93,6 +94,7 @@ class Plan:
     @contextmanager
     def applied(self) -> Iterator[torch.device]:
         """Run the block with the plan's threads and give its device; the thread count is put back after."""
+        keep_freed_memory()
         before = torch.get_num_threads()
         torch.set_num_threads(min(self.threads, PROCESSORS))
         try:

@@ -14,6 +14,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <type_traits>
+#include <utility>
 #if __has_include(<dlfcn.h>)
 #include <dlfcn.h>
 #endif
@@ -93,37 +94,62 @@ template <int SIDE> INLINE void from_outputs(Vector (&y)[SIDE]) {  // its transp
     y[1] = a + b, y[2] = a - b, y[3] = c + e, y[4] = c - e, y[SIDE - 1] = last;
 }
 
+INLINE void filter_to_places(const Vector (&w)[3], Vector (&found)[6]) {
+    Vector even = -1 / 6.f * (w[0] + w[2]), odd = -1 / 6.f * w[1];
+    Vector more = 1 / 24.f * w[0] + 1 / 6.f * w[2], less = 1 / 12.f * w[1];
+    found[0] = 0.25f * w[0], found[1] = even + odd, found[2] = even - odd, found[3] = more + less, found[4] = more - less;
+    found[5] = w[2];
+}
+INLINE void filter_to_places(const Vector (&w)[5], Vector (&found)[8]) {
+    Vector a = -2 / 9.f * (w[0] + w[2] + w[4]), b = -2 / 9.f * (w[1] + w[3]);
+    Vector c = 1 / 90.f * (w[0] + 4 * w[2] + 16 * w[4]), e = 1 / 90.f * (2 * w[1] + 8 * w[3]);
+    Vector f = 2 / 45.f * (16 * w[0] + 4 * w[2] + w[4]), g = 2 / 45.f * (8 * w[1] + 2 * w[3]);
+    found[0] = w[0], found[1] = a + b, found[2] = a - b, found[3] = c + e, found[4] = c - e, found[5] = f + g, found[6] = f - g;
+    found[7] = w[4];
+}
+INLINE void places_to_filter(const Vector (&m)[6], Vector (&w)[3]) {  // their transposes
+    Vector a = -1 / 6.f * (m[1] + m[2]), b = 1 / 24.f * (m[3] + m[4]);
+    w[0] = 0.25f * m[0] + a + b, w[1] = 1 / 6.f * (m[2] - m[1]) + 1 / 12.f * (m[3] - m[4]), w[2] = a + 4 * b + m[5];
+}
+INLINE void places_to_filter(const Vector (&m)[8], Vector (&w)[5]) {
+    Vector a = -2 / 9.f * (m[1] + m[2]), b = 2 / 9.f * (m[2] - m[1]);
+    Vector c = 1 / 90.f * (m[3] + m[4]), e = 1 / 90.f * (m[3] - m[4]), f = 2 / 45.f * (m[5] + m[6]), g = 2 / 45.f * (m[5] - m[6]);
+    w[0] = m[0] + a + c + 16 * f, w[1] = b + 2 * e + 8 * g, w[2] = a + 4 * c + 4 * f, w[3] = b + 8 * e + 2 * g;
+    w[4] = a + 16 * c + f + m[7];
+}
+
 template <int R> constexpr int SIDE_OF = R + M - 1;
 template <int R> constexpr int PLACES = SIDE_OF<R> * SIDE_OF<R>;
-template <int R> struct Filter;
-template <> struct Filter<3> {
-    static constexpr float G[6][3] = {{1 / 4.f, 0, 0}, {-1 / 6.f, -1 / 6.f, -1 / 6.f}, {-1 / 6.f, 1 / 6.f, -1 / 6.f},
-                                      {1 / 24.f, 2 / 24.f, 4 / 24.f}, {1 / 24.f, -2 / 24.f, 4 / 24.f}, {0, 0, 1}};
-};
-template <> struct Filter<5> {
-    static constexpr float ONE = -2 / 9.f, TWO = 1 / 90.f, HALF = 2 / 45.f;
-    static constexpr float G[8][5] = {{1, 0, 0, 0, 0}, {ONE, ONE, ONE, ONE, ONE}, {ONE, -ONE, ONE, -ONE, ONE},
-                                      {TWO, 2 * TWO, 4 * TWO, 8 * TWO, 16 * TWO}, {TWO, -2 * TWO, 4 * TWO, -8 * TWO, 16 * TWO},
-                                      {16 * HALF, 8 * HALF, 4 * HALF, 2 * HALF, HALF}, {16 * HALF, -8 * HALF, 4 * HALF, -2 * HALF, HALF},
-                                      {0, 0, 0, 0, 1}};
-};
 
-template <int R> INLINE void filter_to_places(const Vector (&taps)[R][R], Vector (&found)[PLACES<R>]) {  // G w G^T
+template <int R> INLINE void filter_to_places(const Vector (&taps)[R][R], Vector (&found)[PLACES<R>]) {
     constexpr int SIDE = SIDE_OF<R>;
-    Vector half[SIDE][R];
-    for (int i = 0; i < SIDE; i++)
-        for (int j = 0; j < R; j++) {
-            half[i][j] = Vector{};
-            for (int h = 0; h < R; h++)
-                if (Filter<R>::G[i][h] != 0) half[i][j] += Filter<R>::G[i][h] * taps[h][j];
+    Vector half[R][SIDE];
+    for (int h = 0; h < R; h++) filter_to_places(taps[h], half[h]);
+    for (int j = 0; j < SIDE; j++) {
+        Vector column[R], places[SIDE];
+        for (int h = 0; h < R; h++) column[h] = half[h][j];
+        filter_to_places(column, places);
+        for (int i = 0; i < SIDE; i++) found[i * SIDE + j] = places[i];
+    }
+}
+
+// Rows to columns: each round lays the first half of the vectors between the second.
+template <int... I> INLINE Vector lower(Vector a, Vector b, std::integer_sequence<int, I...>) {
+    return __builtin_shufflevector(a, b, (I / 2 + (I % 2) * LANES)...);
+}
+template <int... I> INLINE Vector upper(Vector a, Vector b, std::integer_sequence<int, I...>) {
+    return __builtin_shufflevector(a, b, (I / 2 + LANES / 2 + (I % 2) * LANES)...);
+}
+INLINE void transpose(Vector (&v)[LANES]) {
+    constexpr auto COUNTED = std::make_integer_sequence<int, LANES>{};
+    for (int round = 1; round < LANES; round *= 2) {
+        Vector next[LANES];
+        for (int i = 0; i < LANES / 2; i++) {
+            next[2 * i] = lower(v[i], v[i + LANES / 2], COUNTED);
+            next[2 * i + 1] = upper(v[i], v[i + LANES / 2], COUNTED);
         }
-    for (int i = 0; i < SIDE; i++)
-        for (int j = 0; j < SIDE; j++) {
-            Vector sum{};
-            for (int h = 0; h < R; h++)
-                if (Filter<R>::G[j][h] != 0) sum += Filter<R>::G[j][h] * half[i][h];
-            found[i * SIDE + j] = sum;
-        }
+        for (int i = 0; i < LANES; i++) v[i] = next[i];
+    }
 }
 
 // ---- the work
@@ -301,22 +327,27 @@ static bool make_room(int threads, size_t each, size_t together) {
 
 INLINE int64_t place_of_filter(int64_t depth) { return depth * BLOCK + APART; }
 
-// Columns are outputs from `first` on, and the depth is inputs.
-template <int R, class T> static void forward_filters(const float *w, int64_t inputs, int64_t outputs, int64_t first, T *u) {
+struct Range {
+    int64_t first, count;
+};
+
+// Columns are outputs from `first` on, and the depth is some of the inputs.
+template <int R, class T> static void forward_filters(const float *w, int64_t inputs, int64_t outputs, int64_t first, Range depth, T *u) {
     int64_t wide = std::min<int64_t>(BLOCK, outputs - first);
     Vector turned[LANES][R][R];  // by input; its lanes are outputs
     for (int64_t k = 0; k < wide; k += LANES)
-        for (int64_t c = 0; c < inputs; c += LANES) {
-            for (int l = 0; l < LANES; l++)
-                for (int tap = 0; tap < R * R; tap++) {
-                    Vector along = load(w + ((first + k + l) * R * R + tap) * inputs + c);
-                    for (int q = 0; q < LANES; q++) reinterpret_cast<float *>(&turned[q][tap / R][tap % R])[l] = along[q];
-                }
+        for (int64_t c = 0; c < depth.count; c += LANES) {
+            for (int tap = 0; tap < R * R; tap++) {
+                Vector rows[LANES];
+                for (int l = 0; l < LANES; l++) rows[l] = load(w + ((first + k + l) * R * R + tap) * inputs + depth.first + c);
+                transpose(rows);
+                for (int q = 0; q < LANES; q++) turned[q][tap / R][tap % R] = rows[q];
+            }
             for (int q = 0; q < LANES; q += STEP<T>) {
                 Vector found[STEP<T>][PLACES<R>];
                 for (int z = 0; z < STEP<T>; z++) filter_to_places<R>(turned[q + z], found[z]);
                 for (int p = 0; p < PLACES<R>; p++) {
-                    T *to = u + p * place_of_filter(inputs) + (c + q) * wide + k * STEP<T>;
+                    T *to = u + p * place_of_filter(depth.count) + (c + q) * wide + k * STEP<T>;
                     if constexpr (STEP<T> == 1) store(to, found[0][p]);
                     else store_pair(to, halved(found[0][p]), halved(found[1][p]));
                 }
@@ -324,20 +355,20 @@ template <int R, class T> static void forward_filters(const float *w, int64_t in
         }
 }
 
-// Columns are inputs from `first` on, the depth is outputs, and the filters are turned around.
-template <int R, class T> static void backward_filters(const float *w, int64_t inputs, int64_t outputs, int64_t first, T *u) {
+// Columns are inputs from `first` on, the depth is some of the outputs, and the filters are turned around.
+template <int R, class T> static void backward_filters(const float *w, int64_t inputs, int64_t first, Range depth, T *u) {
     int64_t wide = std::min<int64_t>(BLOCK, inputs - first);
-    for (int64_t k = 0; k < outputs; k += STEP<T>)
+    for (int64_t k = 0; k < depth.count; k += STEP<T>)
         for (int64_t c = 0; c < wide; c += LANES) {
             Vector found[STEP<T>][PLACES<R>];
             for (int z = 0; z < STEP<T>; z++) {
                 Vector taps[R][R];
                 for (int tap = 0; tap < R * R; tap++)
-                    taps[R - 1 - tap / R][R - 1 - tap % R] = load(w + ((k + z) * R * R + tap) * inputs + first + c);
+                    taps[R - 1 - tap / R][R - 1 - tap % R] = load(w + ((depth.first + k + z) * R * R + tap) * inputs + first + c);
                 filter_to_places<R>(taps, found[z]);
             }
             for (int p = 0; p < PLACES<R>; p++) {
-                T *to = u + p * place_of_filter(outputs) + k * wide + c * STEP<T>;
+                T *to = u + p * place_of_filter(depth.count) + k * wide + c * STEP<T>;
                 if constexpr (STEP<T> == 1) store(to, found[0][p]);
                 else store_pair(to, halved(found[0][p]), halved(found[1][p]));
             }
@@ -346,11 +377,11 @@ template <int R, class T> static void backward_filters(const float *w, int64_t i
 
 // ---- y = x * w
 
-// v (place, tiles, inputs) of `count` tiles
-template <int R, class T, class In> static void take_patches(const In *x, const Shape &s, int64_t start, int64_t count, T *v, int64_t v_place) {
-    for (int64_t t = 0; t < count; t++)
-        for (int64_t c = 0; c < s.inputs; c += LANES)
-            patch<R>(x, s, start + t, c, [&](int p, Vector got) { store(v + p * v_place + t * s.inputs + c, got); });
+// v (place, tiles, inputs) of some inputs
+template <int R, class T, class In> static void take_patches(const In *x, const Shape &s, Range tiles, Range inputs, T *v, int64_t v_place) {
+    for (int64_t t = 0; t < tiles.count; t++)
+        for (int64_t c = 0; c < inputs.count; c += LANES)
+            patch<R>(x, s, tiles.first + t, inputs.first + c, [&](int p, Vector got) { store(v + p * v_place + t * inputs.count + c, got); });
 }
 
 // m (place, tiles, columns), outputs from `first` on
@@ -379,35 +410,42 @@ static void give_outputs(const float *m, int64_t m_place, int64_t columns, const
     }
 }
 
-template <int R, class T> static void multiply(const T *v, int64_t v_place, int64_t inputs, int64_t count, const T *u, int64_t wide, float *m, int64_t m_place, int64_t columns) {
+template <int R, bool ADD, class T>
+static void multiply(const T *v, int64_t v_place, int64_t depth, int64_t count, const T *u, int64_t wide, float *m, int64_t m_place, int64_t columns) {
     for (int p = 0; p < PLACES<R>; p++)
-        product<false>(wide, v + p * v_place, inputs, STEP<T>, count, u + p * place_of_filter(inputs), wide * STEP<T>, inputs / STEP<T>, m + p * m_place, columns);
+        product<ADD>(wide, v + p * v_place, depth, STEP<T>, count, u + p * place_of_filter(depth), wide * STEP<T>, depth / STEP<T>, m + p * m_place, columns);
 }
 
-constexpr int64_t FEW_TILES = 192;  // of which the patches are all held, and filters go by a block at a time
+constexpr int64_t FEW_TILES = 192;  // which are taken together; filters then go by a part at a time, and only once
+constexpr int64_t PART = 256;       // bytes of channels that are summed at once then
 
 template <int R, class T, class In, class Out>
 static bool convolve(const In *x, const float *w, const float *bias, Out *y, const Shape &s, bool is_backward, int threads) {
-    auto filters = [&](int64_t block, T *u) {
-        if (is_backward) backward_filters<R>(w, s.outputs, s.inputs, block * BLOCK, u);
-        else forward_filters<R>(w, s.inputs, s.outputs, block * BLOCK, u);
+    auto filters = [&](int64_t block, Range depth, T *u) {
+        if (is_backward) backward_filters<R>(w, s.outputs, block * BLOCK, depth, u);
+        else forward_filters<R>(w, s.inputs, s.outputs, block * BLOCK, depth, u);
     };
-    int64_t tiles = s.tiles(), blocks = (s.outputs + BLOCK - 1) / BLOCK, of_filters = PLACES<R> * place_of_filter(s.inputs);
+    int64_t tiles = s.tiles(), blocks = (s.outputs + BLOCK - 1) / BLOCK;
     auto width = [&](int64_t block) { return std::min<int64_t>(BLOCK, s.outputs - block * BLOCK); };
     bool is_few = tiles <= FEW_TILES;
     int64_t at_once = is_few ? tiles : s.inputs > 128 || R > 3 ? 12 : 24;
-    int64_t columns = is_few ? BLOCK : s.outputs;
-    int64_t v_place = at_once * s.inputs + APART / sizeof(T), m_place = at_once * columns + APART / sizeof(float);
+    int64_t deep = is_few ? std::min<int64_t>(s.inputs, PART / sizeof(T)) : s.inputs, columns = is_few ? BLOCK : s.outputs;
+    int64_t of_filters = PLACES<R> * place_of_filter(deep);
+    int64_t v_place = at_once * deep + APART / sizeof(T), m_place = at_once * columns + APART / sizeof(float);
     size_t each = PLACES<R> * (v_place * sizeof(T) + m_place * sizeof(float)) + is_few * of_filters * sizeof(T);
     if (!make_room(threads, each, is_few ? 0 : blocks * of_filters * sizeof(T))) return false;
     if (is_few) {
         in_threads(threads, [&](int i) {
             auto m = reinterpret_cast<float *>(rooms[i].at);
             auto v = reinterpret_cast<T *>(m + PLACES<R> * m_place), u = v + PLACES<R> * v_place;
-            take_patches<R>(x, s, 0, tiles, v, v_place);
             for (int64_t block = blocks * i / threads; block < blocks * (i + 1) / threads; block++) {
-                filters(block, u);
-                multiply<R>(v, v_place, s.inputs, tiles, u, width(block), m, m_place, width(block));
+                for (int64_t c = 0; c < s.inputs; c += deep) {
+                    Range part{c, std::min(deep, s.inputs - c)};
+                    take_patches<R>(x, s, {0, tiles}, part, v, v_place);
+                    filters(block, part, u);
+                    if (c) multiply<R, true>(v, v_place, part.count, tiles, u, width(block), m, m_place, width(block));
+                    else multiply<R, false>(v, v_place, part.count, tiles, u, width(block), m, m_place, width(block));
+                }
                 give_outputs<R>(m, m_place, width(block), bias, y, s, 0, tiles, block * BLOCK);
             }
         });
@@ -415,7 +453,7 @@ static bool convolve(const In *x, const float *w, const float *bias, Out *y, con
     }
     auto u = reinterpret_cast<T *>(shared.at);
     in_threads(threads, [&](int i) {
-        for (int64_t block = i; block < blocks; block += threads) filters(block, u + block * of_filters);
+        for (int64_t block = i; block < blocks; block += threads) filters(block, {0, s.inputs}, u + block * of_filters);
     });
     in_threads(threads, [&](int i) {
         auto m = reinterpret_cast<float *>(rooms[i].at);
@@ -423,9 +461,9 @@ static bool convolve(const In *x, const float *w, const float *bias, Out *y, con
         int64_t last = tiles * (i + 1) / threads;
         for (int64_t start = tiles * i / threads; start < last; start += at_once) {
             int64_t count = std::min(at_once, last - start);
-            take_patches<R>(x, s, start, count, v, v_place);
+            take_patches<R>(x, s, {start, count}, {0, s.inputs}, v, v_place);
             for (int64_t block = 0; block < blocks; block++)
-                multiply<R>(v, v_place, s.inputs, count, u + block * of_filters, width(block), m + block * BLOCK, m_place, s.outputs);
+                multiply<R, false>(v, v_place, s.inputs, count, u + block * of_filters, width(block), m + block * BLOCK, m_place, s.outputs);
             give_outputs<R>(m, m_place, s.outputs, bias, y, s, start, count, 0);
         }
     });
@@ -446,78 +484,77 @@ template <int R, class T, class Find> INLINE void store_tiles(T *to, int64_t pla
     }
 }
 
-// v (place, tiles, inputs), with STEP tiles side by side
-template <int R, class T, class In> static void take_tiles(const In *x, const Shape &s, int64_t start, int64_t count, T *v, int64_t v_place) {
-    for (int64_t t = 0; t < count; t += STEP<T>)
-        for (int64_t c = 0; c < s.inputs; c += LANES)
-            store_tiles<R>(v + t * s.inputs + STEP<T> * c, v_place, t + 1 < count, [&](int q, auto emit) __attribute__((always_inline)) {
-                patch<R>(x, s, start + t + q, c, emit);
+// v (place, tiles, inputs) of some inputs, with STEP tiles side by side
+template <int R, class T, class In> static void take_tiles(const In *x, const Shape &s, Range tiles, Range inputs, T *v, int64_t v_place) {
+    for (int64_t t = 0; t < tiles.count; t += STEP<T>)
+        for (int64_t c = 0; c < inputs.count; c += LANES)
+            store_tiles<R>(v + t * inputs.count + STEP<T> * c, v_place, t + 1 < tiles.count, [&](int q, auto emit) __attribute__((always_inline)) {
+                patch<R>(x, s, tiles.first + t + q, inputs.first + c, emit);
             });
 }
 
-// d (place, tiles, outs) of the outputs from `from` on
+// d (place, tiles, outputs) of some outputs
 template <int R, class T, class Grad>
-static void take_slopes(const Grad *dy, const Shape &s, int64_t start, int64_t count, int64_t from, int64_t outs, T *d, int64_t d_place) {
-    for (int64_t t = 0; t < count; t += STEP<T>)
-        for (int64_t k = 0; k < outs; k += LANES)
-            store_tiles<R>(d + t * outs + STEP<T> * k, d_place, t + 1 < count, [&](int q, auto emit) __attribute__((always_inline)) {
-                slopes<R>(dy, s, start + t + q, from + k, emit);
+static void take_slopes(const Grad *dy, const Shape &s, Range tiles, Range outputs, T *d, int64_t d_place) {
+    for (int64_t t = 0; t < tiles.count; t += STEP<T>)
+        for (int64_t k = 0; k < outputs.count; k += LANES)
+            store_tiles<R>(d + t * outputs.count + STEP<T> * k, d_place, t + 1 < tiles.count, [&](int q, auto emit) __attribute__((always_inline)) {
+                slopes<R>(dy, s, tiles.first + t + q, outputs.first + k, emit);
             });
 }
 
 // sums (outputs, place, inputs) = or += d^T v
-template <int R> INLINE int64_t row_of_sums(const Shape &s) { return PLACES<R> * s.inputs + APART / sizeof(float); }
+template <int R> INLINE int64_t row_of_sums(int64_t inputs) { return PLACES<R> * inputs + APART / sizeof(float); }
 template <int R, class T>
-static void sum_products(const T *d, int64_t d_place, int64_t outs, const T *v, int64_t v_place, const Shape &s, int64_t count, float *sums, bool is_first) {
-    int64_t steps = (count + STEP<T> - 1) / STEP<T>, row = row_of_sums<R>(s);
+static void sum_products(const T *d, int64_t d_place, int64_t outputs, const T *v, int64_t v_place, int64_t inputs, int64_t tiles, float *sums, bool is_first) {
+    int64_t steps = (tiles + STEP<T> - 1) / STEP<T>, row = row_of_sums<R>(inputs);
     for (int p = 0; p < PLACES<R>; p++)
-        for (int64_t c = 0; c < s.inputs; c += BLOCK) {
-            int64_t wide = std::min<int64_t>(BLOCK, s.inputs - c);
+        for (int64_t c = 0; c < inputs; c += BLOCK) {
+            int64_t wide = std::min<int64_t>(BLOCK, inputs - c);
             const T *left = d + p * d_place, *right = v + p * v_place + c * STEP<T>;
-            float *to = sums + p * s.inputs + c;
-            if (is_first) product<false>(wide, left, STEP<T>, outs * STEP<T>, outs, right, s.inputs * STEP<T>, steps, to, row);
-            else product<true>(wide, left, STEP<T>, outs * STEP<T>, outs, right, s.inputs * STEP<T>, steps, to, row);
+            float *to = sums + p * inputs + c;
+            if (is_first) product<false>(wide, left, STEP<T>, outputs * STEP<T>, outputs, right, inputs * STEP<T>, steps, to, row);
+            else product<true>(wide, left, STEP<T>, outputs * STEP<T>, outputs, right, inputs * STEP<T>, steps, to, row);
         }
 }
 
-// dw = G^T sums G of `outs` outputs; sums of several threads, `apart` from each other, are added up
-template <int R> static void give_filters(const float *sums, int parts, int64_t apart, const Shape &s, int64_t outs, float *dw) {
+// dw of the sums of some outputs and inputs; sums of several threads, `apart` from each other, are added up
+template <int R> static void give_filters(const float *sums, int parts, int64_t apart, const Shape &s, Range outputs, Range inputs, float *dw) {
     constexpr int SIDE = SIDE_OF<R>;
-    for (int64_t k = 0; k < outs; k++)
-        for (int64_t c = 0; c < s.inputs; c += LANES) {
+    for (int64_t k = 0; k < outputs.count; k++)
+        for (int64_t c = 0; c < inputs.count; c += LANES) {
             Vector half[R][SIDE];
             for (int j = 0; j < SIDE; j++) {
-                for (int h = 0; h < R; h++) half[h][j] = Vector{};
+                Vector places[SIDE], taps[R];
                 for (int i = 0; i < SIDE; i++) {
-                    const float *from = sums + k * row_of_sums<R>(s) + (i * SIDE + j) * s.inputs + c;
-                    Vector sum = load(from);
-                    for (int q = 1; q < parts; q++) sum += load(from + q * apart);
-                    for (int h = 0; h < R; h++)
-                        if (Filter<R>::G[i][h] != 0) half[h][j] += Filter<R>::G[i][h] * sum;
+                    const float *from = sums + k * row_of_sums<R>(inputs.count) + (i * SIDE + j) * inputs.count + c;
+                    places[i] = load(from);
+                    for (int q = 1; q < parts; q++) places[i] += load(from + q * apart);
                 }
+                places_to_filter(places, taps);
+                for (int h = 0; h < R; h++) half[h][j] = taps[h];
             }
-            for (int h = 0; h < R; h++)
-                for (int g = 0; g < R; g++) {
-                    Vector sum{};
-                    for (int j = 0; j < SIDE; j++)
-                        if (Filter<R>::G[j][g] != 0) sum += Filter<R>::G[j][g] * half[h][j];
-                    store(dw + ((k * R + h) * R + g) * s.inputs + c, sum);
-                }
+            for (int h = 0; h < R; h++) {
+                Vector taps[R];
+                places_to_filter(half[h], taps);
+                for (int g = 0; g < R; g++) store(dw + (((outputs.first + k) * R + h) * R + g) * s.inputs + inputs.first + c, taps[g]);
+            }
         }
 }
 
-constexpr int64_t HELD_TILES = 512;       // of which all patches are held
-constexpr int64_t SHARE = 48;             // outputs that are summed at once then
-constexpr int64_t LARGE = 128 * 128;      // inputs times outputs, from which on each thread sums outputs of its own
+constexpr int64_t HELD_TILES = 512;   // which are taken together, for some outputs and inputs at a time
+constexpr int64_t SOME_OUTPUTS = 48, SOME_INPUTS = 128;
+constexpr int64_t LARGE = 128 * 128;  // inputs times outputs, from which on each thread sums outputs of its own
 constexpr int64_t TILES_AT_ONCE = 96;
 
 template <int R, class T, class In>
 static bool filter_gradient(const In *x, const In *dy, float *dw, const Shape &s, int threads) {
-    int64_t tiles = s.tiles(), lanes = s.outputs / LANES, row = row_of_sums<R>(s), of_output = R * R * s.inputs;
+    int64_t tiles = s.tiles(), lanes = s.outputs / LANES;
     bool is_held = tiles <= HELD_TILES, is_large = s.inputs * s.outputs > LARGE;
-    int64_t at_once = is_held ? (tiles + 1) / 2 * 2 : TILES_AT_ONCE, most = is_held ? SHARE : s.outputs;
-    int64_t v_place = at_once * s.inputs + APART / sizeof(T), d_place = at_once * most + APART / sizeof(T);
-    size_t each = PLACES<R> * (v_place + d_place) * sizeof(T) + is_held * SHARE * row * sizeof(float);
+    int64_t at_once = is_held ? (tiles + 1) / 2 * 2 : TILES_AT_ONCE;
+    int64_t outs = is_held ? SOME_OUTPUTS : s.outputs, ins = is_held ? std::min(SOME_INPUTS, s.inputs) : s.inputs;
+    int64_t v_place = at_once * ins + APART / sizeof(T), d_place = at_once * outs + APART / sizeof(T), row = row_of_sums<R>(ins);
+    size_t each = PLACES<R> * (v_place + d_place) * sizeof(T) + is_held * SOME_OUTPUTS * row * sizeof(float);
     int64_t apart = s.outputs * row;
     int parts = is_large ? 1 : threads;
     if (!make_room(threads, each, is_held ? 0 : parts * apart * sizeof(float))) return false;
@@ -525,13 +562,16 @@ static bool filter_gradient(const In *x, const In *dy, float *dw, const Shape &s
     if (is_held) {
         in_threads(threads, [&](int i) {
             auto sums = reinterpret_cast<float *>(rooms[i].at);
-            auto v = reinterpret_cast<T *>(sums + SHARE * row), d = v + PLACES<R> * v_place;
-            take_tiles<R>(x, s, 0, tiles, v, v_place);
-            for (int64_t k = from(i); k < from(i + 1); k += SHARE) {
-                int64_t outs = std::min(SHARE, from(i + 1) - k);
-                take_slopes<R>(dy, s, 0, tiles, k, outs, d, d_place);
-                sum_products<R>(d, d_place, outs, v, v_place, s, tiles, sums, true);
-                give_filters<R>(sums, 1, 0, s, outs, dw + k * of_output);
+            auto v = reinterpret_cast<T *>(sums + SOME_OUTPUTS * row), d = v + PLACES<R> * v_place;
+            for (int64_t c = 0; c < s.inputs; c += ins) {
+                Range inputs{c, std::min(ins, s.inputs - c)};
+                take_tiles<R>(x, s, {0, tiles}, inputs, v, v_place);
+                for (int64_t k = from(i); k < from(i + 1); k += SOME_OUTPUTS) {
+                    Range outputs{k, std::min(SOME_OUTPUTS, from(i + 1) - k)};
+                    take_slopes<R>(dy, s, {0, tiles}, outputs, d, d_place);
+                    sum_products<R>(d, d_place, outputs.count, v, v_place, inputs.count, tiles, sums, true);
+                    give_filters<R>(sums, 1, 0, s, outputs, inputs, dw);
+                }
             }
         });
         return true;
@@ -540,18 +580,18 @@ static bool filter_gradient(const In *x, const In *dy, float *dw, const Shape &s
     in_threads(threads, [&](int i) {  // some tiles for all outputs, or all tiles for some outputs
         auto v = reinterpret_cast<T *>(rooms[i].at), d = v + PLACES<R> * v_place;
         int64_t first = is_large ? 0 : tiles * i / threads, last = is_large ? tiles : tiles * (i + 1) / threads;
-        int64_t k = is_large ? from(i) : 0, outs = is_large ? from(i + 1) - k : s.outputs;
-        float *own = sums + (is_large ? k * row : i * apart);
-        for (int64_t start = first; start < last && outs; start += at_once) {
-            int64_t count = std::min(at_once, last - start);
-            take_tiles<R>(x, s, start, count, v, v_place);
-            take_slopes<R>(dy, s, start, count, k, outs, d, d_place);
-            sum_products<R>(d, d_place, outs, v, v_place, s, count, own, start == first);
+        Range outputs = is_large ? Range{from(i), from(i + 1) - from(i)} : Range{0, s.outputs};
+        float *own = sums + (is_large ? outputs.first * row : i * apart);
+        for (int64_t start = first; start < last && outputs.count; start += at_once) {
+            Range some{start, std::min(at_once, last - start)};
+            take_tiles<R>(x, s, some, {0, s.inputs}, v, v_place);
+            take_slopes<R>(dy, s, some, outputs, d, d_place);
+            sum_products<R>(d, d_place, outputs.count, v, v_place, s.inputs, some.count, own, start == first);
         }
     });
     in_threads(threads, [&](int i) {
         int64_t k = s.outputs * i / threads, end = s.outputs * (i + 1) / threads;
-        give_filters<R>(sums + k * row, parts, apart, s, end - k, dw + k * of_output);
+        give_filters<R>(sums + k * row, parts, apart, s, {k, end - k}, {0, s.inputs}, dw);
     });
     return true;
 }

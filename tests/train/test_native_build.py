@@ -435,3 +435,11 @@ def test_a_process_killed_while_it_compiles_leaves_nothing_that_is_loaded(
     os.utime(left, (long_ago, long_ago))
     assert again().answer() == 42
     assert libraries(cache) == [".sha256", ".so"]
+
+
+def test_what_a_source_includes_is_part_of_it(cache: Path) -> None:
+    header = native_build.SOURCE.with_name("answer.h")
+    native_build.SOURCE.write_text('#include "answer.h"\nextern "C" int answer() { return ANSWER; }\n')
+    for answer in (40, 41):
+        header.write_text(f"#define ANSWER {answer}\n")
+        assert again().answer() == answer

@@ -21,8 +21,9 @@ from chainrule.nn.initial import initialise_
 from chainrule.train import native_build
 from chainrule.train.candidates import candidates
 from chainrule.train.native_build import find_compiler, library
+from chainrule.train.own_kernels import OwnKernels
 from chainrule.train.plan import make_plan
-from chainrule.train.winograd import SOURCE, Winograd, fits, has_fitting_layers, has_low_products
+from chainrule.train.winograd import SOURCE, fits, has_fitting_layers, has_low_products
 
 # images, inputs, outputs, height, width, kernel, padding: every way that the code goes
 SHAPES = [
@@ -76,7 +77,7 @@ def test_outputs_and_gradients_are_those_of_the_sum(shape: tuple[int, ...], thre
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        with Winograd():
+        with OwnKernels():
             found = taken(*given, padding=shape[-1])
     finally:
         torch.set_num_threads(before)
@@ -90,7 +91,7 @@ def test_pictures_in_bfloat16(shape: tuple[int, ...]) -> None:
     """Outputs are as near as torch's; gradients of 3 x 3 filters go through products in bfloat16 where there are such."""
     given = case(shape)
     wanted = taken(*(t.double() for t in given), padding=shape[-1])
-    with Winograd(), torch.autocast("cpu", torch.bfloat16):
+    with OwnKernels(), torch.autocast("cpu", torch.bfloat16):
         outputs, of_inputs, of_weights, of_biases = taken(*given, padding=shape[-1])
     assert outputs.dtype == torch.bfloat16 and of_weights.dtype == of_biases.dtype == torch.float32
     rough = ROUGH if has_low_products() and shape[5] == 3 else ROUNDED
@@ -104,7 +105,7 @@ def test_the_same_bits_on_any_number_of_threads_forward_and_every_time() -> None
     try:
         for threads in (1, 2, 3, 2):
             torch.set_num_threads(threads)
-            with Winograd():
+            with OwnKernels():
                 found.append(taken(x, w, bias, slopes, 1))
     finally:
         torch.set_num_threads(before)
@@ -122,7 +123,7 @@ def test_the_same_bits_on_any_number_of_threads_forward_and_every_time() -> None
 def test_what_does_not_fit_is_torchs(settings: dict[str, Any]) -> None:
     x, w = drawn(2, 32, 9, 9), drawn(16, 32 // settings.get("groups", 1), 3, 3)
     assert not fits(x, w, **settings)
-    with Winograd():
+    with OwnKernels():
         assert torch.equal(F.conv2d(x, w, **settings), F.conv2d(x, w, **settings))
     assert not fits(drawn(2, 3, 9, 9), drawn(16, 3, 3, 3)) and not fits(x, drawn(20, 32, 3, 3))
     assert not fits(x, drawn(16, 32, 1, 1)) and not fits(x, drawn(16, 32, 3, 5)) and not fits(x[:0], w)
@@ -133,14 +134,14 @@ def test_what_does_not_fit_is_torchs(settings: dict[str, Any]) -> None:
 def test_zeros_around_are_said_as_torch_takes_them(padding: Any) -> None:
     x, w = drawn(2, 16, 9, 9), drawn(32, 16, 5, 5)
     wanted = F.conv2d(x.double(), w.double(), padding=padding)
-    with Winograd():
+    with OwnKernels():
         found = F.conv2d(x, w, padding=padding, stride=(1, 1))
     assert found.shape == wanted.shape and apart(found, wanted) < EXACT
 
 
 def test_pictures_and_filters_in_any_layout() -> None:
     x, w = drawn(2, 16, 9, 9), drawn(32, 16, 3, 3)
-    with Winograd():
+    with OwnKernels():
         found = [F.conv2d(a, b) for a in (x, x.contiguous(), x[:, :, ::1]) for b in (w, w.contiguous())]
     assert all(torch.equal(found[0], each) for each in found)
 
@@ -148,7 +149,7 @@ def test_pictures_and_filters_in_any_layout() -> None:
 def test_what_is_not_finite_stays_where_it_is() -> None:
     x, w = drawn(1, 16, 16, 16), drawn(16, 16, 3, 3)
     x[0, 3, 2, 2] = float("nan")
-    with Winograd():
+    with OwnKernels():
         found = F.conv2d(x, w, padding=1)
         low = F.conv2d(x.bfloat16(), w, padding=1)
     for each in (found, low):
@@ -157,7 +158,7 @@ def test_what_is_not_finite_stays_where_it_is() -> None:
 
 def test_a_second_derivative_is_refused_not_wrong() -> None:
     x, w = drawn(1, 16, 8, 8).requires_grad_(), drawn(16, 16, 3, 3)
-    with Winograd():
+    with OwnKernels():
         y = F.conv2d(x, w)
     (slope,) = torch.autograd.grad((y**2).sum(), x, create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
@@ -211,7 +212,7 @@ def test_it_is_tried_where_layers_fit_and_there_is_a_library(monkeypatch: pytest
 
     assert has_fitting_layers(Small()) and "winograd" in ways(Small())
     assert not any("winograd" in way for way in ways(nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten())))
-    monkeypatch.setattr("chainrule.train.candidates.is_compiled", lambda source=None: False)
+    monkeypatch.setattr("chainrule.train.own_kernels.is_compiled", lambda source=None: False)
     assert not any("winograd" in way for way in ways(Small()))
 
 
@@ -220,7 +221,7 @@ def test_without_a_compiler_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CXX", raising=False)
     monkeypatch.setattr(native_build, "_known", {})
     with pytest.raises(PlanError, match="there is no C\\+\\+ compiler"):
-        Winograd()
+        OwnKernels()
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from chainrule.core.processor import machine_name
 from chainrule.data.batches import Batch, Batches
 from chainrule.jobs import folder as folders
 from chainrule.jobs.workshop import make_step
-from chainrule.train import compile_costs, plan_cache, winograd
+from chainrule.train import compile_costs, own_kernels, plan_cache, winograd
 from chainrule.train.candidates import candidates, other_threads
 from chainrule.train.choice import choose
 from chainrule.train.compile_costs import Prospect
@@ -135,7 +135,7 @@ def _compile_if_worth(objective: Objective, plain: Plan, updates: int, work: int
     if pays(of_chains) and not is_compiled() and why_not_native_step(objective) is None:
         why_no_library()
     if pays(of_filters, winograd.COMPILE_SECONDS) and winograd.has_fitting_layers(objective.model):
-        why_no_library(winograd.SOURCE)
+        own_kernels.compile_all()
 
 
 def _key(recipe: Recipe, training: Training) -> str:
@@ -146,7 +146,7 @@ def _key(recipe: Recipe, training: Training) -> str:
             "optimizer", "l1", "weight_decay", "penalty", "clip_norm", "clip_value", "decay_with_loss", "device",
         )
     }  # fmt: skip
-    about["native"], about["winograd"] = is_compiled(), is_compiled(winograd.SOURCE)
+    about["native"], about["winograd"] = is_compiled(), own_kernels.are_compiled()
     return plan_cache.key_of(training.step.objective, training.batches, about, recipe.versions["chainrule"])
 
 

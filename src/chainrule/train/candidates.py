@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from chainrule.train import winograd
+from chainrule.train import own_kernels, winograd
 from chainrule.train.dense_chain import why_not_dense
 from chainrule.train.native_build import is_compiled
 from chainrule.train.native_step import why_not_native_step
@@ -46,11 +46,7 @@ def candidates(objective: Objective, plain: Plan) -> list[Plan]:
     layouts = ("standard", *["channels-last"] * _convolves(objective.model))
     ways = [(each, layout) for each in ("float32", *["bfloat16"] * lower) for layout in layouts]
     found += [replace(plain, precision=each, layout=layout) for each, layout in ways[1:]]
-    if (
-        plain.device == "cpu"
-        and winograd.has_fitting_layers(objective.model)
-        and is_compiled(winograd.SOURCE)
-    ):
+    if plain.device == "cpu" and winograd.has_fitting_layers(objective.model) and own_kernels.are_compiled():
         filtered = replace(plain, layout="channels-last", convolutions="winograd")
         found += [filtered, *[replace(filtered, precision="bfloat16")] * lower]
     return found

@@ -33,6 +33,7 @@ MOST_SECONDS = 120  # for the compiler
 UNUSED_SECONDS = 30 * 24 * 3600  # after which a library that nobody loads is removed
 _known: dict[Path, ctypes.CDLL | PlanError | StorageError] = {}  # by source, in this process
 _MAKING = "making-"  # what folders of a compiler at work are called
+_INCLUDED = re.compile(r'^#include "([\w.]+)"$', re.MULTILINE)
 _NAME = re.compile("[0-9a-f]{32}")  # of a library
 
 
@@ -117,13 +118,18 @@ def _place(compiler: tuple[str, ...], source: Path) -> Path:
     program = Path(compiler[0]).resolve()
     try:
         said = [
-            source.read_text("utf-8"), str(program), str(program.stat().st_mtime_ns), *compiler[1:], *FLAGS,
+            *(path.read_text("utf-8") for path in _with_headers(source)), str(program), str(program.stat().st_mtime_ns), *compiler[1:], *FLAGS,
             *OF_THIS_PROCESSOR, processor_name(), *instruction_sets(),
         ]  # fmt: skip
     except OSError as error:
         raise PlanError(f"the source of the compiled library cannot be read: {visible(error)}") from error
     digest = hashlib.sha256("\0".join(said).encode()).hexdigest()[:32]
     return user_cache_folder("native") / f"{digest}.so"  # every system loads it by any name
+
+
+def _with_headers(source: Path) -> list[Path]:
+    """Return a source and the files beside it that it includes."""
+    return [source, *(source.with_name(name) for name in _INCLUDED.findall(source.read_text("utf-8")))]
 
 
 def _is_whole(path: Path) -> bool:

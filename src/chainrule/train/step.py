@@ -20,7 +20,7 @@ from chainrule.train.compiled import CompiledForward, Forward
 from chainrule.train.layout import channels_last as with_channels_last
 from chainrule.train.layout import lay_out_
 from chainrule.train.objective import Objective, Outcome
-from chainrule.train.winograd import Winograd
+from chainrule.train.own_kernels import OwnKernels
 
 RUNNING = 0.98  # share of the past in the running loss: it looks back some 50 updates
 
@@ -177,7 +177,7 @@ class AutogradStep(RuleStep):
         )
         self.precision = precision
         self.channels_last = channels_last
-        self._convolutions: AbstractContextManager[object] = Winograd() if winograd else nullcontext()
+        self._convolutions: AbstractContextManager[object] = OwnKernels() if winograd else nullcontext()
         self._forward: Forward = self._filtered if winograd else objective
         if precision is not None:
             if any(p.dtype != torch.float32 for p in self._parameters):

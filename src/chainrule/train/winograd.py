@@ -11,47 +11,23 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.overrides import TorchFunctionMode
 
 from chainrule.train.layout import channels_last
 from chainrule.train.native_build import library
+from chainrule.train.pooling import each_way
 
 SOURCE = Path(__file__).with_name("winograd.cpp")
 COMPILE_SECONDS = 8.0  # that compiling takes
-SAVED_BY_WORK = (
-    2e-11  # seconds of an update, by multiply-add of the forward pass: a third of what plain execution takes
-)
+SAVED_BY_WORK = 2e-11  # seconds of an update, by multiply-add of the forward pass: a third of plain execution
 CHANNELS = 16  # of which inputs and outputs are multiples
 KERNELS = (3, 5)
 _one_at_a_time = threading.Lock()  # memory of the library stays between calls
-
-
-class Winograd(TorchFunctionMode):
-    """Inside this context convolutions that `fits` accepts are taken by minimal filtering, all others by torch.
-
-    Raises: PlanError where there is no compiler, or it fails; StorageError where there is no folder for what it makes
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        library(SOURCE)
-
-    def __torch_function__(
-        self, function: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        if function is torch.conv2d:
-            found = _convolved(*args, **kwargs)
-            if found is not None:
-                return found
-        return function(*args, **kwargs)
 
 
 def fits(
@@ -67,7 +43,7 @@ def fits(
         and kernel in KERNELS
         and weight.shape[-2] == kernel
         and groups == 1
-        and _each_way(stride) == _each_way(dilation) == 1
+        and each_way(stride) == each_way(dilation) == 1
         and around is not None
         and around < kernel
         and weight.shape[0] % CHANNELS == weight.shape[1] % CHANNELS == 0
@@ -94,7 +70,7 @@ def has_low_products() -> bool:
     return bool(library(SOURCE).has_low_products())
 
 
-def _convolved(
+def convolved(
     inputs: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
@@ -103,6 +79,7 @@ def _convolved(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Tensor | None:
+    """Return what torch.conv2d returns, by minimal filtering; None where that does not fit. Shapes: as there"""
     if not fits(inputs, weight, stride, padding, dilation, groups):
         return None
     if torch.is_autocast_enabled("cpu"):
@@ -113,13 +90,7 @@ def _convolved(
 
 def _padding(given: Any, kernel: int) -> int | None:
     """Return how many zeros stand on each side, None where sides differ."""
-    return {"same": kernel // 2, "valid": 0}.get(given) if isinstance(given, str) else _each_way(given)
-
-
-def _each_way(given: Any) -> int | None:
-    """Return the number that is given, for all axes or for each, None where they differ."""
-    found = {given} if isinstance(given, int) else set(given)
-    return found.pop() if len(found) == 1 else None
+    return {"same": kernel // 2, "valid": 0}.get(given) if isinstance(given, str) else each_way(given)
 
 
 class _Convolution(torch.autograd.Function):
@@ -158,7 +129,7 @@ def _product(
     )
     _call(
         "convolution", inputs, weight, bias, found,
-        _shape(inputs, units, padding), kernel, is_backward, is_low := _is_low(inputs), is_low and is_backward,
+        _shape(inputs, units, padding), kernel, is_backward, low := is_low(inputs), low and is_backward,
     )  # fmt: skip
     return found
 
@@ -167,7 +138,7 @@ def _gradient(inputs: Tensor, slopes: Tensor, weight: Tensor, padding: int) -> T
     found = torch.empty_like(weight, memory_format=torch.channels_last)
     _call(
         "gradient_of_filters", inputs, slopes, found,
-        _shape(inputs, weight.shape[0], padding), weight.shape[-1], is_low := _is_low(inputs), is_low,
+        _shape(inputs, weight.shape[0], padding), weight.shape[-1], low := is_low(inputs), low,
     )  # fmt: skip
     return found
 
@@ -177,7 +148,7 @@ def _shape(inputs: Tensor, units: int, padding: int) -> ctypes.Array[ctypes.c_in
     return (ctypes.c_int64 * 6)(images, height, width, channels, units, padding)
 
 
-def _is_low(pictures: Tensor) -> bool:
+def is_low(pictures: Tensor) -> bool:
     return pictures.dtype == torch.bfloat16
 
 

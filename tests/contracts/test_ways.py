@@ -22,7 +22,6 @@ WAYS: dict[str, dict[str, Any]] = {
     "channels-last": {"channels_last": True},
     "bfloat16": {"precision": torch.bfloat16},
     "bfloat16, channels-last": {"precision": torch.bfloat16, "channels_last": True},
-    "bfloat16, winograd": {"precision": torch.bfloat16, "channels_last": True, "winograd": True},
 }
 each_way = pytest.mark.parametrize("way", WAYS)
 

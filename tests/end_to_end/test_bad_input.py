@@ -324,6 +324,11 @@ def test_outputs_that_cannot_be_written(refused, tmp_path, trained):
             ("--plan", "dense,channels-last"),
             "--plan dense goes with bfloat16 only; got 'dense,channels-last'",
         ),
+        (
+            ("--plan", "winograd"),
+            "--plan winograd does not apply: no layer has 3 × 3 or 5 × 5 filters between channels in multiples of 16; "
+            "--plan plain runs any network",
+        ),
         (("--plan", "winograd,compiled"), "--plan winograd goes with bfloat16 only; got 'winograd,compiled'"),
         (("--metric", "auk"), "no metric is called 'auk'; did you mean 'auc'"),
         (("--metric", "auc"), "the metric auc is not for regression; those that are: r2, mae, rmse"),

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import chainrule as cr
+from chainrule.catalog import OPTIMIZERS
 from chainrule.core.errors import PlanError
 from chainrule.nn.initial import initialise_
 from chainrule.train import native_build
@@ -176,10 +177,10 @@ class Small(nn.Sequential):
         )
 
 
-def step_of(model: nn.Module, **way: Any) -> cr.AutogradStep:
+def step_of(model: nn.Module, rule: str = "momentum", **way: Any) -> cr.AutogradStep:
     objective = cr.Objective(copy.deepcopy(model), cr.MultiClass(["a", "b", "c"])).train()
-    rule = cr.optimizer("momentum", objective.parameters(), learning_rate=0.01)
-    return cr.AutogradStep(objective, rule, channels_last=bool(way), **way)
+    made = cr.optimizer(rule, objective.parameters(), learning_rate=0.01)
+    return cr.AutogradStep(objective, made, channels_last=bool(way), **way)
 
 
 @pytest.mark.parametrize("precision", [None, torch.bfloat16])
@@ -214,6 +215,30 @@ def test_it_is_tried_where_layers_fit_and_there_is_a_library(monkeypatch: pytest
     assert not any("winograd" in way for way in ways(nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten())))
     monkeypatch.setattr("chainrule.train.own_kernels.is_compiled", lambda source=None: False)
     assert not any("winograd" in way for way in ways(Small()))
+
+
+@pytest.mark.parametrize("rule", OPTIMIZERS)
+def test_every_rule_makes_the_updates_that_it_makes_plainly(rule: str) -> None:
+    model = Small()
+    initialise_(model, 0)
+    y = torch.arange(24) % 3
+    x = drawn(24, 3, 16, 16) + (y - 1).view(-1, 1, 1, 1)
+    ends = []
+    for way in ({}, {"winograd": True}):
+        step = step_of(model, rule, **way)
+        for number in range(2):
+            step.prepare(number, 1.0)
+            step(x, y)
+        ends.append(torch.cat([p.detach().reshape(-1) for p in step.objective.parameters()]))
+    start = torch.cat([p.detach().reshape(-1) for p in model.parameters()])
+    assert torch.cosine_similarity(ends[0] - start, ends[1] - start, dim=0) > 0.999
+
+
+def test_a_network_without_such_filters_is_refused() -> None:
+    with pytest.raises(
+        PlanError, match="no layer has 3 × 3 or 5 × 5 filters between channels in multiples of 16"
+    ):
+        step_of(nn.Sequential(nn.Flatten(), nn.Linear(12, 3)), winograd=True)
 
 
 def test_without_a_compiler_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -215,16 +215,20 @@ def make_step(recipe: Recipe, objective: Objective) -> RuleStep:
         except (SettingError, PlanError) as reason:
             text = f"--plan native does not apply: {reason}; --plan plain runs any network"
             raise type(reason)(text) from None
-    return AutogradStep(
-        objective,
-        make_rule(network.parameters()),
-        reseeds=not is_of_catalogue(recipe),
-        precision=lower,
-        channels_last=recipe.plan.layout == "channels-last",
-        winograd=recipe.plan.convolutions == "winograd",
-        compiled_rows=settings.batch_size if recipe.plan.compiled else None,
-        **around,
-    )
+    try:
+        return AutogradStep(
+            objective,
+            make_rule(network.parameters()),
+            reseeds=not is_of_catalogue(recipe),
+            precision=lower,
+            channels_last=recipe.plan.layout == "channels-last",
+            winograd=recipe.plan.convolutions == "winograd",
+            compiled_rows=settings.batch_size if recipe.plan.compiled else None,
+            **around,
+        )
+    except PlanError as reason:
+        text = f"--plan {recipe.plan.way} does not apply: {reason}; --plan plain runs any network"
+        raise PlanError(text) from None
 
 
 def _make_start(network: nn.Module, train: Batches, settings: Settings) -> Callable[[], None] | None:

@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from chainrule.core.errors import SettingError, TrainingFailed
+from chainrule.core.errors import PlanError, SettingError, TrainingFailed
 from chainrule.core.seeds import mix
 from chainrule.nn.noise import Noise
 from chainrule.nn.visits import visits
@@ -21,6 +21,7 @@ from chainrule.train.layout import channels_last as with_channels_last
 from chainrule.train.layout import lay_out_
 from chainrule.train.objective import Objective, Outcome
 from chainrule.train.own_kernels import OwnKernels
+from chainrule.train.winograd import why_no_filter_fits
 
 RUNNING = 0.98  # share of the past in the running loss: it looks back some 50 updates
 
@@ -145,7 +146,8 @@ class AutogradStep(RuleStep):
     On the CPU the loss is checked before it is used, so that the weights which gave a loss that is not finite still
     stand when the layer is looked for. Elsewhere reading it would stall the device: the loop checks later.
     Raises: SettingError for weights that are not float32 beside a precision; TrainingFailed naming update and layer;
-    PlanError at the first batch where the compiler is missing or fails
+    PlanError where there is nothing to filter or nothing to compile it with, and at the first batch where torch's compiler
+    is missing or fails
     """
 
     def __init__(
@@ -183,6 +185,8 @@ class AutogradStep(RuleStep):
             if any(p.dtype != torch.float32 for p in self._parameters):
                 raise SettingError(f"products in {precision} are for weights in float32; these are not all")
             self._forward = self._in_precision
+        if winograd and (reason := why_no_filter_fits(objective)):
+            raise PlanError(reason)
         if channels_last:
             lay_out_(objective, self.optimizer, torch.channels_last)
         if compiled_rows is not None:

@@ -65,6 +65,15 @@ def has_fitting_layers(model: nn.Module) -> bool:
     )
 
 
+def why_no_filter_fits(model: nn.Module) -> str | None:
+    """Say in words that no weights of a network are filters that `fits` accepts, None if some may be."""
+    for weight in model.parameters():
+        is_square = weight.dim() == 4 and weight.shape[-1] == weight.shape[-2]
+        if is_square and weight.shape[-1] in KERNELS and not any(n % CHANNELS for n in weight.shape[:2]):
+            return None
+    return f"no layer has 3 × 3 or 5 × 5 filters between channels in multiples of {CHANNELS}"
+
+
 def has_low_products() -> bool:
     """Whether gradients of bfloat16 pictures are taken in bfloat16 products here."""
     return bool(library(SOURCE).has_low_products())

@@ -231,7 +231,9 @@ def test_every_rule_makes_the_updates_that_it_makes_plainly(rule: str) -> None:
             step(x, y)
         ends.append(torch.cat([p.detach().reshape(-1) for p in step.objective.parameters()]))
     start = torch.cat([p.detach().reshape(-1) for p in model.parameters()])
-    assert torch.cosine_similarity(ends[0] - start, ends[1] - start, dim=0) > 0.999
+    assert (
+        torch.cosine_similarity(ends[0] - start, ends[1] - start, dim=0) > 0.99
+    )  # of tiny gradients rules that divide by their size keep the sign alone
 
 
 def test_a_network_without_such_filters_is_refused() -> None:
